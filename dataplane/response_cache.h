@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * response_cache.h - complete answers in memory: one part per worker, one writer per part, any reader.
+ *
+ * Purpose:   answer hot GETs without asking the store.
+ * Ownership: a part's worker owns its table, its memory and its entries; a found entry may be read
+ *            until the reader's next quiescent point (the end of its round), no longer.
+ * Threading: lookup by any worker, without locks; fill, invalidate and maintain by the part's owner only.
+ *            Readers write nothing but an entry's recency mark, and only when it is not set already.
+ * Units:     bytes; _ms wall.
+ * Errors:    lookup returns NULL. A fill may be refused (counted CACHE_REFUSED); then the key is
+ *            invalidated in place, without allocating, before it returns: never an older value stays.
+ * Source:    rte_rcu_qsbr (DPDK 22.11) for reclamation; eviction: see DECISIONS.md.
+ */
+#ifndef GANNET_RESPONSE_CACHE_H
+#define GANNET_RESPONSE_CACHE_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/blob.h"
+
+struct blob_pool;
+struct blob_stock;
+struct counters;
+struct response_cache;
+struct shard_operation;
+
+#define CACHE_HEAD_BYTES_MAX (512u + 160u)
+
+/*
+ * A published entry is immutable but for its recency mark. Behind the struct: key bytes, then the
+ * ready-made head ("ETag: ...\r\nLast-Modified: ...\r\nContent-Length: ...\r\nContent-Type: ...\r\n",
+ * everything of the answer that depends only on the value), then the value when it is inline.
+ */
+struct cache_entry {
+    uint64_t hash;
+    uint64_t version;
+    uint64_t expires_at_ms; /* 0: never */
+    uint64_t modified_at_ms;
+    struct blob *value; /* NULL: inline */
+    uint32_t value_bytes;
+    uint16_t key_bytes;
+    uint16_t head_bytes;
+    _Atomic uint8_t recency; /* the eviction policy's mark */
+    uint8_t owner_bytes[7];  /* the owner's own */
+    uint8_t bytes[];
+};
+
+static inline const uint8_t *cache_entry_head(const struct cache_entry *entry)
+{
+    return entry->bytes + entry->key_bytes;
+}
+
+static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *entry)
+{
+    return entry->bytes + entry->key_bytes + entry->head_bytes;
+}
+
+struct response_cache_config {
+    uint32_t workers;           /* parts */
+    uint64_t part_memory_bytes; /* fixed budget of one part: table, entries, and the blobs it references */
+    uint32_t value_bytes_max;   /* larger values are not cached */
+    uint64_t hash_seed;         /* for key_hash_cache */
+};
+
+/* On the main thread, before workers start. 0 or a negative errno. */
+int response_cache_create(const struct response_cache_config *config, struct response_cache **cache);
+void response_cache_destroy(struct response_cache *cache); /* after workers stopped */
+
+/* On worker `worker`'s thread, before its first round: its stock (for blobs) and counters. */
+void response_cache_attach(struct response_cache *cache, uint32_t worker, struct blob_stock *stock,
+                           struct counters *counters);
+
+static inline uint32_t response_cache_owner_of(uint64_t hash, uint32_t workers)
+{
+    return (uint32_t)(((hash >> 32) * workers) >> 32); /* high bits; buckets use the low ones */
+}
+
+/* Reader: start loading what lookup will touch. Two stages: the bucket, then the entry. */
+void response_cache_prefetch_bucket(const struct response_cache *cache, uint64_t hash);
+void response_cache_prefetch_entry(const struct response_cache *cache, uint64_t hash);
+
+/* Reader: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
+const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
+                                                const void *key, uint32_t key_bytes, uint64_t wall_ms);
+
+/* Every worker, once at the end of each round: no entry pointer is held any more. */
+void response_cache_quiescent(struct response_cache *cache, uint32_t worker);
+/* Before a worker sleeps, and after it woke: it does not hold up reclamation meanwhile. */
+void response_cache_offline(struct response_cache *cache, uint32_t worker);
+void response_cache_online(struct response_cache *cache, uint32_t worker);
+
+/*
+ * Owner: apply an operation that came from its control thread: cache_action says what. `head` is the
+ * ready-made block for a fill. Bounded work.
+ */
+void response_cache_apply(struct response_cache *cache, uint32_t worker,
+                          const struct shard_operation *operation, const uint8_t *head,
+                          uint32_t head_bytes, uint64_t wall_ms);
+
+/* Owner, once per round: free what every worker has let go, sweep a few entries for expiry. Bounded. */
+void response_cache_maintain(struct response_cache *cache, uint32_t worker, uint64_t wall_ms);
+
+/* Owner: drop the references of evicted blobs early when value memory is short; returns bytes let go. */
+uint64_t response_cache_shrink(struct response_cache *cache, uint32_t worker, uint64_t bytes);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * counters.h - counters and histograms: one block per thread, written by it alone, read by anyone.
+ *
+ * Purpose:   everything /metrics shows; names and sentences come from counters.def and drop_reasons.def.
+ * Ownership: a block belongs to one thread; the registry is append-only, filled before threads start.
+ * Threading: one writer per block, relaxed stores; readers may see a value a moment old.
+ * Units:     as in counters.def; histograms in nanoseconds.
+ * Errors:    none.
+ * Source:    log-linear buckets after HdrHistogram: 8 steps per power of two, 6 % resolution.
+ */
+#ifndef GANNET_COUNTERS_H
+#define GANNET_COUNTERS_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "include/compiler.h"
+
+enum counter {
+#define COUNTER(name, unit, sentence) COUNTER_##name,
+#include "include/counters.def"
+#undef COUNTER
+    COUNTER_COUNT,
+};
+
+/* Why a received frame was dropped: zero is "not dropped". */
+enum drop_reason {
+    DROP_NONE = 0,
+#define DROP_REASON(name, sentence) DROP_##name,
+#include "include/drop_reasons.def"
+#undef DROP_REASON
+    DROP_REASON_COUNT,
+};
+
+enum histogram {
+    HISTOGRAM_REQUEST_NS, /* request complete to answer queued, as the worker sees it */
+    HISTOGRAM_STORE_NS,   /* operation sent to control thread until back */
+    HISTOGRAM_COMMIT_NS,  /* one group commit, write and sync */
+    HISTOGRAM_ROUND_NS,   /* one busy round of a worker */
+    HISTOGRAM_COUNT,
+};
+
+#define HISTOGRAM_STEPS_PER_OCTAVE 8
+#define HISTOGRAM_OCTAVES 36 /* up to about 68 s */
+#define HISTOGRAM_BUCKETS (HISTOGRAM_OCTAVES * HISTOGRAM_STEPS_PER_OCTAVE)
+
+struct counters {
+    alignas(GUARD_BYTES) char thread_name[16];
+    _Atomic uint64_t values[COUNTER_COUNT];
+    _Atomic uint64_t drops[DROP_REASON_COUNT];
+    _Atomic uint64_t histograms[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
+    _Atomic uint64_t histogram_sums[HISTOGRAM_COUNT];
+};
+
+static inline void counter_bump(_Atomic uint64_t *counter, uint64_t by)
+{
+    /* one writer: a plain add, no lock prefix */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+static inline void count(struct counters *counters, enum counter counter)
+{
+    counter_bump(&counters->values[counter], 1);
+}
+
+static inline void count_many(struct counters *counters, enum counter counter, uint64_t by)
+{
+    counter_bump(&counters->values[counter], by);
+}
+
+static inline void count_drop(struct counters *counters, enum drop_reason why)
+{
+    counter_bump(&counters->drops[why], 1);
+}
+
+static inline uint32_t histogram_bucket(uint64_t ns)
+{
+    if (ns < HISTOGRAM_STEPS_PER_OCTAVE)
+        return (uint32_t)ns;
+    uint32_t octave = 63u - (uint32_t)__builtin_clzll(ns); /* >= 3 */
+    uint32_t step = (uint32_t)(ns >> (octave - 3)) & (HISTOGRAM_STEPS_PER_OCTAVE - 1);
+    uint32_t bucket = (octave - 2) * HISTOGRAM_STEPS_PER_OCTAVE + step;
+    return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
+}
+
+static inline void histogram_record(struct counters *counters, enum histogram histogram, uint64_t ns)
+{
+    counter_bump(&counters->histograms[histogram][histogram_bucket(ns)], 1);
+    counter_bump(&counters->histogram_sums[histogram], ns);
+}
+
+/* The registry: blocks are made before the threads that write them and live as long as the process. */
+#define COUNTER_BLOCKS_MAX 160
+struct counters *counters_register(const char *thread_name); /* NULL when memory or the table is full */
+uint32_t counters_blocks(struct counters *const **blocks);
+
+extern const char *const counter_names[COUNTER_COUNT];
+extern const char *const counter_units[COUNTER_COUNT];
+extern const char *const counter_sentences[COUNTER_COUNT];
+extern const char *const drop_reason_names[DROP_REASON_COUNT];
+extern const char *const drop_reason_sentences[DROP_REASON_COUNT];
+
+#endif
