@@ -112,6 +112,46 @@ static inline uint8_t *packet_append(struct packet *packet, uint16_t bytes)
     return tail;
 }
 
+/* What the port says about a received frame's checksums. */
+enum packet_checksum {
+    PACKET_CHECKSUM_UNKNOWN = 0, /* verify in software */
+    PACKET_CHECKSUM_GOOD,
+    PACKET_CHECKSUM_BAD,
+};
+
+static inline enum packet_checksum packet_ipv4_checksum(const struct packet *packet)
+{
+    switch (packet->mbuf.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
+    case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
+    case RTE_MBUF_F_RX_IP_CKSUM_NONE: /* not correct in the bytes, but the data was verified */
+        return PACKET_CHECKSUM_GOOD;
+    case RTE_MBUF_F_RX_IP_CKSUM_BAD:
+        return PACKET_CHECKSUM_BAD;
+    default:
+        return PACKET_CHECKSUM_UNKNOWN;
+    }
+}
+
+static inline enum packet_checksum packet_tcp_checksum(const struct packet *packet)
+{
+    switch (packet->mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
+    case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
+    case RTE_MBUF_F_RX_L4_CKSUM_NONE: /* not correct in the bytes, but the data was verified */
+        return PACKET_CHECKSUM_GOOD;
+    case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+        return PACKET_CHECKSUM_BAD;
+    default:
+        return PACKET_CHECKSUM_UNKNOWN;
+    }
+}
+
+/* Single-segment packets only: gives up `bytes` at the end (padding). */
+static inline void packet_trim(struct packet *packet, uint16_t bytes)
+{
+    packet->mbuf.data_len = (uint16_t)(packet->mbuf.data_len - bytes);
+    packet->mbuf.pkt_len -= bytes;
+}
+
 static inline uint8_t *packet_prepend(struct packet *packet, uint16_t bytes)
 {
     packet->mbuf.data_off = (uint16_t)(packet->mbuf.data_off - bytes);
