@@ -39,6 +39,9 @@ enum tcp_event {
 uint32_t tcp_take_ready(struct tcp_stack *stack, struct tcp_connection **out, uint32_t limit);
 uint32_t tcp_events(const struct tcp_connection *connection); /* enum tcp_event bits of this take */
 
+/* The application is not finished with a connection: it appears in the next take with these events. */
+void tcp_make_ready(struct tcp_stack *stack, struct tcp_connection *connection, uint32_t events);
+
 /* One word of the application's own per connection; zero for a new connection. */
 uint64_t tcp_user(const struct tcp_connection *connection);
 void tcp_set_user(struct tcp_connection *connection, uint64_t user);
@@ -74,6 +77,11 @@ struct packet *tcp_send_tail(struct tcp_connection *connection, uint16_t bytes);
 /* Call after appending `bytes` to what tcp_send_tail returned. */
 void tcp_send_tail_grew(struct tcp_stack *stack, struct tcp_connection *connection, uint16_t bytes);
 uint32_t tcp_unacknowledged(const struct tcp_connection *connection); /* queued plus in flight */
+
+/*
+ * A reference to value bytes costs no memory of its own, so tcp_send_blob takes any length at once;
+ * tcp_send_room counts only bytes held in packets.
+ */
 
 /* FIN after everything queued. What still arrives is discarded by the application via consume. */
 void tcp_close(struct tcp_stack *stack, struct tcp_connection *connection);

@@ -12,6 +12,7 @@
 #ifndef GANNET_CLOCK_H
 #define GANNET_CLOCK_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -32,11 +33,27 @@ static inline uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* The process's one wall clock: it never goes back, whatever happens to the system's. */
+struct wall_clock {
+    _Atomic uint64_t newest_ms;
+};
+
 static inline uint64_t clock_system_wall_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+static inline uint64_t wall_clock_read(struct wall_clock *clock)
+{
+    uint64_t now_ms = clock_system_wall_ms();
+    uint64_t newest_ms = atomic_load_explicit(&clock->newest_ms, memory_order_relaxed);
+    while (now_ms > newest_ms) /* the shared line is written at most once a millisecond */
+        if (atomic_compare_exchange_weak_explicit(&clock->newest_ms, &newest_ms, now_ms,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return now_ms;
+    return newest_ms;
 }
 
 #endif
