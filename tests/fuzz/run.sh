@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# tests/fuzz/run.sh [NAME [SECONDS]]: builds the fuzz targets with clang in build-fuzz and runs NAME
+# (fuzz_http_parser or http_parser), or "all", which is the default, for SECONDS each (30). Ends with 1
+# when a target found something; its input is kept in build-fuzz/crashes/NAME/, and every later run
+# tries it again first. What one run learns is kept in build-fuzz/corpus/NAME/ for the next.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+wanted=${1:-all}
+seconds=${2:-30}
+build=build-fuzz
+
+if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
+    echo "usage: tests/fuzz/run.sh [NAME|all [SECONDS]]" >&2
+    exit 2
+fi
+if [ ! -f $build/build.ninja ]; then
+    CC=clang meson setup $build -Dfuzzers=true -Dhot_asserts=true >/dev/null
+fi
+ninja -C $build fuzzers >/dev/null || { ninja -C $build fuzzers | tail -40; exit 1; }
+
+targets=()
+for source in tests/fuzz/fuzz_*.c; do
+    name=$(basename "$source" .c)
+    case $wanted in
+    all | "$name" | "${name#fuzz_}") targets+=("$name") ;;
+    esac
+done
+if [ ${#targets[@]} -eq 0 ]; then
+    echo "no fuzz target named $wanted; there are:" tests/fuzz/fuzz_*.c >&2
+    exit 2
+fi
+
+failed=0
+for name in "${targets[@]}"; do
+    mkdir -p "$build/corpus/$name" "$build/crashes/$name"
+    seeds=()
+    if [ -d "tests/fuzz/corpus/$name" ]; then
+        seeds+=("tests/fuzz/corpus/$name")
+    fi
+    run=("$build/tests/fuzz/$name" -artifact_prefix="$build/crashes/$name/" -timeout=10 -rss_limit_mb=2048)
+    log=$build/crashes/$name.log
+    for crasher in "$build/crashes/$name"/*; do
+        if [ -f "$crasher" ] && ! "${run[@]}" "$crasher" >"$log" 2>&1; then
+            echo "$name: still fails on $crasher"
+            failed=1
+        fi
+    done
+    if "${run[@]}" -max_total_time="$seconds" -max_len=4096 -print_final_stats=1 \
+        "$build/corpus/$name" "${seeds[@]}" >"$log" 2>&1; then
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        echo "$name: $runs inputs, nothing found"
+    else
+        tail -40 "$log"
+        echo "$name: FAILED, input in $build/crashes/$name/, log in $log"
+        failed=1
+    fi
+done
+exit $failed
