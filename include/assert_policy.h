@@ -17,14 +17,14 @@
 
 #include "include/compiler.h"
 
-__attribute__((noreturn, cold, noinline)) UNUSED static void assert_failed(const char *condition,
-                                                                           const char *file, int line)
+__attribute__((noreturn, cold, noinline)) UNUSED static void
+assert_failed(const char *condition, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
     abort();
 }
 
-#define ASSERT(condition) \
+#define ASSERT(condition)                                                                          \
     (LIKELY(condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
 
 #ifdef GANNET_HOT_ASSERTS

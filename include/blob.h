@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * blob.h - value bytes too large to travel inside a message: chunks from one fixed pool, counted references.
+ * blob.h - value bytes too large to travel inside a message: chunks from one fixed pool, counted
+ *          references.
  *
- * Purpose:   one copy of a large value serves the network (as external mbuf buffers), the cache and the log.
+ * Purpose:   one copy of a large value serves the network (as external mbuf buffers), the cache and
+ *            the log.
  * Ownership: a blob starts with one reference, held by its creator. A reference is passed with the
- *            message or taken with blob_hold. The last blob_release gives the chunks back to the pool.
+ *            message or taken with blob_hold. The last blob_release gives the chunks back to the
+ *            pool.
  * Threading: written by its creator only, until it is passed on; immutable afterwards. hold and
  *            release from any thread (one atomic each, per response of more than BLOB_MIN bytes).
  *            A cache reader takes its reference inside the round in which it found the entry: the
- *            owner drops the cache's own reference only after every worker passed a quiescent point.
+ *            owner drops the cache's own reference only after every worker passed a quiescent
+ *            point.
  * Units:     bytes.
  * Errors:    allocation returns false / NULL when the pool is empty; the caller counts and answers.
- * Source:    chunk size: an mbuf's external buffer has a 16-bit length, so chunks are at most 32 KiB;
+ * Source:    chunk size: an mbuf's external buffer has a 16-bit length, so chunks are at most 32
+ *            KiB;
  *            chunks are 4 KiB-aligned so that they can be written with O_DIRECT.
  */
 #ifndef GANNET_BLOB_H
@@ -31,7 +36,8 @@
 #define BLOB_SMALL_LIMIT_BYTES 16384u /* values up to here use small chunks */
 #define BLOB_BYTES_MAX (128u << 20)
 #define BLOB_DIRECT_CHUNKS 16u
-#define BLOB_TABLE_CHUNKS (BLOB_SMALL_CHUNK_BYTES / sizeof(void *)) /* pointers in one indirect table */
+/* Pointers in one indirect table. */
+#define BLOB_TABLE_CHUNKS (BLOB_SMALL_CHUNK_BYTES / sizeof(void *))
 #define BLOB_TABLES 8u
 
 struct blob_pool; /* the process's value memory */
@@ -48,7 +54,8 @@ struct blob {
     uint8_t **table[BLOB_TABLES]; /* each a small chunk full of chunk pointers */
 };
 
-/* 0 or a negative errno. Memory comes from DPDK (hugepages when there are any), so devices can read it. */
+/* 0 or a negative errno. Memory comes from DPDK (hugepages when there are any), so devices can read
+ * it. */
 int blob_pool_create(size_t bytes, uint32_t threads_max, struct blob_pool **pool);
 void blob_pool_destroy(struct blob_pool *pool);
 size_t blob_pool_free_bytes(const struct blob_pool *pool); /* approximate: stocks are not counted */
@@ -58,7 +65,8 @@ size_t blob_pool_total_bytes(const struct blob_pool *pool);
 struct blob_stock *blob_stock_create(struct blob_pool *pool);
 void blob_stock_destroy(struct blob_stock *stock);
 
-/* An empty blob able to hold `capacity_bytes`, all of it reserved now; NULL when the pool is short. */
+/* An empty blob able to hold `capacity_bytes`, all of it reserved now; NULL when the pool is short.
+ */
 struct blob *blob_create(struct blob_stock *stock, uint32_t capacity_bytes);
 
 /* Appends to a blob that only the caller holds. Never beyond its capacity. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * byte_order.h - network-order integers as types of their own, so that a missing swap does not compile.
+ * byte_order.h - network-order integers as types of their own, so that a missing swap does not
+ *                compile.
  *
  * Purpose:   fields of wire formats; all have alignment 1 and may sit at any address.
  * Ownership: none.

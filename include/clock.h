@@ -7,7 +7,8 @@
  * Threading: any.
  * Units:     _ns since an arbitrary start (CLOCK_MONOTONIC); _ms since 1970 (wall).
  * Errors:    none.
- * Source:    the TSC is read through the vDSO: about 20 ns once per round, and correct in virtual machines.
+ * Source:    the TSC is read through the vDSO: about 20 ns once per round, and correct in virtual
+ *            machines.
  */
 #ifndef GANNET_CLOCK_H
 #define GANNET_CLOCK_H

@@ -24,7 +24,8 @@
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-#define PRINTF_LIKE(format_at, arguments_at) __attribute__((format(printf, format_at, arguments_at)))
+#define PRINTF_LIKE(format_at, arguments_at)                                                       \
+    __attribute__((format(printf, format_at, arguments_at)))
 #define NO_INLINE __attribute__((noinline))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define MUST_USE __attribute__((warn_unused_result))

@@ -51,7 +51,8 @@ struct counters *counters_register(const char *thread_name)
     memset(block, 0, sizeof(*block));
     snprintf(block->thread_name, sizeof(block->thread_name), "%s", thread_name);
     registry[index] = block;
-    /* Release pairs with the acquire in counters_blocks: the block is filled before it is listed. */
+    /* Release pairs with the acquire in counters_blocks: the block is filled before it is listed.
+     */
     atomic_store_explicit(&registry_count, index + 1, memory_order_release);
     return block;
 }

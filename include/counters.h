@@ -2,8 +2,10 @@
 /*
  * counters.h - counters and histograms: one block per thread, written by it alone, read by anyone.
  *
- * Purpose:   everything /metrics shows; names and sentences come from counters.def and drop_reasons.def.
- * Ownership: a block belongs to one thread; the registry is append-only, filled before threads start.
+ * Purpose:   everything /metrics shows; names and sentences come from counters.def and
+ *            drop_reasons.def.
+ * Ownership: a block belongs to one thread; the registry is append-only, filled before threads
+ *            start.
  * Threading: one writer per block, relaxed stores; readers may see a value a moment old.
  * Units:     as in counters.def; histograms in nanoseconds.
  * Errors:    none.
@@ -86,15 +88,18 @@ static inline uint32_t histogram_bucket(uint64_t ns)
     return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
-static inline void histogram_record(struct counters *counters, enum histogram histogram, uint64_t ns)
+static inline void histogram_record(struct counters *counters, enum histogram histogram,
+                                    uint64_t ns)
 {
     counter_bump(&counters->histograms[histogram][histogram_bucket(ns)], 1);
     counter_bump(&counters->histogram_sums[histogram], ns);
 }
 
-/* The registry: blocks are made before the threads that write them and live as long as the process. */
+/* The registry: blocks are made before the threads that write them and live as long as the process.
+ */
 #define COUNTER_BLOCKS_MAX 160
-struct counters *counters_register(const char *thread_name); /* NULL when memory or the table is full */
+/* NULL when memory or the table is full. */
+struct counters *counters_register(const char *thread_name);
 uint32_t counters_blocks(struct counters *const **blocks);
 
 extern const char *const counter_names[COUNTER_COUNT];

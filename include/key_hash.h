@@ -2,13 +2,16 @@
 /*
  * key_hash.h - the two hashes of a key, and the keyed hash for anything a client could choose.
  *
- * Purpose:   key_hash_shard places a key on disk for ever; key_hash_cache places it in memory this boot.
+ * Purpose:   key_hash_shard places a key on disk for ever; key_hash_cache places it in memory this
+ *            boot.
  * Ownership: none.
  * Threading: any; the seed is set once before threads start.
  * Units:     none.
  * Errors:    none.
- * Source:    XXH3 (xxHash 0.8, output frozen); SipHash-2-4 (Aumasson, Bernstein 2012) for connection
- *            buckets, ISNs and SYN cookies, because there an attacker sees outputs (RFC 9293 3.4.1).
+ * Source:    XXH3 (xxHash 0.8, output frozen); SipHash-2-4 (Aumasson, Bernstein 2012) for
+ *            connection
+ *            buckets, ISNs and SYN cookies, because there an attacker sees outputs (RFC 9293
+ *            3.4.1).
  */
 #ifndef GANNET_KEY_HASH_H
 #define GANNET_KEY_HASH_H
@@ -31,26 +34,27 @@ static inline uint64_t key_hash_cache(const void *key, size_t bytes, uint64_t se
     return XXH3_64bits_withSeed(key, bytes, seed);
 }
 
-#define SIPHASH_ROUND(v0, v1, v2, v3)      \
-    do {                                   \
-        (v0) += (v1);                      \
-        (v1) = ((v1) << 13) | ((v1) >> 51); \
-        (v1) ^= (v0);                      \
-        (v0) = ((v0) << 32) | ((v0) >> 32); \
-        (v2) += (v3);                      \
-        (v3) = ((v3) << 16) | ((v3) >> 48); \
-        (v3) ^= (v2);                      \
-        (v0) += (v3);                      \
-        (v3) = ((v3) << 21) | ((v3) >> 43); \
-        (v3) ^= (v0);                      \
-        (v2) += (v1);                      \
-        (v1) = ((v1) << 17) | ((v1) >> 47); \
-        (v1) ^= (v2);                      \
-        (v2) = ((v2) << 32) | ((v2) >> 32); \
+#define SIPHASH_ROUND(v0, v1, v2, v3)                                                              \
+    do {                                                                                           \
+        (v0) += (v1);                                                                              \
+        (v1) = ((v1) << 13) | ((v1) >> 51);                                                        \
+        (v1) ^= (v0);                                                                              \
+        (v0) = ((v0) << 32) | ((v0) >> 32);                                                        \
+        (v2) += (v3);                                                                              \
+        (v3) = ((v3) << 16) | ((v3) >> 48);                                                        \
+        (v3) ^= (v2);                                                                              \
+        (v0) += (v3);                                                                              \
+        (v3) = ((v3) << 21) | ((v3) >> 43);                                                        \
+        (v3) ^= (v0);                                                                              \
+        (v2) += (v1);                                                                              \
+        (v1) = ((v1) << 17) | ((v1) >> 47);                                                        \
+        (v1) ^= (v2);                                                                              \
+        (v2) = ((v2) << 32) | ((v2) >> 32);                                                        \
     } while (0)
 
 /* SipHash-2-4 of whole 64-bit words: every use of ours pads its input to words. */
-static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *words, size_t count)
+static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *words,
+                                     size_t count)
 {
     uint64_t v0 = key->k0 ^ UINT64_C(0x736f6d6570736575);
     uint64_t v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d);

@@ -34,7 +34,8 @@ void log_line(enum log_level level, const char *format, ...)
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &utc);
         used = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
-        used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ ", now.tv_nsec / 1000000);
+        used +=
+            (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ ", now.tv_nsec / 1000000);
     }
     used += (size_t)snprintf(line + used, sizeof(line) - used, "%s: ", names[level]);
 

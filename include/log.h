@@ -7,7 +7,8 @@
  * Threading: any thread that may sleep; a line is written with one write(2), so lines do not mix.
  * Units:     none.
  * Errors:    none; what cannot be written is lost.
- * Source:    systemd reads the "<n>" prefix as a priority (sd-daemon(3)); it is added only under systemd.
+ * Source:    systemd reads the "<n>" prefix as a priority (sd-daemon(3)); it is added only under
+ *            systemd.
  */
 #ifndef GANNET_LOG_H
 #define GANNET_LOG_H

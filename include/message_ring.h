@@ -2,7 +2,8 @@
 /*
  * message_ring.h - the one queue between threads: a typed wrapper over DPDK's rte_ring.
  *
- * Purpose:   carries struct shard_operation pointers, in order, from exactly one producer to one consumer.
+ * Purpose:   carries struct shard_operation pointers, in order, from exactly one producer to one
+ *            consumer.
  * Ownership: pushing gives the operation away; popping takes it.
  * Threading: single producer, single consumer (no thread ever waits for a preempted peer, as it can
  *            with multi-producer rings).

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * random.h - a small seeded generator: injected everywhere, so that a failing run replays from its seed.
+ * random.h - a small seeded generator: injected everywhere, so that a failing run replays from its
+ *            seed.
  *
  * Purpose:   jitter, simulation, tests. Not for secrets: those come from getrandom(2) at start.
  * Ownership: each struct random belongs to one thread.

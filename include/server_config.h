@@ -23,6 +23,8 @@ struct core_list {
     uint16_t cores[CORES_MAX];
 };
 
+/* Half a declaration each, so: */
+/* clang-format off */
 #define CONFIG_SECTION(section) struct {
 #define CONFIG_SECTION_END(section) } section;
 #define CONFIG_RECORDS(section, most) struct config_##section {
@@ -32,6 +34,7 @@ struct core_list {
 #define CONFIG_CHOICE(section, name, choices, fallback, sentence) uint32_t name;
 #define CONFIG_TEXT(section, name, most, fallback, sentence) char name[(most) + 1];
 #define CONFIG_CORES(section, name, fallback, sentence) struct core_list name;
+/* clang-format on */
 
 struct server_config {
 #include "include/config_keys.def"

@@ -2,7 +2,8 @@
 /*
  * shard_operation.h - the message that travels worker -> control thread -> cache owner -> worker.
  *
- * Purpose:   one object carries a request to the store, its result to the worker that owns the key's
+ * Purpose:   one object carries a request to the store, its result to the worker that owns the
+ *            key's
  *            cache part, and the answer back to the worker that holds the client.
  * Ownership: a fixed number exists per worker, made at start. Whoever popped it from a ring owns it
  *            until it pushes it on. It always comes home to origin_worker, which alone frees it.
@@ -40,23 +41,24 @@ enum shard_verb {
 };
 
 enum shard_status {
-    SHARD_OK = 0,            /* GET: value attached. PUT: replaced. DELETE: was there */
-    SHARD_CREATED,           /* PUT: there was none */
-    SHARD_NOT_FOUND,         /* GET, DELETE */
-    SHARD_CONDITION_FAILED,  /* `version` is the current one, 0 when absent */
-    SHARD_STORE_FULL,        /* disk or segment space: PUT refused, 507 */
-    SHARD_INDEX_FULL,        /* index_memory_max: PUT refused, 507 */
-    SHARD_READ_ONLY,         /* the shard failed earlier; nothing was written, 503 */
-    SHARD_OUTCOME_UNKNOWN,   /* the sync of this write failed: it may or may not be there, 503 */
-    SHARD_CORRUPT,           /* the stored bytes do not match their checksum, 500 */
-    SHARD_IO_ERROR,          /* a read failed, 500 */
-    SHARD_NO_MEMORY,         /* no value memory for the answer: 503, try again */
-    SHARD_DEADLINE,          /* not done in time, 504; a write may still be done later */
-    SHARD_BUSY,              /* the shard's queue is full: 503, try again */
+    SHARD_OK = 0,           /* GET: value attached. PUT: replaced. DELETE: was there */
+    SHARD_CREATED,          /* PUT: there was none */
+    SHARD_NOT_FOUND,        /* GET, DELETE */
+    SHARD_CONDITION_FAILED, /* `version` is the current one, 0 when absent */
+    SHARD_STORE_FULL,       /* disk or segment space: PUT refused, 507 */
+    SHARD_INDEX_FULL,       /* index_memory_max: PUT refused, 507 */
+    SHARD_READ_ONLY,        /* the shard failed earlier; nothing was written, 503 */
+    SHARD_OUTCOME_UNKNOWN,  /* the sync of this write failed: it may or may not be there, 503 */
+    SHARD_CORRUPT,          /* the stored bytes do not match their checksum, 500 */
+    SHARD_IO_ERROR,         /* a read failed, 500 */
+    SHARD_NO_MEMORY,        /* no value memory for the answer: 503, try again */
+    SHARD_DEADLINE,         /* not done in time, 504; a write may still be done later */
+    SHARD_BUSY,             /* the shard's queue is full: 503, try again */
     SHARD_STATUS_COUNT,
 };
 
-/* Preconditions of RFC 9110 section 13, evaluated by the shard against the newest pending version. */
+/* Preconditions of RFC 9110 section 13, evaluated by the shard against the newest pending version.
+ */
 enum shard_condition {
     SHARD_ALWAYS = 0,
     SHARD_IF_PRESENT,     /* If-Match: * */
@@ -80,10 +82,10 @@ struct shard_operation {
     uint64_t shard_hash;                           /* key_hash_shard(key): the same for ever */
     uint64_t cache_hash;                           /* key_hash_cache(key): seeded per boot */
     uint64_t deadline_ns;                          /* answer SHARD_DEADLINE after this */
-    uint64_t wall_ms;                              /* the worker's time; the shard uses the larger of its own */
-    uint8_t verb;                                  /* enum shard_verb */
-    uint8_t condition;                             /* enum shard_condition */
-    uint8_t version_count;                         /* used entries of versions[] */
+    uint64_t wall_ms;      /* the worker's time; the shard uses the larger of its own */
+    uint8_t verb;          /* enum shard_verb */
+    uint8_t condition;     /* enum shard_condition */
+    uint8_t version_count; /* used entries of versions[] */
     uint8_t origin_worker;
     uint8_t owner_worker;  /* whose cache part holds the key */
     uint8_t control_index; /* which control thread owns the key's virtual shard */
@@ -94,7 +96,8 @@ struct shard_operation {
     uint32_t value_bytes;
     uint64_t started_ns;
     /* line 1: the value's record */
-    uint64_t version;        /* out: the value's (GET), the new one (PUT, DELETE), the current one (condition) */
+    uint64_t version;        /* out: the value's (GET), the new one (PUT, DELETE), the current one
+                                (condition) */
     uint64_t expires_at_ms;  /* 0: never. in for PUT, out for GET */
     uint64_t modified_at_ms; /* out */
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
@@ -112,7 +115,8 @@ static_assert(sizeof(struct shard_operation) == OPERATION_BYTES, "32 lines");
 static_assert(offsetof(struct shard_operation, version) == 64, "routing fills line 0");
 static_assert(offsetof(struct shard_operation, next) == 128, "record fills line 1");
 static_assert(offsetof(struct shard_operation, bytes) == 192, "no hidden padding");
-static_assert(KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX <= OPERATION_INLINE_BYTES, "key and attributes always fit");
+static_assert(KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX <= OPERATION_INLINE_BYTES,
+              "key and attributes always fit");
 
 static inline uint8_t *operation_key(struct shard_operation *operation)
 {

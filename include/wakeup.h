@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wakeup.h - how a thread that polls rings goes to sleep, and how a producer wakes it, without losing one.
+ * wakeup.h - how a thread that polls rings goes to sleep, and how a producer wakes it, without
+ *            losing one.
  *
  * Purpose:   a sleeping consumer is woken by one eventfd write; a busy one never costs a syscall.
  * Ownership: the consumer owns the sleeper; producers hold a pointer to it.
  * Threading: sleeper_* by the consumer only; wake by any thread.
  * Units:     nanoseconds.
- * Errors:    none: a failed eventfd write means the counter is full, and then the sleeper wakes anyway.
- * Source:    Dekker's handshake. Each side writes its word, passes a seq_cst fence, then reads the other's.
+ * Errors:    none: a failed eventfd write means the counter is full, and then the sleeper wakes
+ *            anyway.
+ * Source:    Dekker's handshake. Each side writes its word, passes a seq_cst fence, then reads the
+ *            other's.
  *            Without the fences the store buffer hides one side's write and a wake-up is lost
  *            (tests/unit/wakeup_stress_test.c shows it when they are compiled out).
  */
@@ -62,11 +65,13 @@ static inline void sleeper_announce(struct sleeper *sleeper)
     WAKEUP_FENCE(); /* pairs with the fence in wake_if_asleep */
 }
 
-/* Consumer: awake again, for whatever reason. Drains the eventfd so that the next sleep is a real one. */
+/* Consumer: awake again, for whatever reason. Drains the eventfd so that the next sleep is a real
+ * one. */
 static inline void sleeper_awake(struct sleeper *sleeper)
 {
     if (atomic_exchange_explicit(&sleeper->is_asleep, 0, memory_order_relaxed) == 0) {
-        uint64_t count; /* a producer took the flag, so it wrote (or is about to write) the eventfd */
+        /* A producer took the flag, so it wrote (or is about to write) the eventfd. */
+        uint64_t count;
         ssize_t ignored = read(sleeper->event_fd, &count, sizeof(count));
         (void)ignored;
     }
