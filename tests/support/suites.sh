@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What `./dev test` runs, in order. Sourced by ./dev.
+#
+# Each suite prints one line with its time. The last line is "N passed, N failed". CI must stay within 15
+# minutes on two cores, so each suite has a limit in seconds; --long lifts it and deepens what is seeded.
+
+passed=0
+failed=0
+limit_factor=1
+
+# How deep the seeded tests go. Whoever sets one of these before keeps it.
+set_depth()
+{
+    local -A depths=(
+        [GANNET_SEEDS]='200 500000'
+        [GANNET_CRASHES]='30000 1000000'
+        [GANNET_OPERATIONS]='200000 50000000'
+        [GANNET_KILL_ROUNDS]='20 2000'
+        [GANNET_DISK_FULL_ROUNDS]='1 200'
+        [GANNET_FUZZ_SECONDS]='5 1800'
+        [GANNET_SYSTEM_SECONDS]='1 60'
+    )
+    local name ci long
+    for name in "${!depths[@]}"; do
+        read -r ci long <<<"${depths[$name]}"
+        if [ "$1" = --long ]; then
+            export "$name=${!name:-$long}"
+        else
+            export "$name=${!name:-$ci}"
+        fi
+    done
+}
+
+# suite NAME SECONDS RESULT_FILE COMMAND...: runs it, adds up what RESULT_FILE says, prints one line.
+suite()
+{
+    local name=$1 seconds=$(($2 * limit_factor)) result=$3 started=$SECONDS status=0 good bad log
+    shift 3
+    mkdir -p var/test
+    log=var/test/$name.log
+    rm -f "$result"
+    timeout --kill-after=20 "$seconds" "$@" >"$log" 2>&1 || status=$?
+    [ -f "$result" ] || result=$log
+    read -r good bad < <(tests/support/suite_result.py "$result")
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    printf '%-14s %5d passed %3d failed %4d s\n' "$name" "$good" "$bad" $((SECONDS - started))
+    if [ "$bad" -ne 0 ]; then
+        [ "$status" -ne 124 ] || echo "    stopped after its limit of $seconds s"
+        grep -E -v '^ *[0-9]+/[0-9]+ .*OK' "$log" | tail -40 | sed 's/^/    /'
+        echo "    all of it: $log"
+    fi
+}
+
+# meson_suite NAME FOLDER SECONDS ARGUMENT...: the tests of one build folder.
+meson_suite()
+{
+    local name=$1 folder=$2 seconds=$3
+    shift 3
+    suite "$name" "$seconds" "$folder/meson-logs/testlog.json" \
+        meson test -C "$folder" --no-rebuild --print-errorlogs --timeout-multiplier "$limit_factor" "$@"
+}
+
+# build_suite NAME FOLDER COMPILER OPTION...: a build that fails is one failed test.
+build_suite()
+{
+    local name=$1 folder=$2 started=$SECONDS
+    shift 2
+    if need_build "$folder" "$@" 2>var/log/"$folder".errors; then
+        passed=$((passed + 1))
+        printf '%-14s     built             %4d s\n' "$name" $((SECONDS - started))
+        return 0
+    fi
+    failed=$((failed + 1))
+    printf '%-14s     BUILD FAILED      %4d s\n' "$name" $((SECONDS - started))
+    sed 's/^/    /' var/log/"$folder".errors
+    return 1
+}
+
+fuzz_smoke()
+{
+    local status=0
+    tests/fuzz/run.sh all "$GANNET_FUZZ_SECONDS" || status=1
+    # One line per target, in the form that suite_result.py reads.
+    return $status
+}
+
+# Names of the tests that share memory between threads; those of suite "threads" are added.
+thread_tests()
+{
+    {
+        meson test -C build-tsan --no-rebuild --list --suite threads 2>/dev/null
+        meson test -C build-tsan --no-rebuild --list 2>/dev/null |
+            grep -E '(cache|ring|wakeup|fabric|control|io_loop|blob|counters|log|worker)\w*_test' || true
+    } | sed 's/.* //' | sort -u
+}
+
+run_system()
+{
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "system         skipped: needs root (network namespaces, raw sockets)"
+        return
+    fi
+    suite "$1" "$2" var/test/"$1".result env GANNET_BINARY="$3" tests/system/run.py "${@:4}"
+}
+
+everything()
+{
+    suite lint 120 var/test/lint.result tests/lint/check_tree.py
+    suite lint-test 60 var/test/lint-test.result tests/lint/check_tree_test.py
+    if build_suite gcc build-test gcc -Dhot_asserts=true; then
+        meson_suite unit build-test 120 --suite unit
+        meson_suite sim build-test 180 --suite sim
+        run_system system 330 build-test/gannet
+    fi
+    if build_suite clang build-clang clang -Dhot_asserts=true; then
+        meson_suite clang-unit build-clang 120 --suite unit
+    fi
+    if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true; then
+        meson_suite asan-unit build-asan 180 --suite unit --suite sim
+        run_system asan-system 90 build-asan/gannet --short
+    fi
+    if build_suite tsan build-tsan gcc -Dsanitize=thread -Dhot_asserts=true; then
+        # shellcheck disable=SC2046  # one word per test
+        meson_suite tsan-threads build-tsan 180 $(thread_tests)
+    fi
+    suite fuzz 300 var/test/fuzz.result fuzz_smoke
+}
+
+only_matching()
+{
+    local name=$1 tests
+    build_suite gcc build-test gcc -Dhot_asserts=true || return 0
+    tests=$(meson test -C build-test --no-rebuild --list 2>/dev/null | sed 's/.* //' | grep -F -- "$name" || true)
+    if [ -n "$tests" ]; then
+        # shellcheck disable=SC2086  # one word per test
+        meson_suite matching build-test 600 --verbose $tests
+        cat var/test/matching.log
+    fi
+    if [ -x tests/system/run.py ] && tests/system/run.py --list | grep -F -q -- "$name"; then
+        run_system system 600 build-test/gannet "$name"
+        cat var/test/system.log
+    fi
+    if [ $((passed + failed)) -le 1 ]; then
+        failed=$((failed + 1))
+        echo "no test is named like $name"
+    fi
+}
+
+test_main()
+{
+    local depth=''
+    if [ "${1:-}" = --long ]; then
+        depth=--long
+        limit_factor=1000
+        shift
+    fi
+    [ $# -le 1 ] || die "usage: ./dev test [--long] [NAME]"
+    set_depth "$depth"
+    mkdir -p var/log var/test
+    if [ $# -eq 1 ]; then
+        only_matching "$1"
+    else
+        everything
+    fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
