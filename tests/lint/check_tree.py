@@ -327,7 +327,7 @@ def check_shell(tree, root):
                if path.endswith('.sh') or re.match(r'#!.*\b(ba)?sh\b', source.lines[0])]
     if not shutil.which('shellcheck') or not scripts:
         return
-    done = subprocess.run(['shellcheck', '-x', '-S', 'warning', '-f', 'gcc', *scripts], cwd=root,
+    done = subprocess.run(['shellcheck', '-x', '-S', 'warning', '-e', 'SC2100', '-f', 'gcc', *scripts], cwd=root,
                           capture_output=True, text=True)
     for line in done.stdout.splitlines():
         found = re.match(r'(\S+?):(\d+):\d+: \w+: (.*)', line)
