@@ -61,8 +61,15 @@ struct http_request {
     struct http_slice method_text, target;
     struct http_slice path, query; /* of the target; query without '?', bytes 0 when there is none */
     struct http_slice host;
+    uint64_t name_lengths; /* http_name_length_bit of every field's name */
     struct http_field fields[HTTP_FIELDS_MAX];
 };
+
+/* Lets http_find_field say no without looking at the fields. */
+static inline uint64_t http_name_length_bit(uint32_t bytes)
+{
+    return UINT64_C(1) << (bytes < 63 ? bytes : 63);
+}
 
 enum http_parse_status {
     HTTP_PARSE_DONE = 0,
