@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time and randomness.
+ * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time and
+ * randomness.
  *
  * Purpose:   everything the store does to the outside world goes through here, so that the same
  *            engine runs on io_uring, on a thread pool, and on a simulated disk that crashes.
@@ -27,25 +28,25 @@ enum io_backend {
 };
 
 enum io_code {
-    IO_READ = 0,       /* fd, buffer, bytes, offset */
-    IO_WRITE,          /* fd, buffer, bytes, offset */
-    IO_SYNC_DATA,      /* fd: fdatasync */
-    IO_SYNC_ALL,       /* fd: fsync (a directory, or a file whose length matters) */
-    IO_OPEN,           /* path (relative to directory_fd), open_flags, mode -> fd */
-    IO_CLOSE,          /* fd */
-    IO_ALLOCATE,       /* fd, offset, bytes: fallocate, extends the file */
-    IO_TRUNCATE,       /* fd, bytes */
-    IO_RENAME,         /* path -> other_path, both relative to directory_fd */
-    IO_UNLINK,         /* path, relative to directory_fd */
-    IO_LINK,           /* path -> other_path: hard link */
-    IO_ACCEPT,         /* fd -> connected socket (admin thread only) */
-    IO_RECEIVE,        /* fd, buffer, bytes */
-    IO_SEND,           /* fd, buffer, bytes */
+    IO_READ = 0,  /* fd, buffer, bytes, offset */
+    IO_WRITE,     /* fd, buffer, bytes, offset */
+    IO_SYNC_DATA, /* fd: fdatasync */
+    IO_SYNC_ALL,  /* fd: fsync (a directory, or a file whose length matters) */
+    IO_OPEN,      /* path (relative to directory_fd), open_flags, mode -> fd */
+    IO_CLOSE,     /* fd */
+    IO_ALLOCATE,  /* fd, offset, bytes: fallocate, extends the file */
+    IO_TRUNCATE,  /* fd, offset + bytes: the new length (a length over 4 GiB needs the offset) */
+    IO_RENAME,    /* path -> other_path, both relative to directory_fd */
+    IO_UNLINK,    /* path, relative to directory_fd */
+    IO_LINK,      /* path -> other_path: hard link */
+    IO_ACCEPT,    /* fd -> connected socket (admin thread only) */
+    IO_RECEIVE,   /* fd, buffer, bytes */
+    IO_SEND,      /* fd, buffer, bytes */
     IO_CODE_COUNT,
 };
 
 struct io_operation {
-    uint8_t code; /* enum io_code */
+    uint8_t code;       /* enum io_code */
     uint8_t owner_kind; /* the submitter's own tag for what this operation belongs to */
     uint16_t flags;
     int fd;
@@ -62,15 +63,19 @@ struct io_operation {
     struct io_operation *next;
 };
 
+#define IO_DEPTH_LIMIT 4096u /* io_uring takes up to 32,768 entries; nobody needs so many */
+
 struct io_loop;
 
 struct io_loop_config {
     enum io_backend backend;
-    uint32_t depth_max; /* operations in flight; also keeps submission from blocking in the block layer */
-    int wake_fd;        /* an eventfd that ends io_wait early, or -1 */
+    uint32_t depth_max; /* operations in flight; also keeps submission from blocking in the block
+                           layer */
+    int wake_fd; /* a non-blocking eventfd that ends io_wait early, or -1; the loop empties it */
 };
 
-/* On the thread that will use it. 0 or a negative errno, with a log line that says what is missing. */
+/* On the thread that will use it. 0 or a negative errno, with a log line that says what is missing.
+ */
 int io_loop_create(const struct io_loop_config *config, struct io_loop **loop);
 void io_loop_destroy(struct io_loop *loop); /* waits for what is in flight */
 
@@ -91,16 +96,20 @@ uint32_t io_in_flight(const struct io_loop *loop);
 
 /*
  * Start-up and recovery: submits, waits, returns the result. Only when nothing else is in flight.
+ * EINTR and EAGAIN are tried again, a bounded number of times. -ECANCELED when a simulated disk
+ * crashed.
  */
 int64_t io_run(struct io_loop *loop, struct io_operation *operation);
 
 /* Names in a directory (recovery only; not "." and ".."). 0 or negative errno. */
 typedef void (*io_directory_entry)(void *context, const char *name);
-int io_list_directory(struct io_loop *loop, const char *path, io_directory_entry entry, void *context);
+int io_list_directory(struct io_loop *loop, const char *path, io_directory_entry entry,
+                      void *context);
 int io_make_directory(struct io_loop *loop, const char *path, uint32_t mode);
 int64_t io_file_size(struct io_loop *loop, int fd); /* bytes or negative errno */
 int io_free_space(struct io_loop *loop, int fd, uint64_t *bytes);
-int io_lock(struct io_loop *loop, int fd); /* exclusive, not waiting: 0, -EWOULDBLOCK, or another errno */
+int io_lock(struct io_loop *loop,
+            int fd); /* exclusive, not waiting: 0, -EWOULDBLOCK, or another errno */
 
 /* Time and randomness come through the seam as well. */
 uint64_t io_now_ns(struct io_loop *loop);
