@@ -7,7 +7,10 @@
  * Threading: none; all state is in the caller's structs.
  * Units:     bytes.
  * Errors:    HTTP_PARSE_BAD with the status to answer; after it the connection closes. Every framing
- *            doubt is 400: two parties that disagree about where a message ends are an attack.
+ *            doubt is 400: two parties that disagree about where a message ends are an attack. Where
+ *            the RFCs leave a choice it is the stricter one: a second Content-Length is refused even
+ *            when it agrees, a Host may not be empty or hold a comma, chunked stands alone.
+ *            The verdict on given bytes never depends on how they were split.
  * Source:    RFC 9112 (messages), RFC 9110 (fields, methods).
  */
 #ifndef GANNET_HTTP_PARSER_H
@@ -95,10 +98,20 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
 /* The first field of that name (lower-case `name`), or NULL. */
 const struct http_field *http_find_field(const struct http_request *request, const char *name);
 
-/* Chunked bodies: state between calls; zero-initialised. */
+/*
+ * Chunked bodies: state between calls; zero-initialised. Its bounds: 15 digits of chunk size, 256 bytes of
+ * extensions per chunk, 16 KiB of framing beyond 16 bytes per chunk and the size of its data
+ * (a body must not be mostly extensions), 8 KiB of trailers, which are checked and dropped.
+ */
+#define HTTP_CHUNK_SIZE_DIGITS_MAX 15u
+#define HTTP_CHUNK_LINE_BYTES_MAX 256u
+#define HTTP_CHUNK_EXCESS_BYTES_MAX 16384u
+#define HTTP_TRAILER_BYTES_MAX 8192u
+
 struct http_chunked {
-    uint64_t chunk_left;  /* bytes of the current chunk still to come */
-    uint32_t line_bytes;  /* of the size line or trailer section so far, for the limits */
+    uint64_t chunk_left;   /* bytes of the current chunk still to come */
+    uint32_t line_bytes;   /* of the size line so far, for its limit */
+    uint32_t excess_bytes; /* framing beyond what the data so far pays for */
     uint32_t trailer_bytes;
     uint8_t state;
     uint8_t size_digits;
@@ -108,6 +121,7 @@ struct http_chunked {
  * Consumes from bytes[0..length): sets *used to the bytes consumed and *body to the next run of body
  * bytes within them (bytes 0 when none). DONE: the body and its trailers ended at *used.
  * PARTIAL: call again with what follows *used. One run per call keeps the caller's loop in charge.
+ * BAD is always 400, and stays BAD.
  */
 enum http_parse_status http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes,
                                          uint32_t length, uint32_t *used, struct http_slice *body);
@@ -115,7 +129,7 @@ enum http_parse_status http_chunked_next(struct http_chunked *chunked, const uin
 /* Percent-decodes; false on a bad escape or when `room` is too small. '+' stays '+'. */
 bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room, uint32_t *out_bytes);
 
-/* The raw (still encoded) value of a query parameter; false when it is not there. */
+/* The raw (still encoded) value of a query parameter, the first of several; false when it is not there. */
 bool http_query_parameter(struct http_slice query, const char *name, struct http_slice *value);
 
 /* Decimal of 1..19 digits, nothing else; false otherwise. */
