@@ -10,7 +10,7 @@
  * Units:     bytes; _ms wall.
  * Errors:    lookup returns NULL. A fill may be refused (counted CACHE_REFUSED); then the key is
  *            invalidated in place, without allocating, before it returns: never an older value stays.
- * Source:    rte_rcu_qsbr (DPDK 22.11) for reclamation; eviction: see DECISIONS.md.
+ * Source:    rte_rcu_qsbr (DPDK 22.11) for reclamation; eviction: S3-FIFO (Yang et al., SOSP 2023).
  */
 #ifndef GANNET_RESPONSE_CACHE_H
 #define GANNET_RESPONSE_CACHE_H
@@ -59,10 +59,12 @@ static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *
     return entry->bytes + entry->key_bytes + entry->head_bytes;
 }
 
+#define RESPONSE_CACHE_PART_BYTES_MIN (256u << 10)
+
 struct response_cache_config {
     uint32_t workers;           /* parts */
     uint64_t part_memory_bytes; /* fixed budget of one part: table, entries, and the blobs it references */
-    uint32_t value_bytes_max;   /* larger values are not cached */
+    uint32_t value_bytes_max;   /* larger values are not cached, nor what takes half a part */
     uint64_t hash_seed;         /* for key_hash_cache */
 };
 
@@ -106,5 +108,15 @@ void response_cache_maintain(struct response_cache *cache, uint32_t worker, uint
 
 /* Owner: drop the references of evicted blobs early when value memory is short; returns bytes let go. */
 uint64_t response_cache_shrink(struct response_cache *cache, uint32_t worker, uint64_t bytes);
+
+/* For /metrics; any thread, as of the owner's last round. */
+struct response_cache_status {
+    uint64_t entries;
+    uint64_t entry_bytes;   /* memory taken by entries, dead ones not yet reclaimed included */
+    uint64_t blob_bytes;    /* value memory held by published entries */
+    uint64_t waiting_bytes; /* value memory of unpublished entries, until every reader has passed */
+};
+void response_cache_status(const struct response_cache *cache, uint32_t worker,
+                           struct response_cache_status *status);
 
 #endif

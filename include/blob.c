@@ -14,13 +14,11 @@
 #include "include/blob.h"
 
 #include <errno.h>
-#include <rte_lcore.h>
-#include <rte_malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "include/assert_policy.h"
+#include "include/memory_region.h"
 
 #define SMALL_PER_LARGE (BLOB_LARGE_CHUNK_BYTES / BLOB_SMALL_CHUNK_BYTES)
 #define ALL_SMALL_FREE ((1u << SMALL_PER_LARGE) - 1)
@@ -50,14 +48,13 @@ struct index_stack {
 };
 
 struct blob_pool {
-    uint8_t *base;
+    struct memory_region region;
+    uint8_t *base; /* of the region */
     uint8_t *heads;
-    size_t region_bytes;
     uint32_t large_count;
     uint32_t head_count;
     uint32_t split_max;
     uint32_t threads_max;
-    bool is_from_dpdk;
     _Atomic uint16_t *state;      /* of each large chunk */
     uint64_t *device_addresses;   /* of each large chunk */
     struct index_stack whole;     /* free large chunks */
@@ -301,34 +298,16 @@ static void chunk_return(struct blob_stock *stock, uint8_t *chunk, uint32_t chun
 /* --- the pool ------------------------------------------------------------------------------------
  */
 
-static uint8_t *region_map(size_t bytes)
+static int region_create(struct blob_pool *pool, size_t bytes)
 {
-    uint8_t *raw = mmap(NULL, bytes + BLOB_LARGE_CHUNK_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (raw == MAP_FAILED)
-        return NULL;
-    size_t skip = (BLOB_LARGE_CHUNK_BYTES - ((uintptr_t)raw & (BLOB_LARGE_CHUNK_BYTES - 1))) &
-                  (BLOB_LARGE_CHUNK_BYTES - 1);
-    if (skip)
-        munmap(raw, skip);
-    munmap(raw + skip + bytes, BLOB_LARGE_CHUNK_BYTES - skip);
-    return raw + skip;
-}
-
-/* Without DPDK's environment (unit tests, tools) ordinary pages do: no device will read them. */
-static int region_create(struct blob_pool *pool)
-{
-    pool->is_from_dpdk = rte_socket_count() > 0;
-    pool->base = pool->is_from_dpdk ? rte_malloc_socket("values", pool->region_bytes,
-                                                        BLOB_LARGE_CHUNK_BYTES, SOCKET_ID_ANY)
-                                    : region_map(pool->region_bytes);
-    if (!pool->base)
-        return -ENOMEM;
-    for (uint32_t large = 0; large < pool->large_count; large++) {
-        const uint8_t *chunk = pool->base + (size_t)large * BLOB_LARGE_CHUNK_BYTES;
-        pool->device_addresses[large] =
-            pool->is_from_dpdk ? rte_malloc_virt2iova(chunk) : (uint64_t)(uintptr_t)chunk;
-    }
+    int result = memory_region_create(&pool->region, "values", bytes, BLOB_LARGE_CHUNK_BYTES,
+                                      MEMORY_SOCKET_ANY, MEMORY_FOR_DEVICES);
+    if (result)
+        return result;
+    pool->base = pool->region.base;
+    for (uint32_t large = 0; large < pool->large_count; large++)
+        pool->device_addresses[large] = memory_region_device_address(
+            &pool->region, pool->base + (size_t)large * BLOB_LARGE_CHUNK_BYTES);
     return 0;
 }
 
@@ -352,7 +331,6 @@ int blob_pool_create(size_t bytes, uint32_t threads_max, struct blob_pool **out)
     if (!pool)
         return -ENOMEM;
     memset(pool, 0, sizeof(*pool));
-    pool->region_bytes = large_count * bytes_per_large;
     pool->large_count = (uint32_t)large_count;
     pool->head_count = pool->large_count * SMALL_PER_LARGE;
     pool->split_max = pool->large_count - pool->large_count / 4;
@@ -361,7 +339,8 @@ int blob_pool_create(size_t bytes, uint32_t threads_max, struct blob_pool **out)
     pool->device_addresses = calloc(large_count, sizeof(*pool->device_addresses));
     if (!pool->state || !pool->device_addresses || stack_create(&pool->whole, pool->large_count) ||
         stack_create(&pool->split, pool->large_count) ||
-        stack_create(&pool->free_head, pool->head_count) || region_create(pool)) {
+        stack_create(&pool->free_head, pool->head_count) ||
+        region_create(pool, large_count * bytes_per_large)) {
         blob_pool_destroy(pool);
         return -ENOMEM;
     }
@@ -375,10 +354,7 @@ void blob_pool_destroy(struct blob_pool *pool)
 {
     if (!pool)
         return;
-    if (pool->base && pool->is_from_dpdk)
-        rte_free(pool->base);
-    else if (pool->base)
-        munmap(pool->base, pool->region_bytes);
+    memory_region_destroy(&pool->region);
     free(pool->whole.next);
     free(pool->split.next);
     free(pool->free_head.next);
