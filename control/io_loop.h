@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time.
+ * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time and
+ * randomness.
  *
  * Purpose:   everything the store does to the outside world goes through here, so that the same
  *            engine runs on io_uring, on a thread pool, and on a simulated disk that crashes.
