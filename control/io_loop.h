@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time and
- * randomness.
+ * io_loop.h - the one seam for I/O: submit operations, reap completions, ask for time.
  *
  * Purpose:   everything the store does to the outside world goes through here, so that the same
  *            engine runs on io_uring, on a thread pool, and on a simulated disk that crashes.

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_simulator.h - a disk in memory that crashes on request: the test side of the simulated I/O
- * loop.
+ * io_simulator.h - a disk in memory that crashes on request: the test side of the simulated loop.
  *
  * Purpose:   run the store against power loss and faults at every I/O, thousands of times a second,
  *            every run repeatable from its seed.
- * Ownership: the simulator owns the disk; each loop is destroyed by who opened it, before the
- * simulator. Threading: one thread for the simulator and all its loops. Units:     bytes, sectors
- * of 512 bytes; virtual _ns and _ms. Errors:    as io_loop.h; -ECANCELED from calls on a loop whose
- * machine crashed. Source:    SQLite's crash tests (src/test6.c) for drop, keep and trash; Rebello
- * et al., USENIX ATC 2020, for what a failed fsync leaves behind.
+ * Ownership: the simulator owns the disk; loops are destroyed by who opened them, before it.
+ * Threading: one thread for the simulator and all its loops.
+ * Units:     bytes, sectors of 512 bytes; virtual _ns and _ms.
+ * Errors:    as io_loop.h; -ECANCELED from calls on a loop whose machine crashed.
+ * Source:    SQLite's crash tests (src/test6.c) for drop, keep and trash; Rebello et al., USENIX
+ *            ATC 2020, for what a failed fsync leaves behind.
  *
  * What survives:
- * - A write changes what reads see when it completes, and the disk only when a sync that was
- * *submitted* after that completes. IO_SYNC_DATA also makes the length durable. O_DSYNC writes sync
- * their file.
+ * - A write changes what reads see when it completes, and the disk only by a sync that was
+ *   *submitted* after that. IO_SYNC_DATA also makes the length durable. A write under O_DSYNC
+ *   syncs its file.
  * - A new name, a rename or an unlink is durable after IO_SYNC_ALL of its directory (for a rename
- *   between two directories: of either). io_make_directory is such a change of the parent directory
- * too.
+ *   between two directories: of either). io_make_directory is such a change of the parent too.
  * - Operations in flight at the crash count as not synced.
  * - A failed sync drops what it should have made durable: reads still show it, and no later sync
- * saves it.
+ *   saves it.
  * - Completions come in random order after random latencies; time moves in io_wait only.
  *
- * Paths: "/" separated from the root; a relative path starts at directory_fd, or at the root for
- * AT_FDCWD. Descriptors belong to the machine, not to one loop, and end with a crash.
+ * Paths start at the root; a relative path starts at directory_fd, or at the root for AT_FDCWD.
+ * Descriptors belong to the machine, not to one loop, and end with a crash.
  */
 #ifndef GANNET_IO_SIMULATOR_H
 #define GANNET_IO_SIMULATOR_H
@@ -40,8 +39,7 @@ struct io_disk_image;
 struct io_simulator *io_simulator_create(uint64_t seed);
 void io_simulator_destroy(struct io_simulator *sim);
 
-/* One thread of a process on the simulated machine. As io_loop_create; config->backend is ignored.
- */
+/* One thread of a process on this machine. As io_loop_create; config->backend is ignored. */
 int io_simulator_loop(struct io_simulator *sim, const struct io_loop_config *config,
                       struct io_loop **loop);
 
@@ -49,11 +47,13 @@ int io_simulator_loop(struct io_simulator *sim, const struct io_loop_config *con
 enum io_crash_mode {
     IO_CRASH_DROP = 0, /* nothing of it survives */
     IO_CRASH_KEEP,     /* all of it survives, as after kill -9 */
-    IO_CRASH_TRASH,    /* each sector of a write survives or holds random bytes (whole sectors, also
-                          where    the write covered only a part of one); names survive up to a random
-                          point */
-    IO_CRASH_TEAR, /* of each write the first so many sectors survive; names up to a random point */
-    IO_CRASH_REORDER, /* each write and each name change survives or not, whatever came before it */
+    /*
+     * Each sector of a write survives or holds random bytes: whole sectors, also where the write
+     * covered only a part of one. Names survive up to a random point.
+     */
+    IO_CRASH_TRASH,
+    IO_CRASH_TEAR,    /* of each write the first so many sectors; names up to a random point */
+    IO_CRASH_REORDER, /* each write and name change survives or not, whatever came before it */
     IO_CRASH_RANDOM,  /* each takes one of the above */
     IO_CRASH_MODE_COUNT,
 };

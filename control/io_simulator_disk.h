@@ -2,10 +2,13 @@
 /*
  * io_simulator_disk.h - files and directories of the simulated disk, as seen and as durable.
  *
- * Purpose:   the model of what a crash keeps; private to control/io_simulator_disk.c and its loop.
- * Ownership: the disk owns all nodes; a node lives until nothing seen, durable, pending or open
- * names it. Threading: one thread. Units:     bytes; pages of 4 KiB, sectors of 512 bytes. Errors:
- * 0 or a negative errno. Source:    see io_simulator.h.
+ * Purpose:   the model of what a crash keeps; private to io_simulator_disk.c and its loop.
+ * Ownership: the disk owns all nodes; a node lives while anything seen, durable, pending or open
+ *            names it.
+ * Threading: one thread.
+ * Units:     bytes; pages of 4 KiB, sectors of 512 bytes.
+ * Errors:    0 or a negative errno.
+ * Source:    see io_simulator.h.
  */
 #ifndef GANNET_IO_SIMULATOR_DISK_H
 #define GANNET_IO_SIMULATOR_DISK_H

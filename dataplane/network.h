@@ -70,6 +70,9 @@ void network_destroy(struct network *network);
 uint32_t network_receive(struct network *network, uint8_t port_index, struct packet **frames,
                          uint32_t limit);
 
+/* Is something waiting in a ring of software dispatch? For the re-check before a worker sleeps. */
+bool network_has_work(const struct network *network);
+
 /*
  * Consumes `count` frames (at most NIC_BURST_MAX) received on `port_index`. TCP segments come out
  * in `segments` (room for `count`), in order, with packet->rx.{network_offset, transport_offset,

@@ -15,6 +15,7 @@
 #define GANNET_PACKET_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
@@ -143,6 +144,38 @@ static inline enum packet_checksum packet_tcp_checksum(const struct packet *pack
     default:
         return PACKET_CHECKSUM_UNKNOWN;
     }
+}
+
+/* The VLAN the port took off the frame; 0 for none. */
+static inline uint16_t packet_stripped_vlan(const struct packet *packet)
+{
+    return packet->mbuf.ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? packet->mbuf.vlan_tci : 0;
+}
+
+/* Before a received packet is sent: nothing of what the port said about it applies any more. */
+static inline void packet_reset_offloads(struct packet *packet)
+{
+    packet->mbuf.ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+    packet->mbuf.tx_offload = 0;
+}
+
+static inline bool packet_is_chained(const struct packet *packet)
+{
+    return packet->mbuf.nb_segs > 1;
+}
+
+/* Copies a chain into its first buffer; false when it does not fit. */
+static inline bool packet_make_linear(struct packet *packet)
+{
+    return rte_pktmbuf_linearize(&packet->mbuf) == 0;
+}
+
+/* Single-segment packets only: gives up `bytes` at the front. */
+static inline void packet_skip(struct packet *packet, uint16_t bytes)
+{
+    packet->mbuf.data_off = (uint16_t)(packet->mbuf.data_off + bytes);
+    packet->mbuf.data_len = (uint16_t)(packet->mbuf.data_len - bytes);
+    packet->mbuf.pkt_len -= bytes;
 }
 
 /* Single-segment packets only: gives up `bytes` at the end (padding). */

@@ -19,6 +19,7 @@
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
+#undef NS_PER_S /* DPDK's rte_cycles.h defines it too, to the same value */
 #define NS_PER_S UINT64_C(1000000000)
 
 /* Simulations build this by hand; nothing below the loop ever reads a clock. */

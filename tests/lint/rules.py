@@ -125,6 +125,11 @@ LONG_FILES = {
 
 # dataplane/STEM.c and control/STEM.c need a test named STEM_test.c or a mention in WITHOUT_OWN_TEST.
 WITHOUT_OWN_TEST = {
+    'control/io_loop_simulator.c': 'io_loop_test runs one suite on every back end; io_simulator_test',
+    'control/io_loop_system.c': 'io_loop_test runs one suite on every back end',
+    'control/io_loop_threads.c': 'io_loop_test runs one suite on every back end',
+    'control/io_loop_uring.c': 'io_loop_test runs one suite on every back end',
+    'control/io_simulator_disk.c': 'io_simulator_test',
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * icmp.h - ICMP and ICMPv6 messages other than neighbour discovery.
+ *
+ * Purpose:   tells echo requests and errors about our TCP segments from the rest; turns a request
+ * into its reply in place. Ownership: none: works on bytes. Threading: any. Units:     bytes.
+ * Errors:    parsers return the drop reason; DROP_NONE is success.
+ * Source:    RFC 792, RFC 1191 (packet too big), RFC 4443, RFC 8201; RFC 5927 for what TCP checks
+ * next.
+ */
+#ifndef GANNET_ICMP_H
+#define GANNET_ICMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/counters.h"
+
+#define ICMP_HEADER_BYTES 8u
+
+enum icmp_kind {
+    ICMP_KIND_OTHER = 0,
+    ICMP_KIND_ECHO_REQUEST,
+    ICMP_KIND_ERROR,     /* unreachable or too big: icmp_parse_error has the details */
+    ICMP_KIND_NEIGHBOUR, /* nd.h */
+};
+
+/* Checks length and checksum. `ip` is the IPv6 header for version 6, ignored for 4. */
+enum drop_reason icmp_parse(uint8_t ip_version, const uint8_t *ip, const uint8_t *bytes,
+                            uint16_t length, enum icmp_kind *kind);
+
+/* Turns an echo request into its reply. The addresses are the reply's; IPv4 does not need them. */
+void icmp_make_echo_reply(uint8_t ip_version, uint8_t *bytes, uint16_t length,
+                          const uint8_t source[16], const uint8_t destination[16]);
+
+/* The segment of ours an error is about. */
+struct icmp_error {
+    uint8_t local[16], remote[16]; /* IPv4 in the first 4 bytes */
+    uint16_t local_port, remote_port;
+    uint32_t sequence;
+    uint16_t new_mtu; /* 0: unreachable */
+};
+
+/* For ICMP_KIND_ERROR. That `local` is one of our addresses is for the caller to check. */
+enum drop_reason icmp_parse_error(uint8_t ip_version, const uint8_t *bytes, uint16_t length,
+                                  struct icmp_error *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nd.h - neighbour discovery messages of ICMPv6: reading and writing.
+ *
+ * Purpose:   wire format and validity rules; what is learned from it is neighbour.h's.
+ * Ownership: none: works on bytes.
+ * Threading: any.
+ * Units:     bytes.
+ * Errors:    nd_parse returns the drop reason; DROP_NONE is success.
+ * Source:    RFC 4861 sections 4.3, 4.4, 7.1 (validation), 7.2.
+ */
+#ifndef GANNET_ND_H
+#define GANNET_ND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/byte_order.h"
+#include "include/counters.h"
+
+#define ND_SOLICITATION 135u
+#define ND_ADVERTISEMENT 136u
+#define ND_HOP_LIMIT 255u /* a router would have lowered it: proof that the sender is on the link  \
+                           */
+#define ND_MESSAGE_BYTES 32u /* as we write them: with one link address option */
+
+enum nd_flag {
+    ND_FLAG_SOLICITED = 0x40,
+    ND_FLAG_OVERRIDE = 0x20,
+};
+
+struct nd_message {
+    uint8_t type;
+    uint8_t flags; /* enum nd_flag; zero in solicitations */
+    bool has_link_address;
+    uint8_t link_address[6]; /* source's in a solicitation, target's in an advertisement */
+    uint8_t target[16];
+};
+
+/* `bytes`: the ICMPv6 message, whose checksum was verified; `ip`: the IPv6 header in front of it.
+ */
+enum drop_reason nd_parse(const uint8_t *ip, const uint8_t *bytes, uint32_t length,
+                          struct nd_message *out);
+
+/* Writes ND_MESSAGE_BYTES including the checksum over the given addresses. */
+void nd_write(uint8_t *out, uint8_t type, uint8_t flags, const uint8_t target[16],
+              const uint8_t link_address[6], const uint8_t source[16],
+              const uint8_t destination[16]);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * network_state.h - the insides of struct network, shared by network.c (in) and network_output.c
+ * (out).
+ *
+ * Purpose:   private to these two files.
+ * Ownership: see network.h.
+ * Threading: one worker.
+ * Units:     bytes; _ns monotone.
+ * Errors:    none.
+ * Source:    none.
+ */
+#ifndef GANNET_NETWORK_STATE_H
+#define GANNET_NETWORK_STATE_H
+
+#include <stdalign.h>
+
+#include "dataplane/bulletin.h"
+#include "dataplane/ipv4.h"
+#include "dataplane/ipv6.h"
+#include "dataplane/neighbour.h"
+#include "dataplane/network.h"
+#include "dataplane/rate_limit.h"
+#include "include/random.h"
+
+#define NETWORK_TX_BATCH 256u
+#define NETWORK_ANNOUNCEMENTS 2u /* RFC 5227 section 2.3 */
+#define NETWORK_ANNOUNCE_INTERVAL_NS UINT64_C(2000000000)
+
+struct network_port {
+    struct nic_queue *queue;
+    struct dispatch *dispatch;
+    uint32_t offloads;
+    uint16_t mtu;
+    uint16_t vlan;
+    uint8_t mac[6];
+    uint8_t link_header_bytes; /* 14 or 18 */
+    uint8_t ipv4_prefix_bits;
+    uint8_t ipv6_prefix_bits;
+    struct ipv4_addresses ipv4;
+    struct ipv6_addresses ipv6;
+    uint8_t gateway4[4];
+    uint8_t gateway6[16];
+    uint32_t tx_count;
+    struct packet *tx[NETWORK_TX_BATCH];
+};
+
+struct network {
+    alignas(CACHE_LINE_BYTES) uint64_t now_ns; /* of the last call that was given one */
+    struct counters *counters;
+    struct neighbour_table *neighbours;
+    uint32_t port_count;
+    uint32_t worker_index;
+    struct rte_mempool *pool;
+    struct bulletin_board *board;
+    struct bulletin_reader *reader;
+    struct rate_limit echo_limit;
+    struct rate_limit error_limit;
+    uint64_t announce_at_ns;
+    uint32_t announcements_left;
+    bool has_started;
+    uint32_t icmp_error_count;
+    struct network_icmp_error icmp_errors[NETWORK_ICMP_ERRORS_MAX];
+    struct network_port ports[NETWORK_PORTS_MAX];
+};
+
+/* What travels on the bulletin board. */
+enum network_note_kind {
+    NETWORK_NOTE_NEIGHBOUR = 1,
+    NETWORK_NOTE_ICMP_ERROR,
+};
+
+struct network_note {
+    uint8_t kind; /* enum network_note_kind */
+    union {
+        struct neighbour_news neighbour;
+        struct network_icmp_error icmp_error;
+        uint8_t bytes[BULLETIN_NOTE_BYTES - 4];
+    };
+};
+static_assert(sizeof(struct network_note) == BULLETIN_NOTE_BYTES, "one note");
+
+/* The one place where a received frame dies: one count, one free. */
+static inline void network_drop(struct network *network, struct packet *frame, enum drop_reason why)
+{
+    count_drop(network->counters, why);
+    packet_free(frame);
+}
+
+/* ---- network_output.c ---- */
+
+/* Ethernet and IP in front of `packet`, which holds `transport_bytes` of payload, and off it goes.
+ */
+void network_send_ipv4(struct network *network, uint8_t port_index, struct packet *packet,
+                       const uint8_t destination[4], uint8_t protocol, const uint8_t mac[6]);
+void network_send_ipv6(struct network *network, uint8_t port_index, struct packet *packet,
+                       const uint8_t source[16], const uint8_t destination[16], uint8_t hop_limit,
+                       const uint8_t mac[6]);
+void network_send_arp(struct network *network, uint8_t port_index, struct packet *packet,
+                      uint16_t operation, const uint8_t target_mac[6], const uint8_t target_ip[4],
+                      const uint8_t mac[6]);
+/* Neighbour news, own or another worker's: the table, and packets that waited. */
+bool network_learn(struct network *network, const struct neighbour_news *news);
+void network_raise_icmp_error(struct network *network, const struct network_icmp_error *error);
+
+#endif
