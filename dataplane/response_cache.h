@@ -62,14 +62,16 @@ static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *
 #define RESPONSE_CACHE_PART_BYTES_MIN (256u << 10)
 
 struct response_cache_config {
-    uint32_t workers;           /* parts */
-    uint64_t part_memory_bytes; /* fixed budget of one part: table, entries, and the blobs it references */
-    uint32_t value_bytes_max;   /* larger values are not cached, nor what takes half a part */
-    uint64_t hash_seed;         /* for key_hash_cache */
+    uint32_t workers; /* parts */
+    uint64_t
+        part_memory_bytes; /* fixed budget of one part: table, entries, and the blobs it references */
+    uint32_t value_bytes_max; /* larger values are not cached, nor what takes half a part */
+    uint64_t hash_seed;       /* for key_hash_cache */
 };
 
 /* On the main thread, before workers start. 0 or a negative errno. */
-int response_cache_create(const struct response_cache_config *config, struct response_cache **cache);
+int response_cache_create(const struct response_cache_config *config,
+                          struct response_cache **cache);
 void response_cache_destroy(struct response_cache *cache); /* after workers stopped */
 
 /* On worker `worker`'s thread, before its first round: its stock (for blobs) and counters. */
@@ -87,7 +89,8 @@ void response_cache_prefetch_entry(const struct response_cache *cache, uint64_t 
 
 /* Reader: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
 const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
-                                                const void *key, uint32_t key_bytes, uint64_t wall_ms);
+                                                const void *key, uint32_t key_bytes,
+                                                uint64_t wall_ms);
 
 /* Every worker, once at the end of each round: no entry pointer is held any more. */
 void response_cache_quiescent(struct response_cache *cache, uint32_t worker);
