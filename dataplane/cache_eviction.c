@@ -5,7 +5,7 @@
 
 #define NEW_QUEUE_DIVISOR 10u /* S3-FIFO's small queue: a tenth of the budget */
 
-/* --- what leaves the table --------------------------------------------------------------------- */
+/* --- what leaves the table ------------------------------------------------------------------ */
 
 void cache_retired_push(struct cache_part *part, struct blob *blob, uint32_t segment)
 {

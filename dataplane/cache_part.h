@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cache_part.h - inside of the response cache: one part's table and log, and what its owner does to them.
+ * cache_part.h - inside of the response cache: one part's table and log, and its eviction.
  *
  * Purpose:   what response_cache.c (readers, fills, rounds) and cache_eviction.c share.
  * Ownership: the part's worker owns everything; readers follow slots only.
@@ -167,7 +167,7 @@ static inline enum cache_queue_name entry_queue(const struct cache_part *part,
     return part->segments.segments[cache_segments_index(&part->segments, entry)].queue;
 }
 
-/* Queues a blob reference (or, when NULL, a segment) until every worker passed a quiescent point. */
+/* Queues a blob reference (NULL: a segment) until every worker passed a quiescent point. */
 void cache_retired_push(struct cache_part *part, struct blob *blob, uint32_t segment);
 
 /* The entry is no longer in the table: readers of this round may still look at it. */
@@ -194,7 +194,7 @@ bool cache_ghost_recall(struct cache_part *part, uint64_t hash);
 
 uint64_t cache_live_blob_bytes(const struct cache_part *part);
 
-/* Budget not used by what is published. What waits for a grace period counts as free: it will be. */
+/* Budget not used by what is published; what waits for a grace period counts as free. */
 int64_t cache_room_bytes(const struct cache_part *part);
 
 void cache_entry_evict(struct cache_part *part, struct cache_entry *entry, uint64_t wall_ms);
@@ -202,7 +202,7 @@ void cache_entry_evict(struct cache_part *part, struct cache_entry *entry, uint6
 /* Deals with one entry. False: nothing left to evict, or none before a grace period ends. */
 bool cache_evict_step(struct cache_part *part, uint64_t wall_ms);
 
-/* Steps until `wanted_bytes` and the part's share of free segments are there, or `steps` are done. */
+/* Steps until `wanted_bytes` and the part's free segments are there, or `steps` are done. */
 void cache_evict_until(struct cache_part *part, uint64_t wanted_bytes, uint32_t steps,
                        uint64_t wall_ms);
 

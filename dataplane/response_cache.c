@@ -119,7 +119,7 @@ const struct cache_entry *response_cache_lookup(const struct response_cache *cac
     return entry;
 }
 
-/* --- reclamation: the owner from here on ------------------------------------------------------- */
+/* --- reclamation: the owner from here on ----------------------------------------------------- */
 
 static void blob_let_go(struct cache_part *part, struct blob *blob)
 {
@@ -155,8 +155,8 @@ static void reclaim(struct cache_part *part, const struct retired *retired)
 }
 
 /*
- * As rte_rcu_qsbr_check, but without its plain read of acked_token, which the checks of other owners
- * write: that is a race by the letter of C11, and a sanitizer says so.
+ * As rte_rcu_qsbr_check, but without its plain read of acked_token, which the checks of other
+ * owners write: that is a race by the letter of C11, and a sanitizer says so.
  */
 static bool everyone_passed(struct response_cache *cache, uint64_t token)
 {
@@ -412,13 +412,14 @@ void response_cache_online(struct response_cache *cache, uint32_t worker)
 
 static size_t round_up(size_t bytes, size_t unit)
 {
-    return (bytes + unit - 1) / unit * unit;
+    ASSERT((unit & (unit - 1)) == 0);
+    return (bytes + unit - 1) & ~(unit - 1);
 }
 
 static uint32_t segment_bytes_for(uint64_t budget)
 {
     uint32_t bytes = SEGMENT_BYTES_MAX;
-    while (bytes > SEGMENT_BYTES_MIN && budget / bytes < SEGMENTS_WANTED)
+    while (bytes > SEGMENT_BYTES_MIN && budget < (uint64_t)bytes * SEGMENTS_WANTED)
         bytes /= 2;
     return bytes;
 }

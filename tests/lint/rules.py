@@ -25,18 +25,19 @@ DATAPLANE_RANKS = [
     (r'(api|api_\w+)', 3),
     (r'(core_loop|worker|worker_\w+)', 4),
 ]
-DATAPLANE_LEAVES = r'(http_parser|http_response|http_date|response_cache|timer_wheel|siphash)'
+DATAPLANE_LEAVES = r'(http_parser|http_response|http_date|response_cache|cache_\w+|timer_wheel|siphash)'
 
 # <rte_*.h> only where the hardware or the memory below it is the subject. Pattern -> reason.
 DPDK_ALLOWED = [
     (r'include/message_ring\.[ch]', r'rte_(ring\w*|errno|malloc|common)', 'the one ring between threads'),
     (r'include/blob\.[ch]', r'rte_(stack|ring|mempool|malloc|memzone|errno|lcore|eal)',
      'value memory comes from hugepages'),
+    (r'include/memory_region\.[ch]', r'rte_(malloc|lcore|eal)', 'hugepages, or ordinary pages'),
     (r'include/clock\.h', r'rte_cycles', 'the time stamp counter'),
     (r'dataplane/packet(_pool)?\.[ch]', r'rte_\w+', 'where frame ownership is defined'),
     (r'dataplane/nic_dpdk\.c', r'rte_\w+', 'the only user of ethdev'),
     (r'dataplane/core_loop\.[ch]', r'rte_\w+', 'launches lcores and reports quiescent points'),
-    (r'dataplane/response_cache\w*\.[ch]', r'rte_(rcu_qsbr|malloc|errno|lcore|mempool|prefetch|pause)',
+    (r'dataplane/response_cache\w*\.[ch]', r'rte_(rcu_qsbr|malloc|errno|eal|lcore|mempool|prefetch|pause)',
      'reclamation by RCU, memory from hugepages'),
     (r'dataplane/(checksum|ipv4|ipv6|tcp_output|fragments?)\.[ch]', r'rte_(ip|tcp|ether|mbuf|byteorder|ip_frag)',
      'checksum helpers and fragments'),
@@ -133,5 +134,7 @@ WITHOUT_OWN_TEST = {
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',
+    'dataplane/cache_eviction.c': 'reached through response_cache: tests/unit/response_cache_test.c',
+    'dataplane/cache_segments.c': 'reached through response_cache: tests/unit/response_cache_test.c',
     'control/main.c': 'start order: tests/system runs it whole',
 }
