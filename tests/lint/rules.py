@@ -26,6 +26,7 @@ DATAPLANE_RANKS = [
     (r'(core_loop|worker|worker_\w+)', 4),
 ]
 DATAPLANE_LEAVES = r'(http_parser|http_response|http_date|response_cache|cache_\w+|timer_wheel|siphash)'
+DATAPLANE_LEAVES = r'(http_\w+|etag|response_cache|timer_wheel|siphash)'
 
 # <rte_*.h> only where the hardware or the memory below it is the subject. Pattern -> reason.
 DPDK_ALLOWED = [
