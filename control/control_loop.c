@@ -44,8 +44,7 @@ static uint32_t take_requests(struct control_loop *loop)
     struct shard_operation *batch[BATCH];
     uint32_t taken = 0;
     for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
-        uint32_t got =
-            message_ring_pop(fabric->request[worker][loop->config.index], batch, BATCH);
+        uint32_t got = message_ring_pop(fabric->request[worker][loop->config.index], batch, BATCH);
         for (uint32_t i = 0; i < got; i++)
             store_submit(loop->store, batch[i]);
         taken += got;
@@ -104,8 +103,8 @@ static void sleep_until_input(struct control_loop *loop)
     if (timeout_ns > SLEEP_NS_MAX)
         timeout_ns = SLEEP_NS_MAX;
     sleeper_announce(loop->sleeper);
-    bool must_stay = has_requests(loop) ||
-                     atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
+    bool must_stay =
+        has_requests(loop) || atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
     if (!must_stay && timeout_ns > 0)
         io_wait(loop->io, timeout_ns);
     sleeper_awake(loop->sleeper);

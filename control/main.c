@@ -214,7 +214,8 @@ static int start_one_worker(struct server *server, uint32_t index)
     server->worker_counters[index] = counters_register(name);
     if (!server->worker_counters[index])
         return -ENOMEM;
-    server->networks[index] = nic_runtime_network(server->nic, index, server->worker_counters[index]);
+    server->networks[index] =
+        nic_runtime_network(server->nic, index, server->worker_counters[index]);
     if (!server->networks[index])
         return -ENOMEM;
     struct core_config config = {
@@ -236,7 +237,8 @@ static void set_worker_phase(struct server *server, enum core_phase phase)
         if (!server->cores[i])
             continue;
         /* Release pairs with the acquire in the core's loop. */
-        atomic_store_explicit(&server->cores[i]->wanted_phase, (uint32_t)phase, memory_order_release);
+        atomic_store_explicit(&server->cores[i]->wanted_phase, (uint32_t)phase,
+                              memory_order_release);
         wake_if_asleep(&server->shared.fabric->worker_sleepers[i]);
     }
 }

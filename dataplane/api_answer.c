@@ -9,8 +9,8 @@
 #define PROBLEM_BYTES_MAX 1024u
 
 /* Splits into segments; what is queued already is filled up first. False when packets ran out. */
-static bool send_bytes(struct api_handler *handler, struct tcp_connection *tcp, const uint8_t *bytes,
-                       uint32_t length)
+static bool send_bytes(struct api_handler *handler, struct tcp_connection *tcp,
+                       const uint8_t *bytes, uint32_t length)
 {
     struct tcp_stack *stack = handler->config.tcp;
     uint16_t payload_max = tcp_payload_max(tcp);
@@ -42,8 +42,8 @@ static void write_general_fields(struct api_handler *handler, struct http_writer
         HTTP_WRITE_LITERAL(writer, "Connection: keep-alive\r\n");
 }
 
-static struct http_writer begin_answer(struct api_handler *handler, const struct api_request *request,
-                                       uint16_t status)
+static struct http_writer begin_answer(struct api_handler *handler,
+                                       const struct api_request *request, uint16_t status)
 {
     struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES);
     write_general_fields(handler, &writer, request, status);
@@ -62,7 +62,10 @@ static void end_request(struct api_handler *handler, struct tcp_connection *tcp,
         connection_go_on(handler, tcp);
 }
 
-static void count_answer(struct api_handler *handler, const struct api_request *request, uint16_t status)
+static_assert((int)ROUTE_COUNT == (int)REQUEST_ROUTE_COUNT, "counted by the same names");
+
+static void count_answer(struct api_handler *handler, const struct api_request *request,
+                         uint16_t status)
 {
     count(handler->config.counters, COUNTER_HTTP_REQUESTS);
     count_request(handler->config.counters, request->route, status);
@@ -136,20 +139,12 @@ bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
 
 /* ---- values ---- */
 
-static bool is_listed(const struct etag_list *list, uint64_t version)
-{
-    for (uint32_t i = 0; i < list->count; i++)
-        if (list->versions[i] == version)
-            return true;
-    return list->is_any;
-}
-
 /* RFC 9110 section 13.2.2, for a value that exists: 200, 304 or 412. */
 static uint16_t evaluate_conditions(const struct api_request *request, uint64_t version)
 {
-    if (request->if_match.is_present && !is_listed(&request->if_match, version))
+    if (request->if_match.is_present && !etag_list_matches(&request->if_match, version))
         return 412;
-    if (request->if_none_match.is_present && is_listed(&request->if_none_match, version))
+    if (request->if_none_match.is_present && etag_list_matches(&request->if_none_match, version))
         return 304;
     return 200;
 }
@@ -179,7 +174,8 @@ void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
 {
     uint16_t status = evaluate_conditions(request, value->version);
     if (status == 412) {
-        answer_problem(handler, tcp, request, HTTP_PROBLEM_PRECONDITION_FAILED, NULL, value->version);
+        answer_problem(handler, tcp, request, HTTP_PROBLEM_PRECONDITION_FAILED, NULL,
+                       value->version);
         return;
     }
     struct http_writer writer = begin_answer(handler, request, status);
@@ -211,9 +207,11 @@ static void write_location(struct http_writer *writer, const struct api_request 
     HTTP_WRITE_LITERAL(writer, "/values/");
     for (at++; at < request->key_bytes; at++) {
         uint8_t c = key[at];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                        c == '-' || c == '.' || c == '_' || c == '~' || c == '/';
-        uint8_t escaped[3] = {'%', (uint8_t)"0123456789ABCDEF"[c >> 4], (uint8_t)"0123456789ABCDEF"[c & 15]};
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' || c == '~' ||
+                        c == '/';
+        uint8_t escaped[3] = {'%', (uint8_t) "0123456789ABCDEF"[c >> 4],
+                              (uint8_t) "0123456789ABCDEF"[c & 15]};
         if (is_plain)
             http_write(writer, &c, 1);
         else
@@ -238,24 +236,18 @@ void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
 
 /* ---- everything else ---- */
 
-static void write_allow(struct http_writer *writer, uint8_t allowed_methods)
+static void write_allow(struct http_writer *writer, const struct api_request *request)
 {
-    static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"};
-    const char *separator = "";
+    if (!request->allow)
+        return;
     HTTP_WRITE_LITERAL(writer, "Allow: ");
-    for (uint32_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (!(allowed_methods & 1u << i))
-            continue;
-        http_write_text(writer, separator);
-        http_write_text(writer, names[i]);
-        separator = ", ";
-    }
+    http_write_text(writer, request->allow);
     HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
 void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
-                    const struct api_request *request, enum http_problem problem, const char *detail,
-                    uint64_t current_version)
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version)
 {
     uint16_t status = http_problem_status[problem];
     uint8_t document[PROBLEM_BYTES_MAX];
@@ -270,7 +262,7 @@ void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
     if (status == 503)
         HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
     if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
-        write_allow(&writer, request->allowed_methods);
+        write_allow(&writer, request);
     if (problem == HTTP_PROBLEM_NOT_FOUND)
         HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; fwd=uri-miss; fwd-status=404\r\n");
     if (current_version)
@@ -307,7 +299,8 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
     HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
     if (request->method != HTTP_HEAD) {
         uint32_t body_bytes = http_writer_bytes(&body);
-        memmove(writer.at, list, body_bytes); /* behind the head, which is far shorter than its half */
+        memmove(writer.at, list,
+                body_bytes); /* behind the head, which is far shorter than its half */
         writer.at += body_bytes;
         writer.is_full = body.is_full;
     }
@@ -318,7 +311,7 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request)
 {
     struct http_writer writer = begin_answer(handler, request, 204);
-    write_allow(&writer, request->allowed_methods);
+    write_allow(&writer, request);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     send_answer(handler, tcp, request, &writer, NULL, 0, 204);
 }

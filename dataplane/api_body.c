@@ -6,7 +6,8 @@
 #include "include/counters.h"
 #include "include/server_config.h"
 
-#define BODY_BYTES_PER_ROUND (256u << 10) /* of one connection: the others wait no longer than that copy */
+#define BODY_BYTES_PER_ROUND                                                                       \
+    (256u << 10) /* of one connection: the others wait no longer than that copy */
 #define CHUNKED_FIRST_BYTES 4096u
 #define DISCARD_BYTES_MAX (64u << 10) /* of a body that nobody asked for */
 #define BODY_CHECK_MS 5000u
@@ -123,7 +124,8 @@ void body_begin(struct api_handler *handler, struct http_connection *http)
     }
     http->body = make_blob(handler, (uint32_t)needed);
     if (!http->body)
-        refuse(handler, http, HTTP_PROBLEM_OVERLOADED, "no memory for values; see memory.values_mib");
+        refuse(handler, http, HTTP_PROBLEM_OVERLOADED,
+               "no memory for values; see memory.values_mib");
     else
         start_reading(handler, http);
 }
@@ -145,7 +147,8 @@ static bool store_bytes(struct api_handler *handler, struct http_connection *htt
         limit = own < limit ? own : limit;
     }
     if (http->body_bytes > limit) {
-        refuse(handler, http, HTTP_PROBLEM_BODY_TOO_LARGE, "larger than http.body_max or value_max");
+        refuse(handler, http, HTTP_PROBLEM_BODY_TOO_LARGE,
+               "larger than http.body_max or value_max");
         return false;
     }
     struct blob *blob = http->body;
@@ -171,14 +174,15 @@ static enum body_progress take_length_run(struct api_handler *handler, struct ht
     return http->body_left == 0 ? BODY_COMPLETE : BODY_NEEDS_MORE;
 }
 
-static enum body_progress take_chunked_run(struct api_handler *handler, struct http_connection *http,
-                                           const uint8_t *run, uint32_t run_bytes, uint32_t *used)
+static enum body_progress take_chunked_run(struct api_handler *handler,
+                                           struct http_connection *http, const uint8_t *run,
+                                           uint32_t run_bytes, uint32_t *used)
 {
     struct http_slice body = {0};
-    enum http_parse_status status =
-        http_chunked_next(&http->chunked, run, run_bytes, used, &body);
+    enum http_parse_status status = http_chunked_next(&http->chunked, run, run_bytes, used, &body);
     if (status == HTTP_PARSE_BAD) {
-        refuse(handler, http, HTTP_PROBLEM_MALFORMED, "the chunked coding is broken (RFC 9112 7.1)");
+        refuse(handler, http, HTTP_PROBLEM_MALFORMED,
+               "the chunked coding is broken (RFC 9112 7.1)");
         return BODY_REFUSED;
     }
     if (body.bytes > 0 && !store_bytes(handler, http, body.at, body.bytes))
@@ -207,10 +211,9 @@ void body_continue(struct api_handler *handler, struct http_connection *http)
             return;
         }
         uint32_t used = 0;
-        enum body_progress progress =
-            http->request.is_chunked
-                ? take_chunked_run(handler, http, run, run_bytes, &used)
-                : take_length_run(handler, http, run, run_bytes, &used);
+        enum body_progress progress = http->request.is_chunked
+                                          ? take_chunked_run(handler, http, run, run_bytes, &used)
+                                          : take_length_run(handler, http, run, run_bytes, &used);
         if (progress == BODY_REFUSED)
             return; /* answered; the state is gone */
         tcp_receive_consume(stack, tcp, used);

@@ -9,7 +9,8 @@
 #define CLOSING_TIMEOUT_MS 2000u
 #define BODY_CHECK_MS 5000u
 
-struct http_connection *connection_state_take(struct api_handler *handler, struct tcp_connection *tcp)
+struct http_connection *connection_state_take(struct api_handler *handler,
+                                              struct tcp_connection *tcp)
 {
     struct http_connection *http = handler->free_connections;
     if (!http) {

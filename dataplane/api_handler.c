@@ -12,6 +12,7 @@
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
+#include "include/log.h"
 #include "include/random.h"
 #include "include/server_config.h"
 
@@ -24,20 +25,31 @@
 static enum http_problem problem_of_status(uint8_t status)
 {
     switch ((enum shard_status)status) {
-    case SHARD_NOT_FOUND: return HTTP_PROBLEM_NOT_FOUND;
-    case SHARD_CONDITION_FAILED: return HTTP_PROBLEM_PRECONDITION_FAILED;
-    case SHARD_STORE_FULL: return HTTP_PROBLEM_STORE_FULL;
-    case SHARD_INDEX_FULL: return HTTP_PROBLEM_INDEX_FULL;
-    case SHARD_READ_ONLY: return HTTP_PROBLEM_READ_ONLY;
-    case SHARD_OUTCOME_UNKNOWN: return HTTP_PROBLEM_OUTCOME_UNKNOWN;
-    case SHARD_CORRUPT: return HTTP_PROBLEM_CORRUPT;
-    case SHARD_IO_ERROR: return HTTP_PROBLEM_IO_ERROR;
-    case SHARD_DEADLINE: return HTTP_PROBLEM_STORE_TIMEOUT;
+    case SHARD_NOT_FOUND:
+        return HTTP_PROBLEM_NOT_FOUND;
+    case SHARD_CONDITION_FAILED:
+        return HTTP_PROBLEM_PRECONDITION_FAILED;
+    case SHARD_STORE_FULL:
+        return HTTP_PROBLEM_STORE_FULL;
+    case SHARD_INDEX_FULL:
+        return HTTP_PROBLEM_INDEX_FULL;
+    case SHARD_READ_ONLY:
+        return HTTP_PROBLEM_READ_ONLY;
+    case SHARD_OUTCOME_UNKNOWN:
+        return HTTP_PROBLEM_OUTCOME_UNKNOWN;
+    case SHARD_CORRUPT:
+        return HTTP_PROBLEM_CORRUPT;
+    case SHARD_IO_ERROR:
+        return HTTP_PROBLEM_IO_ERROR;
+    case SHARD_DEADLINE:
+        return HTTP_PROBLEM_STORE_TIMEOUT;
     case SHARD_NO_MEMORY:
-    case SHARD_BUSY: return HTTP_PROBLEM_OVERLOADED;
+    case SHARD_BUSY:
+        return HTTP_PROBLEM_OVERLOADED;
     case SHARD_OK:
     case SHARD_CREATED:
-    case SHARD_STATUS_COUNT: break;
+    case SHARD_STATUS_COUNT:
+        break;
     }
     return HTTP_PROBLEM_NONE;
 }
@@ -104,7 +116,7 @@ static void set_condition(struct shard_operation *operation, const struct api_re
     }
     if (!list->is_present)
         return;
-    static_assert(ETAG_LIST_MAX == SHARD_CONDITION_VERSIONS_MAX, "copied as they are");
+    static_assert(ETAG_VERSIONS_MAX == SHARD_CONDITION_VERSIONS_MAX, "copied as they are");
     operation->condition = (uint8_t)(list->is_any ? any : listed);
     operation->version_count = list->count;
     memcpy(operation->versions, list->versions, sizeof(operation->versions));
@@ -126,7 +138,8 @@ static void move_body(struct api_handler *handler, struct http_connection *http,
     http->body = NULL; /* its share of body memory is given back when the operation comes home */
 }
 
-static void ask_store(struct api_handler *handler, struct http_connection *http, enum shard_verb verb)
+static void ask_store(struct api_handler *handler, struct http_connection *http,
+                      enum shard_verb verb)
 {
     const struct api_request *request = &http->request;
     struct shard_operation *operation = shard_client_take(handler->config.shards);
@@ -162,7 +175,8 @@ static void ask_store(struct api_handler *handler, struct http_connection *http,
 static void read_value(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
-    uint64_t hash = key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
+    uint64_t hash =
+        key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
     const struct cache_entry *entry = response_cache_lookup(
         handler->config.cache, hash, request->bytes, request->key_bytes, handler->time.wall_ms);
     if (!entry) {
@@ -189,7 +203,7 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
     struct tcp_connection *tcp = http->tcp;
     if (request->route == ROUTE_NAMESPACES) {
         answer_namespaces(handler, tcp, request);
-    } else if (request->method == HTTP_OPTIONS && request->route != ROUTE_ECHO) {
+    } else if (request->route == ROUTE_OPTIONS) {
         answer_options(handler, tcp, request);
     } else if (request->route == ROUTE_ECHO) {
         struct blob *content = http->body;
@@ -210,12 +224,18 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
 static enum http_problem problem_of_parser(uint16_t status)
 {
     switch (status) {
-    case 414: return HTTP_PROBLEM_TARGET_TOO_LONG;
-    case 417: return HTTP_PROBLEM_EXPECTATION_FAILED;
-    case 431: return HTTP_PROBLEM_FIELDS_TOO_LARGE;
-    case 501: return HTTP_PROBLEM_NOT_IMPLEMENTED;
-    case 505: return HTTP_PROBLEM_BAD_VERSION;
-    default: return HTTP_PROBLEM_MALFORMED;
+    case 414:
+        return HTTP_PROBLEM_TARGET_TOO_LONG;
+    case 417:
+        return HTTP_PROBLEM_EXPECTATION_FAILED;
+    case 431:
+        return HTTP_PROBLEM_FIELDS_TOO_LARGE;
+    case 501:
+        return HTTP_PROBLEM_NOT_IMPLEMENTED;
+    case 505:
+        return HTTP_PROBLEM_BAD_VERSION;
+    default:
+        return HTTP_PROBLEM_MALFORMED;
     }
 }
 
@@ -233,7 +253,7 @@ static void refuse_bad_head(struct api_handler *handler, struct tcp_connection *
     memset(request, 0, offsetof(struct api_request, request_id));
     request->version_minor = 1;
     request->must_close = true;
-    request->route = ROUTE_NONE;
+    request->route = ROUTE_REFUSED;
     give_request_id(handler, request);
     count(handler->config.counters, COUNTER_HTTP_BAD_REQUESTS);
     answer_problem(handler, tcp, request, problem_of_parser(handler->http.bad_status),
@@ -258,7 +278,7 @@ static void wait_for_head(struct api_handler *handler, struct tcp_connection *tc
         }
         memset(&http->request, 0, offsetof(struct api_request, request_id));
         http->request.version_minor = 1;
-        http->request.route = ROUTE_NONE;
+        http->request.route = ROUTE_REFUSED;
         give_request_id(handler, &http->request);
         http->state = HTTP_READING_HEAD;
         connection_deadline(handler, tcp, handler->config.server->http.head_timeout_ms);
@@ -269,8 +289,8 @@ static void wait_for_head(struct api_handler *handler, struct tcp_connection *tc
 /* A head can only have become complete when a new line feed came: so a slow sender costs one look per line. */
 static bool may_be_complete_now(struct api_handler *handler, const struct http_connection *http)
 {
-    uint32_t fresh = tcp_receive_peek(http->tcp, http->head_bytes_seen, handler->scratch,
-                                      API_SCRATCH_BYTES);
+    uint32_t fresh =
+        tcp_receive_peek(http->tcp, http->head_bytes_seen, handler->scratch, API_SCRATCH_BYTES);
     return memchr(handler->scratch, '\n', fresh) != NULL ||
            http->head_bytes_seen + fresh > handler->limits.request_line_bytes_max;
 }
@@ -312,12 +332,14 @@ static struct http_connection *keep_request(struct api_handler *handler, struct 
 }
 
 /* The head in handler->http is good: check it, keep it, go on with its body. */
-static void take_request(struct api_handler *handler, struct tcp_connection *tcp, const uint8_t *head)
+static void take_request(struct api_handler *handler, struct tcp_connection *tcp,
+                         const uint8_t *head)
 {
     struct api_request *request = &handler->request;
     const char *detail;
-    enum http_problem problem = api_request_read(handler->routes, handler->config.server,
-                                                 &handler->http, handler->time.wall_ms, request, &detail);
+    enum http_problem problem =
+        api_request_read(&handler->routes, handler->config.server, &handler->http,
+                         handler->time.wall_ms, request, &detail);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
     struct http_connection *http = NULL;
@@ -326,7 +348,8 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
         if (!http) {
             problem = HTTP_PROBLEM_OVERLOADED;
             detail = "too many requests under way; see http.active_requests";
-        } else if (request->route == ROUTE_ECHO && !keep_echo_head(handler, http, head, head_bytes)) {
+        } else if (request->route == ROUTE_ECHO &&
+                   !keep_echo_head(handler, http, head, head_bytes)) {
             problem = HTTP_PROBLEM_OVERLOADED;
             detail = "no memory for values; see memory.values_mib";
         }
@@ -337,7 +360,8 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
         return;
     }
     if (api_request_has_body(request))
-        request->must_close = true; /* its body is not read: where the next request starts is unknown */
+        request->must_close =
+            true; /* its body is not read: where the next request starts is unknown */
     answer_problem(handler, tcp, request, problem, detail, 0);
 }
 
@@ -410,7 +434,8 @@ static void collect_hits(struct api_handler *handler, struct tcp_connection *tcp
     uint32_t length = tcp_receive_run(tcp, &bytes);
     for (uint32_t n = 0; n < PIPELINE_MAX && length > 0 && handler->hit_count < HIT_BATCH; n++) {
         struct api_hit *hit = &handler->hits[handler->hit_count];
-        if (http_parse_request(bytes, length, &handler->limits, &handler->http) != HTTP_PARSE_DONE ||
+        if (http_parse_request(bytes, length, &handler->limits, &handler->http) !=
+                HTTP_PARSE_DONE ||
             !is_plain_get(&handler->http) || !plain_value_key(handler->http.path, hit))
             return;
         hit->tcp = tcp;
@@ -434,8 +459,8 @@ static void serve_hits(struct api_handler *handler)
         struct tcp_connection *tcp = hit->tcp;
         if (tcp == stopped) /* an earlier request of this connection waits: order is kept */
             continue;
-        const struct cache_entry *entry = response_cache_lookup(cache, hit->hash, hit->key,
-                                                                hit->key_bytes, handler->time.wall_ms);
+        const struct cache_entry *entry = response_cache_lookup(
+            cache, hit->hash, hit->key, hit->key_bytes, handler->time.wall_ms);
         if (entry && LIKELY(answer_hit(handler, tcp, entry))) {
             count(handler->config.counters, COUNTER_CACHE_HITS);
             tcp_receive_consume(handler->config.tcp, tcp, hit->head_bytes);
@@ -569,8 +594,14 @@ int api_create(const struct api_config *config, struct api_handler **out)
     if (!handler)
         return -ENOMEM;
     handler->config = *config;
-    handler->connections = aligned_alloc(CACHE_LINE_BYTES, (pool * sizeof(struct http_connection) + 63) / 64 * 64);
-    int result = handler->connections ? api_routes_create(config->server, &handler->routes) : -ENOMEM;
+    handler->connections =
+        aligned_alloc(CACHE_LINE_BYTES, (pool * sizeof(struct http_connection) + 63) / 64 * 64);
+    char problem[256];
+    int result = -ENOMEM;
+    if (handler->connections)
+        result = route_table_build(&handler->routes, config->server, problem, sizeof(problem));
+    if (result == -EINVAL)
+        log_error("routes: %s", problem);
     if (result != 0) {
         api_destroy(handler);
         return result;
@@ -580,7 +611,8 @@ int api_create(const struct api_config *config, struct api_handler **out)
         handler->free_connections = &handler->connections[i];
     }
     handler->memory_queue_end = &handler->memory_queue;
-    handler->body_bytes_budget = (config->server->http.body_memory_mib << 20) / config->worker_count;
+    handler->body_bytes_budget =
+        (config->server->http.body_memory_mib << 20) / config->worker_count;
     handler->limits = (struct http_limits){
         .request_line_bytes_max = (uint32_t)config->server->http.request_line_max,
         .head_bytes_max = (uint32_t)config->server->http.head_max,
@@ -597,7 +629,6 @@ void api_destroy(struct api_handler *handler)
 {
     if (!handler)
         return;
-    api_routes_destroy(handler->routes);
     free(handler->connections);
     free(handler);
 }

@@ -12,8 +12,9 @@ static bool is_valid_request_id(struct http_slice id)
         return false;
     for (uint32_t i = 0; i < id.bytes; i++) {
         uint8_t c = id.at[i];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                        c == '-' || c == '_' || c == '.' || c == ':' || c == '/' || c == '+' || c == '=';
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.' || c == ':' ||
+                        c == '/' || c == '+' || c == '=';
         if (!is_plain)
             return false;
     }
@@ -29,7 +30,8 @@ static void read_request_id(const struct http_request *http, struct api_request 
     }
 }
 
-static bool append_attribute(struct api_request *request, struct http_slice name, struct http_slice value)
+static bool append_attribute(struct api_request *request, struct http_slice name,
+                             struct http_slice value)
 {
     uint32_t bytes = name.bytes + 2 + value.bytes + 2;
     if (request->attributes_bytes + bytes > ATTRIBUTES_BYTES_MAX)
@@ -49,8 +51,8 @@ static bool is_metadata_name(struct http_slice name)
 }
 
 /* Content-Type and Meta-*: kept as the field lines with which they will be returned. */
-static enum http_problem read_attributes(const struct http_request *http, struct api_request *request,
-                                         const char **detail)
+static enum http_problem read_attributes(const struct http_request *http,
+                                         struct api_request *request, const char **detail)
 {
     static const char content_type[] = "Content-Type";
     const struct http_field *type = http_find_field(http, "content-type");
@@ -70,12 +72,14 @@ static enum http_problem read_attributes(const struct http_request *http, struct
 }
 
 static enum http_problem read_expiry(const struct http_request *http, uint64_t fallback_ttl_s,
-                                     uint64_t wall_ms, struct api_request *request, const char **detail)
+                                     uint64_t wall_ms, struct api_request *request,
+                                     const char **detail)
 {
     struct http_slice text;
     uint64_t seconds;
     if (http_query_parameter(http->query, "expires_at", &text)) {
-        if (!http_parse_decimal(text, &seconds) || seconds > UINT32_MAX || seconds * 1000 <= wall_ms) {
+        if (!http_parse_decimal(text, &seconds) || seconds > UINT32_MAX ||
+            seconds * 1000 <= wall_ms) {
             *detail = "expires_at: allowed are Unix seconds in the future, up to 4294967295";
             return HTTP_PROBLEM_BAD_PARAMETER;
         }
@@ -92,20 +96,15 @@ static enum http_problem read_expiry(const struct http_request *http, uint64_t f
     return HTTP_PROBLEM_NONE;
 }
 
-static enum http_problem read_conditions(const struct http_request *http, struct api_request *request,
-                                         const char **detail)
+static enum http_problem read_conditions(const struct http_request *http,
+                                         struct api_request *request, const char **detail)
 {
-    for (uint32_t i = 0; i < http->field_count; i++) {
-        const struct http_field *field = &http->fields[i];
-        struct etag_list *list = NULL;
-        if (http_slice_is(field->name, "if-match"))
-            list = &request->if_match;
-        else if (http_slice_is(field->name, "if-none-match"))
-            list = &request->if_none_match;
-        if (list && !etag_list_add(list, field->value)) {
-            *detail = "allowed is * or up to 4 entity tags, such as \"17\", \"18\"";
-            return HTTP_PROBLEM_BAD_CONDITION;
-        }
+    enum etag_verdict match = etag_list_parse(http, "if-match", ETAG_STRONG, &request->if_match);
+    enum etag_verdict none =
+        etag_list_parse(http, "if-none-match", ETAG_WEAK, &request->if_none_match);
+    if (match != ETAG_LIST_GOOD || none != ETAG_LIST_GOOD) {
+        *detail = "allowed is * or up to 4 entity tags, such as \"17\", \"18\"";
+        return HTTP_PROBLEM_BAD_CONDITION;
     }
     bool is_write = request->method == HTTP_PUT || request->method == HTTP_DELETE;
     if (is_write && request->if_match.is_present && request->if_none_match.is_present) {
@@ -113,6 +112,20 @@ static enum http_problem read_conditions(const struct http_request *http, struct
         return HTTP_PROBLEM_BAD_CONDITION;
     }
     return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem problem_of_refusal(uint16_t status)
+{
+    switch (status) {
+    case 404:
+        return HTTP_PROBLEM_NO_RESOURCE;
+    case 405:
+        return HTTP_PROBLEM_METHOD_NOT_ALLOWED;
+    case 501:
+        return HTTP_PROBLEM_NOT_IMPLEMENTED;
+    default:
+        return HTTP_PROBLEM_BAD_KEY;
+    }
 }
 
 static enum http_problem read_value_request(const struct server_config *server,
@@ -133,7 +146,8 @@ static enum http_problem read_value_request(const struct server_config *server,
     return read_attributes(http, request, detail);
 }
 
-enum http_problem api_request_read(const struct api_routes *routes, const struct server_config *server,
+enum http_problem api_request_read(const struct route_table *routes,
+                                   const struct server_config *server,
                                    const struct http_request *http, uint64_t wall_ms,
                                    struct api_request *request, const char **detail)
 {
@@ -151,14 +165,16 @@ enum http_problem api_request_read(const struct api_routes *routes, const struct
         return HTTP_PROBLEM_BODY_TOO_LARGE;
     }
 
-    struct api_target target = {.key = request->bytes};
-    enum http_problem problem = api_route(routes, http, &target);
-    request->route = (uint8_t)target.route;
-    request->allowed_methods = target.allowed_methods;
-    request->namespace_index = target.namespace_index;
-    request->key_bytes = target.key_bytes;
-    if (problem != HTTP_PROBLEM_NONE)
-        return problem;
+    struct route_match match;
+    route_match(routes, (enum http_method)http->method, http->path, request->bytes, &match);
+    request->route = match.route;
+    request->allow = match.allow;
+    request->namespace_index = match.namespace_index;
+    request->key_bytes = match.key_bytes;
+    if (match.route == ROUTE_REFUSED) {
+        *detail = match.reason;
+        return problem_of_refusal(match.status);
+    }
     if (request->route == ROUTE_VALUE)
         return read_value_request(server, http, wall_ms, request, detail);
     return HTTP_PROBLEM_NONE;

@@ -25,11 +25,11 @@
 #define REQUEST_ID_BYTES_MAX 64u
 
 struct api_request {
-    uint8_t method; /* enum http_method */
+    const char *allow; /* the resource's list of methods; NULL where there is no resource */
+    uint8_t method;    /* enum http_method */
     uint8_t version_minor;
-    uint8_t route;             /* enum route */
-    uint8_t allowed_methods;   /* bit per enum http_method, for Allow */
-    bool must_close;           /* the connection ends after the answer */
+    uint8_t route;   /* enum route */
+    bool must_close; /* the connection ends after the answer */
     bool is_chunked;
     bool expects_continue;
     uint8_t request_id_bytes;
@@ -53,7 +53,8 @@ static inline bool api_request_has_body(const struct api_request *request)
  * must_close are always filled in, so that a problem can be answered. A request without an id has
  * request_id_bytes 0: the caller makes one.
  */
-enum http_problem api_request_read(const struct api_routes *routes, const struct server_config *server,
+enum http_problem api_request_read(const struct route_table *routes,
+                                   const struct server_config *server,
                                    const struct http_request *http, uint64_t wall_ms,
                                    struct api_request *request, const char **detail);
 

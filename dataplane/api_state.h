@@ -22,7 +22,7 @@
 struct cache_entry;
 struct tcp_connection;
 
-#define API_OUTPUT_BYTES 65536u /* heads, problems, small values, the list of namespaces */
+#define API_OUTPUT_BYTES 65536u  /* heads, problems, small values, the list of namespaces */
 #define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
 #define HIT_BATCH 64u
 #define HIT_KEY_BYTES_MAX 128u
@@ -31,8 +31,8 @@ enum http_state {
     HTTP_READING_HEAD = 0, /* an incomplete head waits in the receive queue */
     HTTP_READING_SMALL,    /* the body stays in the receive queue until it is complete */
     HTTP_READING_BODY,     /* the body goes into a blob as it comes, or is thrown away */
-    HTTP_WAITING_MEMORY,   /* for its share of http.body_memory_mib; the TCP window closes meanwhile */
-    HTTP_WAITING_STORE,    /* an operation is under way */
+    HTTP_WAITING_MEMORY, /* for its share of http.body_memory_mib; the TCP window closes meanwhile */
+    HTTP_WAITING_STORE,  /* an operation is under way */
 };
 
 struct http_connection {
@@ -64,7 +64,7 @@ struct api_hit {
 
 struct api_handler {
     struct api_config config;
-    struct api_routes *routes;
+    struct route_table routes;
     struct http_limits limits;
     struct http_clock clock;
     struct round_time time;
@@ -76,7 +76,8 @@ struct api_handler {
     bool is_draining;
     bool is_drain_walk_done;
 
-    uint8_t hit_head[192]; /* status line to Request-Id of a plain hit; date and id are patched in */
+    uint8_t
+        hit_head[192]; /* status line to Request-Id of a plain hit; date and id are patched in */
     uint32_t hit_head_bytes;
     uint32_t hit_id_offset;
     uint64_t hit_second;
@@ -109,9 +110,11 @@ static inline bool connection_is_closing(const struct tcp_connection *tcp)
 }
 
 /* api_connection.c: the pool and the deadlines */
-struct http_connection *connection_state_take(struct api_handler *handler, struct tcp_connection *tcp);
+struct http_connection *connection_state_take(struct api_handler *handler,
+                                              struct tcp_connection *tcp);
 void connection_state_drop(struct api_handler *handler, struct http_connection *http);
-void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp, uint64_t after_ms);
+void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp,
+                         uint64_t after_ms);
 void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp);
 void connection_close(struct api_handler *handler, struct tcp_connection *tcp);
 void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp);
@@ -142,8 +145,8 @@ void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
                   const struct api_request *request, const struct value_view *value,
                   const char *cache_status);
 void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
-                    const struct api_request *request, enum http_problem problem, const char *detail,
-                    uint64_t current_version);
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version);
 void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t version);
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,

@@ -14,8 +14,8 @@
 #include "dataplane/tcp.h"
 #include "dataplane/tcp_input.h"
 #include "dataplane/tcp_stack.h"
-#include "include/blob.h"
 #include "include/assert_policy.h"
+#include "include/blob.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
@@ -62,16 +62,16 @@ uint32_t core_run_once(struct core *core, const struct round_time *time)
     core->time = *time;
     api_begin_round(core->api, time);
 
-    uint32_t work = receive(core);          /* frames -> segments -> connections with new bytes */
+    uint32_t work = receive(core); /* frames -> segments -> connections with new bytes */
     take_icmp_errors(core);
     tcp_timers_run(core->tcp, time->now_ns);
-    work += take_answers(core);             /* from the store: cache first, then the client */
-    work += api_handle_ready(core->api);    /* parse, cache, answer or ask the store */
+    work += take_answers(core);          /* from the store: cache first, then the client */
+    work += api_handle_ready(core->api); /* parse, cache, answer or ask the store */
 
     network_timers(core->network, time->now_ns);
-    tcp_output(core->tcp, time->now_ns);    /* everything this round wants to send, ACKs included */
+    tcp_output(core->tcp, time->now_ns); /* everything this round wants to send, ACKs included */
     network_flush(core->network);
-    shard_client_flush(core->shards);       /* at most one wake-up per sleeping thread */
+    shard_client_flush(core->shards); /* at most one wake-up per sleeping thread */
 
     response_cache_maintain(core->shared->cache, core->index, time->wall_ms);
     response_cache_quiescent(core->shared->cache, core->index);

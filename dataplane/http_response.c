@@ -42,7 +42,7 @@ void http_write_decimal(struct http_writer *writer, uint64_t value)
 static void format_hex64(uint8_t out[16], uint64_t value)
 {
     for (uint32_t i = 0; i < 16; i++)
-        out[i] = (uint8_t)"0123456789abcdef"[value >> (60 - 4 * i) & 15];
+        out[i] = (uint8_t) "0123456789abcdef"[value >> (60 - 4 * i) & 15];
 }
 
 void http_write_hex64(struct http_writer *writer, uint64_t value)
@@ -54,8 +54,12 @@ void http_write_hex64(struct http_writer *writer, uint64_t value)
 
 static void write_json_escape(struct http_writer *writer, uint8_t byte)
 {
-    uint8_t escape[6] = {'\\', 'u', '0', '0', (uint8_t)"0123456789abcdef"[byte >> 4],
-                         (uint8_t)"0123456789abcdef"[byte & 15]};
+    uint8_t escape[6] = {'\\',
+                         'u',
+                         '0',
+                         '0',
+                         (uint8_t) "0123456789abcdef"[byte >> 4],
+                         (uint8_t) "0123456789abcdef"[byte & 15]};
     http_write(writer, escape, sizeof(escape));
 }
 
@@ -75,37 +79,68 @@ void http_write_json_string(struct http_writer *writer, const void *bytes, uint3
 static const char *reason_of(uint16_t status)
 {
     switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 507: return "Insufficient Storage";
-    default: return "";
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 411:
+        return "Length Required";
+    case 412:
+        return "Precondition Failed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 428:
+        return "Precondition Required";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return "";
     }
 }
 
@@ -155,7 +190,8 @@ void http_clock_request_id(struct http_clock *clock, uint8_t out[16])
 }
 
 void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,
-                        const uint8_t *request_id, uint32_t request_id_bytes, uint64_t current_version)
+                        const uint8_t *request_id, uint32_t request_id_bytes,
+                        uint64_t current_version)
 {
     HTTP_WRITE_LITERAL(writer, "{\"type\":\"urn:gannet:problem:");
     http_write_text(writer, problem_types[problem]);

@@ -88,6 +88,7 @@ extern const uint16_t http_problem_status[HTTP_PROBLEM_COUNT];
 
 /* The RFC 9457 document. `detail` may be NULL; `current_version` is written when it is not 0. */
 void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,
-                        const uint8_t *request_id, uint32_t request_id_bytes, uint64_t current_version);
+                        const uint8_t *request_id, uint32_t request_id_bytes,
+                        uint64_t current_version);
 
 #endif

@@ -27,8 +27,8 @@ static_assert(FABRIC_WORKERS_MAX <= 64 && FABRIC_CONTROLS_MAX <= 64, "one bit ea
 
 int shard_client_create(const struct shard_client_config *config, struct shard_client **out)
 {
-    struct shard_client *client = aligned_alloc(
-        GUARD_BYTES, (sizeof(*client) + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES);
+    struct shard_client *client =
+        aligned_alloc(GUARD_BYTES, (sizeof(*client) + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES);
     if (!client)
         return -ENOMEM;
     memset(client, 0, sizeof(*client));
@@ -79,7 +79,8 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
     struct shard_fabric *fabric = client->config.fabric;
     const uint8_t *key = operation_key(operation);
     operation->shard_hash = key_hash_shard(key, operation->key_bytes);
-    operation->cache_hash = key_hash_cache(key, operation->key_bytes, client->config.cache_hash_seed);
+    operation->cache_hash =
+        key_hash_cache(key, operation->key_bytes, client->config.cache_hash_seed);
     operation->control_index = (uint8_t)shard_fabric_control_of(fabric, operation->shard_hash);
     operation->owner_worker =
         (uint8_t)response_cache_owner_of(operation->cache_hash, fabric->worker_count);
