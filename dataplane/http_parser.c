@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/http_parser.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -591,6 +592,30 @@ static enum http_parse_status finish_head(struct head_parser *parser)
     return HTTP_PARSE_DONE;
 }
 
+/*
+ * Everything but the fields. One by one: memset of this size becomes `rep stos`, which costs a
+ * third of a short request.
+ */
+static ALWAYS_INLINE void clear_head(struct http_request *request)
+{
+    const struct http_slice nothing = {(const uint8_t *)"", 0}; /* memcmp may take it */
+    static_assert(offsetof(struct http_request, fields) == 120, "clear what was added");
+    request->method = HTTP_METHOD_OTHER;
+    request->version_minor = 0;
+    request->flags = 0;
+    request->field_count = 0;
+    request->bad_status = 0;
+    request->bad_reason = NULL;
+    request->head_bytes = 0;
+    request->content_length = 0;
+    request->method_text = nothing;
+    request->target = nothing;
+    request->path = nothing;
+    request->query = nothing;
+    request->host = nothing;
+    request->name_lengths = 0;
+}
+
 enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
                                           const struct http_limits *limits,
                                           struct http_request *request)
@@ -605,7 +630,7 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
         .request = request,
         .is_cut = is_cut,
     };
-    memset(request, 0, offsetof(struct http_request, fields));
+    clear_head(request);
 
     enum http_parse_status status = skip_empty_line(&parser);
     if (UNLIKELY(status != HTTP_PARSE_DONE))

@@ -63,8 +63,8 @@ struct http_request {
     uint32_t head_bytes;    /* whole head with the empty line */
     uint64_t content_length;
     struct http_slice method_text, target;
-    struct http_slice path,
-        query; /* of the target; query without '?', bytes 0 when there is none */
+    struct http_slice path;
+    struct http_slice query; /* without '?'; bytes 0 when there is none */
     struct http_slice host;
     uint64_t name_lengths; /* http_name_length_bit of every field's name */
     struct http_field fields[HTTP_FIELDS_MAX];
