@@ -126,8 +126,10 @@ static int set_up(struct control_loop *loop)
     const struct server_config *server = loop->config.server;
     char name[16];
     snprintf(name, sizeof(name), "control%u", loop->config.index % 1000);
-    thread_name_self(name);
-    thread_pin_self(&server->control.cores);
+    thread_name(name);
+    int result = thread_pin_one(&server->control.cores, loop->config.index);
+    if (result != 0)
+        return result;
     loop->counters = counters_register(name);
     loop->stock = blob_stock_create(loop->config.blobs);
     if (!loop->counters || !loop->stock)
@@ -138,7 +140,7 @@ static int set_up(struct control_loop *loop)
         .depth_max = (uint32_t)server->control.io_depth,
         .wake_fd = loop->sleeper->event_fd,
     };
-    int result = io_loop_create(&io, &loop->io);
+    result = io_loop_create(&io, &loop->io);
     if (result != 0)
         return result;
     return store_attach(loop->config.stores, loop->config.index, loop->io, loop->stock,
