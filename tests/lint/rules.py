@@ -133,6 +133,7 @@ WITHOUT_OWN_TEST = {
     'control/io_loop_uring.c': 'io_loop_test runs one suite on every back end',
     'control/io_simulator_disk.c': 'io_simulator_test',
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
+    'control/config_plan.c': 'tests/unit/config_file_test.c',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',
     'dataplane/cache_eviction.c': 'reached through response_cache: tests/unit/response_cache_test.c',
