@@ -127,6 +127,7 @@ LONG_FILES = {
 
 # dataplane/STEM.c and control/STEM.c need a test named STEM_test.c or a mention in WITHOUT_OWN_TEST.
 WITHOUT_OWN_TEST = {
+    'control/admin_request.c': 'admin_test',
     'control/io_loop_simulator.c': 'io_loop_test runs one suite on every back end; io_simulator_test',
     'control/io_loop_system.c': 'io_loop_test runs one suite on every back end',
     'control/io_loop_threads.c': 'io_loop_test runs one suite on every back end',
