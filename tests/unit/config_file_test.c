@@ -190,15 +190,15 @@ static void what_is_printed_reads_back_to_the_same_configuration(void **state)
 {
     (void)state;
     static struct server_config again;
-    expect_good(
-        read_text("workers: {cores: \"0-3,6,9-10\", rx_burst: 7, poll: busy}\n"
-                  "tcp: {sack: false, congestion: newreno}\n"
-                  "store: {directory: \"/a \\\"quoted\\\" \\\\ path \\u00e9\"}\n"
-                  "ports:\n"
-                  "  - {device: \"net_tap0,iface=x\", ipv4: 10.0.0.5/8, gateway: 10.0.0.1}\n"
-                  "  - {device: 0000:3b:00.0, ipv6: 2001:db8::5/64, gateway6: fe80::1}\n"
-                  "namespaces: [{name: a}, {name: b, ttl_s: 60}]\n"
-                  "routes: [{path: /echo, backend: echo}]\n"));
+    expect_good(read_text(
+        "workers: {cores: \"0-3,6,9-10\", rx_burst: 7, poll: busy}\n"
+        "tcp: {sack: false, congestion: newreno}\n"
+        "store: {directory: \"/a \\\"quoted\\\" \\\\ path \\u00e9\"}\n"
+        "ports:\n"
+        "  - {device: \"net_tap0,iface=x\", ipv4: 10.0.0.5/8, gateway: 10.0.0.1}\n"
+        "  - {device: 0000:3b:00.0, ipv6: 2001:db8::5/64, gateway6: fe80::1, gateway: none}\n"
+        "namespaces: [{name: a}, {name: b, ttl_s: 60}]\n"
+        "routes: [{path: /echo, backend: echo}]\n"));
     char *text = NULL;
     size_t bytes = 0;
     FILE *file = open_memstream(&text, &bytes);
