@@ -426,9 +426,7 @@ static bool add_core_range(struct core_list *cores, uint64_t first, uint64_t las
 
 static int set_cores(void *field, const char *text, char *hint)
 {
-    struct core_list cores;
-    memset(&cores, 0, sizeof(cores)); /* padding too: configurations are compared byte by byte */
-    cores.is_auto = strcmp(text, "auto") == 0;
+    struct core_list cores = {.is_auto = strcmp(text, "auto") == 0};
     if (!cores.is_auto && strcmp(text, "none") != 0) {
         if (hint_for_mask(text, hint))
             return -EINVAL;
@@ -453,7 +451,7 @@ static int set_cores(void *field, const char *text, char *hint)
                 return -EINVAL;
         }
     }
-    memcpy(field, &cores, sizeof(cores));
+    *(struct core_list *)field = cores;
     return 0;
 }
 

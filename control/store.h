@@ -39,7 +39,8 @@ struct store_set;
  * Opens the directory, takes its lock, recovers every virtual shard. `loop` is used for recovery
  * only. 0, or a negative errno after a log line that says what is wrong and what to do.
  */
-int store_set_open(const struct server_config *config, struct io_loop *loop, struct store_set **set);
+int store_set_open(const struct server_config *config, struct io_loop *loop,
+                   struct store_set **set);
 void store_set_close(struct store_set *set);
 
 /* On the control thread: the part of the set that thread `thread_index` of `thread_count` owns. */

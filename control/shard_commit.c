@@ -1,0 +1,898 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/shard_commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/planted_bugs.h"
+#include "control/shard_compaction.h"
+#include "control/shard_extent.h"
+#include "include/assert_policy.h"
+#include "include/counters.h"
+#include "include/key_hash.h"
+#include "include/log.h"
+
+/* ---- batches ---- */
+
+static struct frame_header *batch_header(struct batch *batch)
+{
+    return (struct frame_header *)batch->frame;
+}
+
+static struct record_header *entry_record(const struct batch *batch,
+                                          const struct batch_entry *entry)
+{
+    ASSERT_HOT(entry->record_offset != 0);
+    return (struct record_header *)(batch->frame + entry->record_offset);
+}
+
+static void batch_reset(struct batch *batch)
+{
+    batch->payload_bytes = batch->record_count = batch->entry_count = 0;
+    batch->write_count = batch->abandoned_count = 0;
+    memset(batch->buckets, 0, sizeof(batch->buckets));
+}
+
+static struct batch *batch_create(uint32_t frame_bytes_max)
+{
+    struct batch *batch = calloc(1, sizeof(*batch));
+    if (batch == NULL)
+        return NULL;
+    batch->frame = aligned_alloc(BLOCK_BYTES, frame_bytes_max);
+    if (batch->frame == NULL) {
+        free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+static void batch_destroy(struct batch *batch)
+{
+    if (batch != NULL)
+        free(batch->frame);
+    free(batch);
+}
+
+static uint32_t batch_bucket(uint64_t shard_hash)
+{
+    return (uint32_t)(shard_hash % BATCH_BUCKETS);
+}
+
+/* The newest write of the key in this batch. */
+static const struct batch_entry *batch_find(const struct batch *batch, uint64_t shard_hash,
+                                            const uint8_t *key, uint32_t key_bytes)
+{
+    uint32_t at = batch->buckets[batch_bucket(shard_hash)];
+    while (at != 0) {
+        const struct batch_entry *entry = &batch->entries[at - 1];
+        const struct record_header *record = entry_record(batch, entry);
+        if (record->key_bytes == key_bytes && memcmp(record_key(record), key, key_bytes) == 0)
+            return entry;
+        at = entry->next_in_bucket;
+    }
+    return NULL;
+}
+
+static bool batch_has_room(const struct store *store, const struct batch *batch,
+                           uint32_t record_bytes)
+{
+    return batch->entry_count < BATCH_ENTRIES_MAX &&
+           sizeof(struct frame_header) + batch->payload_bytes + record_bytes <=
+               store->set->sizes.frame_bytes_max;
+}
+
+static struct batch_entry *batch_add(struct batch *batch, enum batch_entry_kind kind,
+                                     struct shard_operation *operation, enum shard_status status)
+{
+    ASSERT(batch->entry_count < BATCH_ENTRIES_MAX);
+    struct batch_entry *entry = &batch->entries[batch->entry_count++];
+    *entry = (struct batch_entry){
+        .operation = operation, .kind = (uint8_t)kind, .status = (uint8_t)status};
+    return entry;
+}
+
+/* Room for a record at the end of the frame; everything but the key and what follows it is zero. */
+static struct record_header *batch_add_record(struct batch *batch, struct batch_entry *entry,
+                                              uint32_t record_bytes)
+{
+    entry->record_offset = (uint32_t)sizeof(struct frame_header) + batch->payload_bytes;
+    batch->payload_bytes += record_bytes;
+    batch->record_count++;
+    struct record_header *record = entry_record(batch, entry);
+    memset(record, 0, sizeof(*record));
+    memset((uint8_t *)record + record_bytes - RECORD_ALIGN_BYTES, 0, RECORD_ALIGN_BYTES);
+    record->record_bytes = record_bytes;
+    return record;
+}
+
+static void batch_link(struct batch *batch, struct batch_entry *entry, uint64_t shard_hash)
+{
+    uint16_t *bucket = &batch->buckets[batch_bucket(shard_hash)];
+    entry->next_in_bucket = *bucket;
+    *bucket = (uint16_t)(entry - batch->entries + 1);
+    batch->write_count++;
+}
+
+/* ---- set up ---- */
+
+int commit_attach(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    const struct store_sizes *sizes = &store->set->sizes;
+    stream->open = batch_create(sizes->frame_bytes_max);
+    stream->flying = batch_create(sizes->frame_bytes_max);
+    stream->empty_frame = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
+    stream->recent = malloc(sizes->recent_bytes);
+    stream->is_covered = true;
+    stream->previous_segment_id = UINT32_MAX;
+    bool is_complete = stream->open && stream->flying && stream->empty_frame && stream->recent;
+    return is_complete ? 0 : -ENOMEM;
+}
+
+void commit_detach(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    batch_destroy(stream->open);
+    batch_destroy(stream->flying);
+    free(stream->empty_frame);
+    free(stream->recent);
+}
+
+/* ---- evaluation: the newest pending state decides ---- */
+
+struct key_state {
+    bool exists;
+    uint64_t version;
+    const struct batch_entry *pending; /* in `batch`; NULL: durable state */
+    struct batch *batch;
+};
+
+static const struct batch_entry *find_pending(const struct store *store, uint64_t shard_hash,
+                                              const uint8_t *key, uint32_t key_bytes,
+                                              struct batch **batch)
+{
+    const struct stream *stream = &store->stream;
+    *batch = stream->open;
+    const struct batch_entry *entry = batch_find(stream->open, shard_hash, key, key_bytes);
+    if (entry == NULL) {
+        *batch = stream->flying;
+        entry = batch_find(stream->flying, shard_hash, key, key_bytes);
+    }
+    return entry;
+}
+
+static struct key_state key_state_of(struct store *store, struct shard_operation *operation,
+                                     uint64_t wall_ms)
+{
+    struct key_state state = {0};
+    const uint8_t *key = operation_key(operation);
+    state.pending =
+        find_pending(store, operation->shard_hash, key, operation->key_bytes, &state.batch);
+    if (state.pending != NULL) {
+        const struct record_header *record = entry_record(state.batch, state.pending);
+        state.exists = record_is_put(record) &&
+                       (record->expires_at_ms == 0 || record->expires_at_ms > wall_ms);
+        state.version = state.exists ? record->version : 0;
+        return state;
+    }
+    struct shard_index *index = &store->set->indexes[shard_of_hash(operation->shard_hash)];
+    const struct index_entry *entry = shard_index_find(index, key, operation->key_bytes);
+    state.exists = index_entry_is_visible(entry, wall_ms);
+    state.version = state.exists ? entry->version : 0;
+    return state;
+}
+
+static bool version_is_listed(const struct shard_operation *operation, uint64_t version)
+{
+    for (uint32_t i = 0; i < operation->version_count && i < SHARD_CONDITION_VERSIONS_MAX; i++)
+        if (operation->versions[i] == version)
+            return true;
+    return false;
+}
+
+static bool condition_holds(const struct shard_operation *operation, const struct key_state *state)
+{
+    switch ((enum shard_condition)operation->condition) {
+    case SHARD_ALWAYS:
+        return true;
+    case SHARD_IF_PRESENT:
+        return state->exists;
+    case SHARD_IF_ABSENT:
+        return !state->exists;
+    case SHARD_IF_VERSION_IN:
+        return state->exists && version_is_listed(operation, state->version);
+    case SHARD_IF_VERSION_NOT:
+        return !state->exists || !version_is_listed(operation, state->version);
+    }
+    return false;
+}
+
+/* Answers that change nothing; one that rests on a pending write shares that write's fate. */
+static bool answer_without_write(struct store *store, struct shard_operation *operation,
+                                 const struct key_state *state, enum shard_status status)
+{
+    if (state->pending != NULL) {
+        struct batch *batch = state->batch;
+        if (batch->entry_count == BATCH_ENTRIES_MAX)
+            batch = store->stream.open; /* later is as good */
+        if (batch->entry_count == BATCH_ENTRIES_MAX)
+            return false;
+        operation->version = state->version;
+        extent_abandon(store, operation);
+        batch_add(batch, BATCH_ANSWER, operation, status);
+        return true;
+    }
+    operation->version = state->version;
+    extent_abandon(store, operation);
+    store_answer(store, operation, status, SHARD_CACHE_NOTHING);
+    return true;
+}
+
+enum space { SPACE_OK, SPACE_WAIT, SPACE_FULL };
+
+/* The bytes of the active segment that frames may still take: one block is kept for the seal. */
+static uint64_t segment_room(const struct stream *stream)
+{
+    return stream->segment == NULL ? 0
+                                   : stream->segment->bytes - BLOCK_BYTES - stream->append_offset;
+}
+
+static enum space space_for_put(struct store *store, uint32_t record_bytes)
+{
+    const struct stream *stream = &store->stream;
+    struct segment_table *table = &store->set->table;
+    uint64_t needed = frame_bytes(stream->open->payload_bytes + record_bytes);
+    if (!stream->is_reserve && segment_room(stream) >= needed)
+        return SPACE_OK;
+    if (atomic_load(&table->spare_count) > table->reserve_count)
+        return SPACE_OK;
+    return atomic_load(&table->is_full) ? SPACE_FULL : SPACE_WAIT;
+}
+
+/* The next version of the shard; 0: the reserved ones are used up, more are on their way. */
+static uint64_t version_take(struct store *store, uint32_t shard)
+{
+    struct store_set *set = store->set;
+    uint64_t version = set->next_version[shard];
+    uint64_t ceiling = atomic_load_explicit(&set->ceilings[shard], memory_order_acquire);
+    if (ceiling - version < set->sizes.version_block / 2)
+        store->wants_versions = true;
+    if (version >= ceiling)
+        return 0;
+    set->next_version[shard]++;
+    return version;
+}
+
+static void record_fill(struct record_header *record, struct shard_operation *operation,
+                        const struct extent_pointer *extent)
+{
+    record->version = operation->version;
+    record->key_bytes = operation->key_bytes;
+    record->virtual_shard = shard_of_hash(operation->shard_hash);
+    record->modified_at_ms = operation->modified_at_ms;
+    uint8_t *at = (uint8_t *)(record + 1);
+    memcpy(at, operation_key(operation), operation->key_bytes);
+    if (operation->verb == SHARD_DELETE) {
+        record->flags = RECORD_DELETE;
+        return;
+    }
+    record->flags = RECORD_PUT;
+    record->expires_at_ms = operation->expires_at_ms;
+    record->attributes_bytes = operation->attributes_bytes;
+    record->value_bytes = operation->value_bytes;
+    at += operation->key_bytes;
+    memcpy(at, operation_attributes(operation), operation->attributes_bytes);
+    at += operation->attributes_bytes;
+    if (extent != NULL) {
+        record->flags |= RECORD_EXTENT;
+        memcpy(at, extent, sizeof(*extent));
+    } else if (operation->value != NULL) {
+        blob_copy_out(operation->value, 0, at, operation->value_bytes);
+    } else {
+        memcpy(at, operation_inline_value(operation), operation->value_bytes);
+    }
+}
+
+static uint32_t write_record_bytes(const struct shard_operation *operation, bool has_extent)
+{
+    if (operation->verb == SHARD_DELETE)
+        return record_bytes_for(operation->key_bytes, 0, 0);
+    return record_bytes_for(operation->key_bytes, operation->attributes_bytes,
+                            has_extent ? (uint32_t)sizeof(struct extent_pointer)
+                                       : operation->value_bytes);
+}
+
+/*
+ * Memory for what the commit will change is taken now, so that the commit itself cannot fail.
+ * A placeholder entry is invisible until then.
+ */
+static bool index_prepare(struct store *store, struct shard_operation *operation,
+                          const struct extent_pointer *extent, uint64_t version)
+{
+    uint32_t shard = shard_of_hash(operation->shard_hash);
+    struct shard_index *index = &store->set->indexes[shard];
+    const uint8_t *key = operation_key(operation);
+    if (extent != NULL) {
+        uint8_t extent_key[8];
+        store_extent_key(extent_key, version);
+        struct index_entry *entry =
+            shard_index_insert(&store->set->extents[shard], extent_key, sizeof(extent_key));
+        if (entry == NULL)
+            return false;
+        entry->version = extent->extent_id;
+        entry->expires_at_ms = operation->value_bytes;
+    }
+    struct index_entry *entry = shard_index_insert(index, key, operation->key_bytes);
+    if (entry != NULL && entry->record_bytes_flags == 0)
+        index_entry_set(entry, 0, INDEX_PLACEHOLDER);
+    if (entry == NULL && extent != NULL) {
+        uint8_t extent_key[8];
+        store_extent_key(extent_key, version);
+        shard_index_erase(&store->set->extents[shard], extent_key, sizeof(extent_key));
+    }
+    return entry != NULL;
+}
+
+static bool refuse(struct store *store, struct shard_operation *operation, enum shard_status status)
+{
+    extent_abandon(store, operation);
+    store_answer(store, operation, status, SHARD_CACHE_NOTHING);
+    return true;
+}
+
+static bool evaluate_write(struct store *store, struct shard_operation *operation,
+                           const struct key_state *state, uint64_t wall_ms)
+{
+    struct stream *stream = &store->stream;
+    struct extent_pointer pointer;
+    bool has_extent = extent_of(operation, &pointer);
+    uint32_t record_bytes = write_record_bytes(operation, has_extent);
+    if (!batch_has_room(store, stream->open, record_bytes))
+        return false;
+    if (operation->verb == SHARD_PUT) {
+        enum space space = space_for_put(store, record_bytes);
+        if (space == SPACE_WAIT)
+            return false;
+        if (space == SPACE_FULL)
+            return refuse(store, operation, SHARD_STORE_FULL);
+    }
+    uint32_t shard = shard_of_hash(operation->shard_hash);
+    uint64_t version = version_take(store, shard);
+    if (version == 0)
+        return false;
+    if (operation->verb == SHARD_PUT &&
+        !index_prepare(store, operation, has_extent ? &pointer : NULL, version))
+        return refuse(store, operation, SHARD_INDEX_FULL);
+    operation->version = version;
+    operation->modified_at_ms = wall_ms;
+    enum shard_status status =
+        operation->verb == SHARD_PUT && !state->exists ? SHARD_CREATED : SHARD_OK;
+    struct batch_entry *entry = batch_add(stream->open, BATCH_WRITE, operation, status);
+    record_fill(batch_add_record(stream->open, entry, record_bytes), operation,
+                has_extent ? &pointer : NULL);
+    batch_link(stream->open, entry, operation->shard_hash);
+    if (has_extent)
+        extent_release(store, operation);
+    if (planted_bug(PLANTED_ACKNOWLEDGE_EARLY)) {
+        entry->operation = NULL;
+        store_answer(store, operation, status, SHARD_CACHE_FILL);
+    }
+    return true;
+}
+
+/* True: the operation is on its way. False: it must wait, and everything behind it. */
+static bool evaluate(struct store *store, struct shard_operation *operation)
+{
+    if (store->stream.is_failed)
+        return refuse(store, operation, SHARD_READ_ONLY);
+    uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
+    struct key_state state = key_state_of(store, operation, wall_ms);
+    if (!condition_holds(operation, &state))
+        return answer_without_write(store, operation, &state, SHARD_CONDITION_FAILED);
+    if (operation->verb == SHARD_DELETE && !state.exists)
+        return answer_without_write(store, operation, &state, SHARD_NOT_FOUND);
+    return evaluate_write(store, operation, &state, wall_ms);
+}
+
+static void evaluate_arrivals(struct store *store)
+{
+    while (store->arrivals.head != NULL) {
+        /* taken off first: evaluation links it into other lists */
+        struct shard_operation *operation = operation_list_pop(&store->arrivals);
+        if (evaluate(store, operation))
+            continue;
+        operation->next = store->arrivals.head;
+        store->arrivals.head = operation;
+        if (store->arrivals.tail == NULL)
+            store->arrivals.tail = operation;
+        store->arrivals.count++;
+        return;
+    }
+}
+
+void commit_submit(struct store *store, struct shard_operation *operation)
+{
+    operation_list_append(&store->arrivals, operation);
+    if (store->arrivals.head == operation)
+        evaluate_arrivals(store);
+}
+
+bool commit_relocate(struct store *store, const struct record_header *record, uint32_t segment_id,
+                     uint32_t offset_units, bool as_delete)
+{
+    struct batch *batch = store->stream.open;
+    uint32_t record_bytes =
+        as_delete ? record_bytes_for(record->key_bytes, 0, 0) : record->record_bytes;
+    if (!batch_has_room(store, batch, record_bytes))
+        return false;
+    bool was_put = as_delete && record_is_put(record);
+    struct batch_entry *entry = batch_add(batch, BATCH_RELOCATION, NULL, was_put);
+    entry->old_segment_id = segment_id;
+    entry->old_offset_units = offset_units;
+    struct record_header *copy = batch_add_record(batch, entry, record_bytes);
+    if (!as_delete) {
+        memcpy(copy, record, record_bytes);
+        return true;
+    }
+    copy->version = record->version;
+    copy->modified_at_ms = record->modified_at_ms;
+    copy->key_bytes = record->key_bytes;
+    copy->virtual_shard = record->virtual_shard;
+    copy->flags = RECORD_DELETE;
+    memcpy(copy + 1, record_key(record), record->key_bytes);
+    return true;
+}
+
+/* ---- frames ---- */
+
+static void start_frame(struct store *store, uint8_t *frame, uint32_t payload_bytes,
+                        uint32_t record_count, uint32_t flags)
+{
+    struct stream *stream = &store->stream;
+    struct segment *segment = stream->segment;
+    struct frame_header *header = (struct frame_header *)frame;
+    uint64_t total_bytes = frame_bytes(payload_bytes);
+    ASSERT(stream->append_offset + total_bytes <= segment->bytes);
+    stream->sequence++;
+    if (stream->append_offset == SEGMENT_DATA_OFFSET)
+        stream->first_sequence = stream->sequence;
+    memset(header, 0, sizeof(*header));
+    memset(frame + sizeof(*header) + payload_bytes, 0,
+           total_bytes - sizeof(*header) - payload_bytes);
+    header->magic = FRAME_MAGIC;
+    header->format_major = FORMAT_MAJOR;
+    header->stream = (uint16_t)store->thread_index;
+    header->segment_id = segment->id;
+    header->record_count = record_count;
+    header->generation = segment->generation;
+    header->epoch = store->set->epoch;
+    header->sequence = stream->sequence;
+    header->durable_sequence = stream->durable_sequence;
+    header->previous_checksum = stream->previous_checksum;
+    header->wall_ms = store_wall_ms(store, 0);
+    header->previous_generation = stream->previous_generation;
+    header->previous_end_offset = stream->previous_end_offset;
+    header->previous_segment_id = stream->previous_segment_id;
+    header->payload_bytes = payload_bytes;
+    header->first_sequence = stream->first_sequence;
+    header->flags = flags;
+    struct format_place place = {store->set->uuid, segment->generation, stream->append_offset,
+                                 segment->id};
+    frame_seal(frame, &place);
+    stream->previous_checksum = header->checksum;
+    stream->is_sealing = (flags & FRAME_SEAL) != 0;
+    stream->is_counted = record_count > 0;
+    stream->state = STREAM_WRITING;
+    stream->commit_started_ns = store->now_ns;
+    store_transfer_start(store, &stream->write, STORE_IO_COMMIT_WRITE, NULL, IO_WRITE, segment->fd,
+                         frame, stream->append_offset, (uint32_t)total_bytes);
+    stream->append_offset += total_bytes;
+    count_many(store->counters, COUNTER_STORE_BYTES_WRITTEN, total_bytes);
+}
+
+static bool take_segment(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    stream->segment = segment_table_take_spare(&store->set->table, &stream->is_reserve);
+    if (stream->segment == NULL)
+        return false;
+    stream->append_offset = SEGMENT_DATA_OFFSET;
+    stream->previous_checksum = 0;
+    stream->recent_begin = stream->recent_end = SEGMENT_DATA_OFFSET;
+    return true;
+}
+
+/* Makes sure that a frame of this size fits. False: not now (a seal or a spare is on its way). */
+static bool prepare_segment(struct store *store, uint32_t payload_bytes)
+{
+    struct stream *stream = &store->stream;
+    if (stream->segment == NULL)
+        return take_segment(store);
+    if (segment_room(stream) >= frame_bytes(payload_bytes))
+        return true;
+    if (atomic_load(&store->set->table.spare_count) > 0 && !stream->sync_in_flight)
+        start_frame(store, stream->empty_frame, 0, 0, FRAME_SEAL);
+    return false;
+}
+
+static void start_commit(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    if (!prepare_segment(store, stream->open->payload_bytes))
+        return;
+    struct batch *batch = stream->open;
+    stream->open = stream->flying;
+    stream->flying = batch;
+    start_frame(store, batch->frame, batch->payload_bytes, batch->record_count, 0);
+}
+
+static void start_cover(struct store *store)
+{
+    if (prepare_segment(store, 0))
+        start_frame(store, store->stream.empty_frame, 0, 0, 0);
+}
+
+static void start_interval_sync(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    stream->sync_in_flight = true;
+    stream->sync_covers_sequence = stream->written_sequence;
+    stream->sync.operation = (struct io_operation){.code = IO_SYNC_DATA, .fd = stream->segment->fd};
+    store_io_start(store, &stream->sync, STORE_IO_COMMIT_SYNC, NULL);
+}
+
+void commit_advance(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    evaluate_arrivals(store);
+    if (stream->is_failed)
+        return;
+    if (store->set->is_interval_sync && !stream->sync_in_flight &&
+        stream->written_sequence > stream->durable_sequence &&
+        store->now_ns >= stream->sync_due_ns &&
+        (stream->state == STREAM_IDLE || (stream->state == STREAM_WRITING && stream->is_counted)))
+        start_interval_sync(store);
+    if (stream->state != STREAM_IDLE)
+        return;
+    if (stream->open->record_count > 0)
+        start_commit(store);
+    else if (!stream->is_covered && store->now_ns >= stream->cover_due_ns)
+        start_cover(store);
+    else
+        return;
+    evaluate_arrivals(store); /* there is room again */
+}
+
+/* ---- the commit is durable: make it visible ---- */
+
+/* What the key's newest record was is now superseded. */
+static void supersede(struct store *store, uint32_t shard, struct index_entry *entry)
+{
+    uint32_t flags = index_entry_flags(entry);
+    if (flags & INDEX_PLACEHOLDER)
+        return;
+    struct segment *segment = segment_table_get(&store->set->table, entry->segment_id);
+    if ((flags & INDEX_EXPIRED) == 0)
+        segment_live_subtract(segment, index_entry_bytes(entry));
+    if (flags & INDEX_TOMBSTONE)
+        return;
+    entry->stale_puts++;
+    if (index_entry_is_value(entry))
+        atomic_fetch_sub_explicit(&store->set->key_count[shard], 1, memory_order_relaxed);
+    if (flags & INDEX_EXTENT)
+        store_drop_extent(store, shard, entry->version);
+}
+
+static void apply_write(struct store *store, const struct record_header *record,
+                        uint32_t record_offset, uint64_t frame_offset)
+{
+    struct segment *segment = store->stream.segment;
+    uint32_t shard = record->virtual_shard;
+    struct index_entry *entry =
+        shard_index_find(&store->set->indexes[shard], record_key(record), record->key_bytes);
+    ASSERT(entry != NULL);
+    supersede(store, shard, entry);
+    uint32_t flags = 0;
+    if (!record_is_put(record))
+        flags = INDEX_TOMBSTONE;
+    else if (record->flags & RECORD_EXTENT)
+        flags = INDEX_EXTENT;
+    entry->version = record->version;
+    entry->expires_at_ms = record->expires_at_ms;
+    entry->segment_id = segment->id;
+    entry->offset_units = (uint32_t)((frame_offset + record_offset) / RECORD_ALIGN_BYTES);
+    index_entry_set(entry, record->record_bytes, flags);
+    segment_live_add(segment, record->record_bytes);
+    if (record->flags & RECORD_EXTENT)
+        atomic_fetch_add_explicit(&store->set->extent_bytes,
+                                  round_up_to(record->value_bytes, BLOCK_BYTES),
+                                  memory_order_relaxed);
+    if (record_is_put(record))
+        atomic_fetch_add_explicit(&store->set->key_count[shard], 1, memory_order_relaxed);
+}
+
+/* The copy takes the old record's place, unless the key has changed since. */
+static void apply_relocation(struct store *store, const struct batch_entry *relocation,
+                             const struct record_header *record, uint64_t frame_offset)
+{
+    bool put_became_delete = relocation->status != 0;
+    struct index_entry *entry = shard_index_find(&store->set->indexes[record->virtual_shard],
+                                                 record_key(record), record->key_bytes);
+    compaction_copy_done(store);
+    if (entry == NULL)
+        return;
+    if (entry->segment_id != relocation->old_segment_id ||
+        entry->offset_units != relocation->old_offset_units ||
+        (index_entry_flags(entry) & INDEX_PLACEHOLDER)) {
+        /* a stale copy replaces a stale copy; only a value that became a tombstone counts less */
+        if (put_became_delete && entry->stale_puts > 0)
+            entry->stale_puts--;
+        return;
+    }
+    struct segment_table *table = &store->set->table;
+    uint32_t flags = index_entry_flags(entry);
+    if ((flags & INDEX_EXPIRED) == 0)
+        segment_live_subtract(segment_table_get(table, entry->segment_id),
+                              index_entry_bytes(entry));
+    if (put_became_delete) {
+        if (index_entry_is_value(entry))
+            atomic_fetch_sub_explicit(&store->set->key_count[record->virtual_shard], 1,
+                                      memory_order_relaxed);
+        if (flags & INDEX_EXTENT)
+            store_drop_extent(store, record->virtual_shard, entry->version);
+        flags = INDEX_TOMBSTONE;
+        entry->expires_at_ms = 0;
+    }
+    entry->segment_id = store->stream.segment->id;
+    entry->offset_units =
+        (uint32_t)((frame_offset + relocation->record_offset) / RECORD_ALIGN_BYTES);
+    index_entry_set(entry, record->record_bytes, flags);
+    if ((flags & INDEX_EXPIRED) == 0)
+        segment_live_add(store->stream.segment, record->record_bytes);
+}
+
+static void remember_frame(struct stream *stream, uint32_t ring_bytes, const uint8_t *frame,
+                           uint64_t offset, uint64_t bytes)
+{
+    ASSERT(bytes <= ring_bytes);
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t at = (offset + done) % ring_bytes;
+        uint64_t part = bytes - done < ring_bytes - at ? bytes - done : ring_bytes - at;
+        memcpy(stream->recent + at, frame + done, part);
+        done += part;
+    }
+    stream->recent_end = offset + bytes;
+    if (stream->recent_end - stream->recent_begin > ring_bytes)
+        stream->recent_begin = stream->recent_end - ring_bytes;
+}
+
+bool commit_read_recent(const struct store *store, const struct index_entry *entry, uint8_t *out)
+{
+    const struct stream *stream = &store->stream;
+    uint64_t offset = (uint64_t)entry->offset_units * RECORD_ALIGN_BYTES;
+    uint32_t bytes = index_entry_bytes(entry), ring_bytes = store->set->sizes.recent_bytes;
+    if (stream->segment == NULL || stream->segment->id != entry->segment_id ||
+        offset < stream->recent_begin || offset + bytes > stream->recent_end)
+        return false;
+    for (uint32_t done = 0; done < bytes;) {
+        uint64_t at = (offset + done) % ring_bytes;
+        uint64_t part = bytes - done < ring_bytes - at ? bytes - done : ring_bytes - at;
+        memcpy(out + done, stream->recent + at, part);
+        done += (uint32_t)part;
+    }
+    return true;
+}
+
+static void answer_entry(struct store *store, const struct batch_entry *entry)
+{
+    struct shard_operation *operation = entry->operation;
+    if (operation == NULL)
+        return;
+    enum shard_cache_action action = SHARD_CACHE_NOTHING;
+    if (entry->kind == BATCH_WRITE)
+        action = operation->verb == SHARD_PUT ? SHARD_CACHE_FILL : SHARD_CACHE_INVALIDATE;
+    store_answer(store, operation, (enum shard_status)entry->status, action);
+}
+
+static void finish_batch(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    struct batch *batch = stream->flying;
+    uint64_t total_bytes = frame_bytes(batch->payload_bytes);
+    uint64_t frame_offset = stream->append_offset - total_bytes;
+    ASSERT(batch_header(batch)->sequence == stream->sequence);
+    remember_frame(stream, store->set->sizes.recent_bytes, batch->frame, frame_offset, total_bytes);
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        const struct batch_entry *entry = &batch->entries[i];
+        if (entry->kind == BATCH_WRITE)
+            apply_write(store, entry_record(batch, entry), entry->record_offset, frame_offset);
+        else if (entry->kind == BATCH_RELOCATION)
+            apply_relocation(store, entry, entry_record(batch, entry), frame_offset);
+        answer_entry(store, entry);
+    }
+    count(store->counters, COUNTER_STORE_COMMITS);
+    count_many(store->counters, COUNTER_STORE_COMMITTED_WRITES, batch->write_count);
+    histogram_record(store->counters, HISTOGRAM_COMMIT_NS,
+                     store->now_ns - stream->commit_started_ns);
+    batch_reset(batch);
+}
+
+static void finish_seal(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    stream->previous_segment_id = stream->segment->id;
+    stream->previous_generation = stream->segment->generation;
+    stream->previous_end_offset = stream->append_offset;
+    segment_table_set_state(&store->set->table, stream->segment, SEGMENT_SEALED);
+    stream->segment = NULL;
+    stream->is_covered = true;
+}
+
+static void finish_frame(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    stream->state = STREAM_IDLE;
+    atomic_store_explicit(&stream->segment->used_bytes, stream->append_offset,
+                          memory_order_relaxed);
+    if (stream->is_sealing) {
+        finish_seal(store);
+    } else if (stream->is_counted) {
+        finish_batch(store);
+        stream->is_covered = false;
+        stream->cover_due_ns = store->now_ns + COVER_AFTER_NS;
+    } else {
+        stream->is_covered = true;
+    }
+    evaluate_arrivals(store);
+}
+
+void commit_write_done(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    int error;
+    switch (store_transfer_continue(store, &stream->write, &error)) {
+    case TRANSFER_MORE:
+        return;
+    case TRANSFER_FAILED:
+        commit_fail(store, "write", error);
+        return;
+    case TRANSFER_DONE:
+        break;
+    }
+    stream->written_sequence = stream->sequence;
+    if (stream->is_failed)
+        return;
+    bool needs_sync = !store->set->is_interval_sync || !stream->is_counted;
+    if (needs_sync && !stream->sync_in_flight && !planted_bug(PLANTED_SKIP_SYNC)) {
+        stream->state = STREAM_SYNCING;
+        stream->sync.operation =
+            (struct io_operation){.code = IO_SYNC_DATA, .fd = stream->segment->fd};
+        store_io_start(store, &stream->sync, STORE_IO_COMMIT_SYNC, NULL);
+        return;
+    }
+    if (stream->sync_due_ns <= store->now_ns)
+        stream->sync_due_ns = store->now_ns + store->set->sync_interval_ns;
+    finish_frame(store);
+}
+
+void commit_sync_done(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    int64_t result = stream->sync.operation.result;
+    if (result < 0) {
+        stream->sync_in_flight = false;
+        commit_fail(store, "sync", (int)result);
+        return;
+    }
+    if (stream->sync_in_flight) {
+        stream->sync_in_flight = false;
+        stream->durable_sequence = stream->sync_covers_sequence;
+        return;
+    }
+    stream->durable_sequence = stream->sequence;
+    finish_frame(store);
+}
+
+/* ---- failure and deadlines ---- */
+
+static void fail_batch(struct store *store, struct batch *batch, enum shard_status write_status,
+                       enum shard_cache_action write_action)
+{
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        struct batch_entry *entry = &batch->entries[i];
+        struct shard_operation *operation = entry->operation;
+        entry->operation = NULL;
+        if (operation != NULL)
+            store_answer(store, operation, write_status,
+                         entry->kind == BATCH_WRITE ? write_action : SHARD_CACHE_NOTHING);
+    }
+    batch_reset(batch);
+}
+
+void commit_fail(struct store *store, const char *what, int error)
+{
+    struct stream *stream = &store->stream;
+    if (!stream->is_failed) {
+        stream->is_failed = true;
+        atomic_fetch_add(&store->set->failed_streams, 1);
+        log_error("store: %s of segment %08x failed: %s. Writes of control thread %u are refused "
+                  "until restart; reads go on",
+                  what, stream->segment != NULL ? stream->segment->id : UINT32_MAX,
+                  strerror(-error), store->thread_index);
+    }
+    compaction_stop(store);
+    fail_batch(store, stream->flying, SHARD_OUTCOME_UNKNOWN, SHARD_CACHE_INVALIDATE);
+    fail_batch(store, stream->open, SHARD_READ_ONLY, SHARD_CACHE_NOTHING);
+    stream->state = STREAM_IDLE;
+    stream->is_covered = true;
+    evaluate_arrivals(store);
+}
+
+static void abandon_late_entries(struct store *store, struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        struct batch_entry *entry = &batch->entries[i];
+        struct shard_operation *operation = entry->operation;
+        if (operation == NULL || operation->deadline_ns > store->now_ns)
+            continue;
+        entry->operation = NULL;
+        bool is_write = entry->kind == BATCH_WRITE;
+        batch->abandoned_count += is_write;
+        store_answer(store, operation, SHARD_DEADLINE,
+                     is_write ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_NOTHING);
+    }
+}
+
+void commit_check_deadlines(struct store *store)
+{
+    struct operation_list waiting = store->arrivals;
+    store->arrivals = (struct operation_list){0};
+    struct shard_operation *operation;
+    while ((operation = operation_list_pop(&waiting)) != NULL) {
+        if (operation->deadline_ns > store->now_ns)
+            operation_list_append(&store->arrivals, operation);
+        else
+            refuse(store, operation, SHARD_DEADLINE);
+    }
+    abandon_late_entries(store, store->stream.flying);
+    abandon_late_entries(store, store->stream.open);
+}
+
+bool commit_is_pending(const struct store *store, uint64_t shard_hash, const uint8_t *key,
+                       uint32_t key_bytes)
+{
+    struct batch *batch;
+    return find_pending(store, shard_hash, key, key_bytes, &batch) != NULL;
+}
+
+bool commit_forbids_fill(const struct store *store, struct shard_operation *operation)
+{
+    const struct stream *stream = &store->stream;
+    if (stream->open->abandoned_count + stream->flying->abandoned_count == 0)
+        return false;
+    return commit_is_pending(store, operation->shard_hash, operation_key(operation),
+                             operation->key_bytes);
+}
+
+uint64_t commit_next_deadline_ns(const struct store *store)
+{
+    const struct stream *stream = &store->stream;
+    uint64_t next = UINT64_MAX;
+    if (stream->is_failed)
+        return next;
+    if (!stream->is_covered && stream->state == STREAM_IDLE)
+        next = stream->cover_due_ns;
+    if (store->set->is_interval_sync && !stream->sync_in_flight &&
+        stream->written_sequence > stream->durable_sequence && stream->sync_due_ns < next)
+        next = stream->sync_due_ns;
+    return next;
+}
+
+bool commit_is_idle(const struct store *store)
+{
+    const struct stream *stream = &store->stream;
+    return stream->is_failed ||
+           (stream->state == STREAM_IDLE && stream->open->entry_count == 0 && stream->is_covered &&
+            !stream->sync_in_flight && stream->durable_sequence == stream->written_sequence);
+}
