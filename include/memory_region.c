@@ -5,6 +5,7 @@
 #include <rte_eal.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_memory.h>
 #include <sys/mman.h>
 
 #include "include/assert_policy.h"
@@ -66,5 +67,5 @@ void memory_region_destroy(struct memory_region *region)
 
 uint64_t memory_region_device_address(const struct memory_region *region, const void *byte)
 {
-    return region->is_from_dpdk ? rte_malloc_virt2iova(byte) : (uint64_t)(uintptr_t)byte;
+    return region->is_from_dpdk ? rte_mem_virt2iova(byte) : (uint64_t)(uintptr_t)byte;
 }

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/tcp_frame.h"
+
+#include <string.h>
+
+#include "dataplane/checksum.h"
+#include "dataplane/packet_build.h"
+#include "dataplane/tcp_input.h"
+#include "dataplane/tcp_internal.h"
+#include "dataplane/tcp_options.h"
+#include "dataplane/tcp_output.h"
+#include "include/byte_order.h"
+
+#define TCP_HEADER_BYTES 20u
+#define IPV4_HEADER_BYTES 20u
+#define IPV6_HEADER_BYTES 40u
+#define SEGMENTATION_BYTES_MAX 65000u
+
+struct tcp_wire {
+    be16_t source, destination;
+    be32_t sequence, acknowledgement;
+    uint8_t data_offset, flags;
+    be16_t window;
+    uint16_t checksum; /* in memory order */
+    be16_t urgent;
+};
+
+static_assert(sizeof(struct tcp_wire) == TCP_HEADER_BYTES, "as on the wire");
+
+/* Everything about one frame but its payload. */
+struct frame_plan {
+    const struct network_header *path;
+    uint32_t ip_sum;
+    uint32_t payload_bytes;
+    uint16_t local_port, remote_port;
+    uint32_t sequence, acknowledgement;
+    uint16_t window; /* as it goes on the wire */
+    uint8_t flags;
+    uint8_t option_bytes;
+    uint8_t options[TCP_OPTION_BYTES_MAX];
+};
+
+static uint32_t plan_header_bytes(const struct frame_plan *plan)
+{
+    return plan->path->header_bytes + TCP_HEADER_BYTES + plan->option_bytes;
+}
+
+/* ---- path ---- */
+
+static uint32_t ipv4_template_sum(const struct network_header *path)
+{
+    if (path->ip_version != 4)
+        return 0;
+    return checksum_add(0, path->bytes + path->network_offset, IPV4_HEADER_BYTES);
+}
+
+static NO_INLINE void path_refresh(struct tcp_stack *stack, struct tcp_connection *connection,
+                                   struct tcp_cold *cold)
+{
+    struct network_header fresh;
+    enum network_path_status status = network_path(stack->network, &cold->flow, &fresh);
+    cold->path_ready = status == NETWORK_PATH_READY;
+    if (status == NETWORK_PATH_NONE) {
+        if (cold->path.header_bytes == 0)
+            return;
+    } else {
+        bool mtu_changed = fresh.mtu != cold->path.mtu;
+        cold->path = fresh;
+        cold->ip_sum = ipv4_template_sum(&fresh);
+        if (mtu_changed && connection->state >= TCP_ESTABLISHED)
+            tcp_mss_update(connection);
+    }
+    if (status == NETWORK_PATH_READY)
+        cold->network_generation = network_generation(stack->network);
+}
+
+static inline bool path_is_usable(struct tcp_stack *stack, struct tcp_connection *connection,
+                                  struct tcp_cold *cold)
+{
+    if (UNLIKELY(cold->network_generation != network_generation(stack->network)))
+        path_refresh(stack, connection, cold);
+    return LIKELY(cold->path.header_bytes != 0);
+}
+
+/* ---- headers ---- */
+
+static void write_ip(uint8_t *at, const struct frame_plan *plan, uint32_t ip_payload_bytes)
+{
+    uint8_t *ip = at + plan->path->network_offset;
+    if (LIKELY(plan->path->ip_version == 4)) {
+        uint16_t total = (uint16_t)(IPV4_HEADER_BYTES + ip_payload_bytes);
+        be16_t wire = be16_make(total);
+        memcpy(ip + 2, &wire, sizeof(wire));
+        uint16_t checksum = checksum_finish(checksum_add_number(plan->ip_sum, total));
+        memcpy(ip + 10, &checksum, sizeof(checksum));
+    } else {
+        be16_t wire = be16_make((uint16_t)ip_payload_bytes);
+        memcpy(ip + 4, &wire, sizeof(wire));
+    }
+}
+
+static struct tcp_wire *write_headers(uint8_t *at, const struct frame_plan *plan)
+{
+    const struct network_header *path = plan->path;
+    /* Ethernet and IPv4 are 34 bytes; the buffer has room for whole vectors. */
+    memcpy(at, path->bytes, 36);
+    if (UNLIKELY(path->header_bytes > 36))
+        memcpy(at + 36, path->bytes + 36, path->header_bytes - 36u);
+    uint32_t tcp_bytes = TCP_HEADER_BYTES + plan->option_bytes;
+    write_ip(at, plan, tcp_bytes + plan->payload_bytes);
+    struct tcp_wire *tcp = (struct tcp_wire *)(at + path->header_bytes);
+    *tcp = (struct tcp_wire){
+        .source = be16_make(plan->local_port),
+        .destination = be16_make(plan->remote_port),
+        .sequence = be32_make(plan->sequence),
+        .acknowledgement = be32_make(plan->acknowledgement),
+        .data_offset = (uint8_t)(tcp_bytes << 2),
+        .flags = plan->flags,
+        .window = be16_make(plan->window),
+    };
+    memcpy((uint8_t *)tcp + TCP_HEADER_BYTES, plan->options, plan->option_bytes);
+    return tcp;
+}
+
+static uint32_t chain_sum(uint32_t sum, const struct packet *packet, uint32_t skip)
+{
+    bool is_odd = false;
+    for (; packet; packet = packet_chain_next(packet)) {
+        uint32_t length = packet_first_bytes(packet) - skip;
+        uint32_t part = checksum_add(0, packet_data(packet) + skip, length);
+        sum += is_odd ? checksum_swap(part) : part;
+        is_odd ^= length & 1;
+        skip = 0;
+    }
+    return sum;
+}
+
+/* The frame is complete but for its TCP checksum. */
+static void finish_checksum(struct tcp_stack *stack, uint8_t port_index, struct packet *frame,
+                            struct tcp_wire *tcp, const struct frame_plan *plan,
+                            uint32_t segment_bytes)
+{
+    const struct network_header *path = plan->path;
+    uint32_t tcp_bytes = TCP_HEADER_BYTES + plan->option_bytes;
+    uint32_t length = tcp_bytes + plan->payload_bytes;
+    if (network_offloads(stack->network, port_index) & NIC_TX_TCP_CHECKSUM) {
+        packet_offload_checksum(frame, path->ip_version, path->network_offset,
+                                (uint8_t)(path->header_bytes - path->network_offset),
+                                (uint8_t)tcp_bytes);
+        bool is_cut = plan->payload_bytes > segment_bytes;
+        if (is_cut)
+            packet_offload_segmentation(frame, (uint16_t)segment_bytes);
+        uint32_t sum = path->pseudo_sum;
+        if (!is_cut) /* each segment's length is added by the port */
+            sum = checksum_add_number(sum, (uint16_t)length);
+        tcp->checksum = (uint16_t)~checksum_finish(sum);
+        if (is_cut && path->ip_version == 4) {
+            uint8_t *ip = (uint8_t *)tcp - IPV4_HEADER_BYTES;
+            memset(ip + 10, 0, 2);
+        }
+        return;
+    }
+    packet_offload_none(frame);
+    uint32_t sum = checksum_add_number(path->pseudo_sum, (uint16_t)length);
+    tcp->checksum = checksum_finish(chain_sum(sum, frame, path->header_bytes));
+}
+
+/* ---- what a connection says in its header ---- */
+
+/* The window to announce; the promised edge only moves right, and not by silly amounts. */
+static uint16_t window_field(struct tcp_stack *stack, struct tcp_connection *connection,
+                             bool is_syn)
+{
+    uint32_t room = connection_receive_room(stack, connection);
+    uint32_t edge = connection->rcv_nxt + room;
+    uint32_t growth = edge - connection->rcv_edge;
+    uint32_t worth = u32_min(connection->mss_bytes, stack->receive_window_bytes / 4);
+    if ((int32_t)growth > 0 && growth >= worth)
+        connection->rcv_edge = edge;
+    uint32_t offered = connection->rcv_edge - connection->rcv_nxt;
+    if (UNLIKELY(is_syn)) { /* never scaled (RFC 7323 2.2) */
+        offered = u32_min(offered, UINT16_MAX);
+        connection->rcv_edge = connection->rcv_nxt + offered;
+        return (uint16_t)offered;
+    }
+    uint32_t scale = connection_own_scale(connection);
+    uint32_t field = (offered + (1u << scale) - 1) >> scale; /* up: the edge must not move left */
+    if (UNLIKELY(field > UINT16_MAX))
+        field = UINT16_MAX;
+    if ((field << scale) > offered)
+        connection->rcv_edge = connection->rcv_nxt + (field << scale);
+    return (uint16_t)field;
+}
+
+static void plan_connection(struct tcp_stack *stack, struct tcp_connection *connection,
+                            struct tcp_cold *cold, struct frame_plan *plan, uint32_t sequence,
+                            uint8_t flags)
+{
+    plan->path = &cold->path;
+    plan->ip_sum = cold->ip_sum;
+    plan->local_port = connection->local_port;
+    plan->remote_port = connection->remote_port;
+    plan->sequence = sequence;
+    plan->acknowledgement = flags & TCP_FLAG_ACK ? connection->rcv_nxt : 0;
+    plan->flags = flags;
+    plan->option_bytes = 0;
+    if (connection->flags & CONNECTION_TIMESTAMPS)
+        plan->option_bytes = (uint8_t)tcp_options_write_timestamps(
+            plan->options, stack->now_tick + cold->timestamp_offset, connection->ts_recent);
+    plan->window = window_field(stack, connection, flags & TCP_FLAG_SYN);
+}
+
+static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *connection,
+                             struct tcp_cold *cold, struct frame_plan *plan)
+{
+    bool is_answer = connection->state == TCP_SYN_RECEIVED;
+    uint32_t network_bytes = cold->path.ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    struct tcp_syn_options options = {
+        .mss_bytes = (uint16_t)(cold->path.mtu - network_bytes - TCP_HEADER_BYTES),
+        .has_timestamps = is_answer ? (connection->flags & CONNECTION_TIMESTAMPS) != 0
+                                    : stack->config.offer_timestamps,
+        .has_sack =
+            is_answer ? (connection->flags & CONNECTION_SACK) != 0 : stack->config.offer_sack,
+        .has_window_scale = is_answer ? cold->peer_scales : true,
+        .window_scale = tcp_window_scale(stack),
+        .timestamp_value = stack->now_tick + cold->timestamp_offset,
+        .timestamp_echo = connection->ts_recent,
+    };
+    plan->option_bytes = (uint8_t)tcp_options_write_syn(plan->options, &options);
+}
+
+struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *connection,
+                              struct tcp_cold *cold, uint32_t sequence, uint8_t flags)
+{
+    if (!path_is_usable(stack, connection, cold))
+        return NULL;
+    struct packet *frame = packet_alloc(stack->packets);
+    if (UNLIKELY(!frame))
+        return NULL;
+    struct frame_plan plan;
+    plan.payload_bytes = 0;
+    plan_connection(stack, connection, cold, &plan, sequence, flags);
+    if (flags & TCP_FLAG_SYN)
+        plan_syn_options(stack, connection, cold, &plan);
+    else if ((connection->flags & CONNECTION_SACK) &&
+             (cold->out_of_order || cold->duplicate_left != cold->duplicate_right)) {
+        struct tcp_sack_block blocks[TCP_SACK_BLOCKS_MAX];
+        uint32_t limit = plan.option_bytes > 0 ? 3 : 4;
+        uint32_t count = tcp_reassembly_blocks(cold, blocks, limit);
+        plan.option_bytes =
+            (uint8_t)(plan.option_bytes +
+                      tcp_options_write_sack(plan.options + plan.option_bytes, blocks, count));
+    }
+    uint8_t *at = packet_append(frame, (uint16_t)plan_header_bytes(&plan));
+    struct tcp_wire *tcp = write_headers(at, &plan);
+    finish_checksum(stack, cold->flow.port_index, frame, tcp, &plan, connection->mss_bytes);
+    return frame;
+}
+
+/* ---- data ---- */
+
+/* Value bytes behind a header packet: attached where the port can chain, else copied. */
+static bool append_blob(struct tcp_stack *stack, struct packet *frame, const struct packet *item,
+                        bool may_chain)
+{
+    uint32_t offset = item->tx.blob_offset;
+    uint32_t left = item->tx.payload_bytes;
+    if (!may_chain) {
+        ASSERT_HOT(left <= packet_tail_room(frame));
+        blob_copy_out(item->tx.blob, offset, packet_append(frame, (uint16_t)left), left);
+        return true;
+    }
+    struct packet *last = frame;
+    while (left > 0) {
+        uint32_t run_bytes;
+        uint8_t *run = blob_run(item->tx.blob, offset, &run_bytes);
+        uint16_t length = (uint16_t)u32_min(u32_min(run_bytes, left), BLOB_LARGE_CHUNK_BYTES);
+        struct packet *piece = packet_attach(stack->config.descriptors, stack->config.blob_stock,
+                                             stack->config.blob_pool, item->tx.blob, run, length);
+        if (!piece)
+            return false;
+        packet_chain_append(frame, last, piece);
+        last = piece;
+        offset += length;
+        left -= length;
+    }
+    return true;
+}
+
+static bool may_chain(const struct tcp_stack *stack, const struct tcp_cold *cold)
+{
+    return stack->config.descriptors &&
+           (network_offloads(stack->network, cold->flow.port_index) & NIC_TX_MULTI_SEGMENT);
+}
+
+/*
+ * A frame of its own, built behind fresh headers: value bytes, or a copy because the port may still
+ * be reading the original.
+ */
+static NO_INLINE struct packet *frame_fresh(struct tcp_stack *stack, const struct tcp_cold *cold,
+                                            const struct packet *packet,
+                                            const struct frame_plan *plan, struct tcp_wire **tcp)
+{
+    struct packet *frame = packet_alloc(stack->packets);
+    if (!frame)
+        return NULL;
+    *tcp = write_headers(packet_append(frame, (uint16_t)plan_header_bytes(plan)), plan);
+    if (packet->tx.blob) {
+        if (append_blob(stack, frame, packet, may_chain(stack, cold)))
+            return frame;
+        packet_free(frame);
+        return NULL;
+    }
+    const uint8_t *payload = packet_data(packet) + packet->tx.header_bytes;
+    ASSERT_HOT(packet->tx.payload_bytes <= packet_tail_room(frame));
+    if (packet->tx.payload_bytes > 0)
+        memcpy(packet_append(frame, (uint16_t)packet->tx.payload_bytes), payload,
+               packet->tx.payload_bytes);
+    return frame;
+}
+
+struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *connection,
+                              struct tcp_cold *cold, struct packet *packet, uint8_t flags)
+{
+    if (UNLIKELY(!path_is_usable(stack, connection, cold)))
+        return NULL;
+    struct frame_plan plan;
+    plan.payload_bytes = packet->tx.payload_bytes;
+    plan_connection(stack, connection, cold, &plan, packet->tx.sequence, flags);
+    struct packet *frame = packet;
+    struct tcp_wire *tcp;
+    if (UNLIKELY(packet->tx.blob || packet_is_shared(packet))) {
+        frame = frame_fresh(stack, cold, packet, &plan, &tcp);
+        if (!frame)
+            return NULL;
+    } else {
+        if (packet->tx.header_bytes > 0)
+            packet_skip(packet, packet->tx.header_bytes);
+        if (UNLIKELY(packet_first_bytes(packet) != packet->tx.payload_bytes)) /* was split */
+            packet_trim(packet, (uint16_t)(packet_first_bytes(packet) - packet->tx.payload_bytes));
+        uint16_t header_bytes = (uint16_t)plan_header_bytes(&plan);
+        tcp = write_headers(packet_prepend(packet, header_bytes), &plan);
+        packet->tx.header_bytes = header_bytes;
+        packet_share(packet);
+    }
+    finish_checksum(stack, cold->flow.port_index, frame, tcp, &plan, connection->mss_bytes);
+    return frame;
+}
+
+struct packet *tcp_frame_split(struct tcp_stack *stack, struct packet *packet, uint32_t first_bytes)
+{
+    bool is_blob = packet->tx.blob != NULL;
+    struct packet *rest = packet_alloc(
+        is_blob && stack->config.descriptors ? stack->config.descriptors : stack->packets);
+    if (!rest) {
+        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
+        return NULL;
+    }
+    uint32_t rest_bytes = packet->tx.payload_bytes - first_bytes;
+    rest->tx = packet->tx;
+    rest->tx.sequence += first_bytes;
+    rest->tx.payload_bytes = rest_bytes;
+    rest->tx.header_bytes = 0;
+    packet->tx.payload_bytes = first_bytes;
+    packet->tx.flags &= (uint16_t) ~(TX_FIN | TX_PUSH);
+    stack->packets_held++;
+    if (is_blob) {
+        rest->tx.blob_offset += first_bytes;
+        blob_hold(rest->tx.blob);
+        return rest;
+    }
+    /* The port may be reading the first one: its bytes stay, and are cut off when it is sent again. */
+    memcpy(packet_append(rest, (uint16_t)rest_bytes),
+           packet_data(packet) + packet->tx.header_bytes + first_bytes, rest_bytes);
+    return rest;
+}
+
+uint32_t tcp_frame_payload_max(const struct tcp_stack *stack,
+                               const struct tcp_connection *connection, const struct tcp_cold *cold,
+                               const struct packet *packet)
+{
+    if (!packet->tx.blob)
+        return connection->mss_bytes;
+    uint32_t wanted = NIC_TX_SEGMENTATION | NIC_TX_TCP_CHECKSUM | NIC_TX_MULTI_SEGMENT;
+    if (!stack->config.descriptors ||
+        (network_offloads(stack->network, cold->flow.port_index) & wanted) != wanted)
+        return connection->mss_bytes;
+    /* Whole segments, so that only the last is short. */
+    uint32_t mss = connection->mss_bytes;
+    return u32_max(SEGMENTATION_BYTES_MAX / mss, 1) * mss;
+}
+
+void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
+                     const struct tcp_reply *reply)
+{
+    struct network_header path;
+    if (network_path(stack->network, flow, &path) == NETWORK_PATH_NONE)
+        return;
+    struct packet *frame = packet_alloc(stack->packets);
+    if (!frame) {
+        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
+        return;
+    }
+    struct frame_plan plan = {
+        .path = &path,
+        .ip_sum = ipv4_template_sum(&path),
+        .local_port = reply->local_port,
+        .remote_port = reply->remote_port,
+        .sequence = reply->sequence,
+        .acknowledgement = reply->acknowledgement,
+        .flags = reply->flags,
+    };
+    if (reply->has_timestamps)
+        plan.option_bytes = (uint8_t)tcp_options_write_timestamps(
+            plan.options, reply->timestamp_value, reply->timestamp_echo);
+    struct tcp_wire *tcp =
+        write_headers(packet_append(frame, (uint16_t)plan_header_bytes(&plan)), &plan);
+    finish_checksum(stack, flow->port_index, frame, tcp, &plan, UINT16_MAX);
+    network_transmit(stack->network, flow->port_index, frame);
+}
+
+void tcp_mss_update(struct tcp_connection *connection)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    uint32_t mtu = cold->path.mtu ? cold->path.mtu : 1280;
+    if (cold->path_mtu != 0)
+        mtu = u32_min(mtu, cold->path_mtu);
+    bool is_ipv6 = connection->flags & CONNECTION_IPV6;
+    uint32_t mss = mtu - (is_ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES) - TCP_HEADER_BYTES;
+    if (cold->peer_mss_bytes != 0)
+        mss = u32_min(mss, cold->peer_mss_bytes);
+    else
+        mss = u32_min(mss, is_ipv6 ? 1220 : 536); /* RFC 9293 3.7.1 */
+    mss = u32_max(mss, TCP_SHARED_MSS_MIN);
+    if (connection->flags & CONNECTION_TIMESTAMPS)
+        mss -= TCP_TIMESTAMP_BYTES;
+    connection->mss_bytes = (uint16_t)mss;
+}

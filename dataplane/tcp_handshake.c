@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening: LISTEN, SYN-SENT, and what both sides agreed on (RFC 9293 3.5, 3.10.7.2, 3.10.7.3). */
+#include "dataplane/tcp_congestion.h"
+#include "dataplane/tcp_input.h"
+#include "dataplane/tcp_internal.h"
+#include "dataplane/tcp_loss.h"
+#include "dataplane/tcp_output.h"
+
+uint8_t tcp_window_scale(const struct tcp_stack *stack)
+{
+    uint8_t scale = 0;
+    while (scale < TCP_WINDOW_SCALE_MAX && (stack->receive_window_bytes >> scale) > UINT16_MAX)
+        scale++;
+    return scale;
+}
+
+/* What the peer's SYN offers and we take. */
+static void options_agree(struct tcp_stack *stack, struct tcp_connection *connection,
+                          struct tcp_cold *cold, const struct packet *packet)
+{
+    struct tcp_syn_options options;
+    tcp_options_parse_syn(tcp_segment_options(packet), tcp_segment_option_bytes(packet), &options);
+    cold->peer_mss_bytes = options.mss_bytes;
+    cold->peer_scales = options.has_window_scale;
+    connection->scales = options.has_window_scale
+                             ? (uint8_t)(options.window_scale | tcp_window_scale(stack) << 4)
+                             : 0;
+    if (options.has_timestamps && stack->config.offer_timestamps) {
+        connection->flags |= CONNECTION_TIMESTAMPS;
+        connection->ts_recent = options.timestamp_value;
+    }
+    if (options.has_sack && stack->config.offer_sack)
+        connection->flags |= CONNECTION_SACK;
+    cold->irs = packet->rx.sequence;
+    connection->rcv_nxt = cold->irs + 1;
+    connection->last_ack_sent = connection->rcv_nxt;
+    connection->rcv_edge = connection->rcv_nxt;
+    connection->snd_wl1 = cold->irs;
+    connection->snd_wnd_bytes = packet->rx.window; /* a SYN's window is never scaled */
+    cold->snd_wnd_bytes_max = packet->rx.window;
+}
+
+/*
+ * The place where SYN cookies will decide before any slot is taken. Data on the SYN is not
+ * accepted: the SYN-ACK does not cover it and the peer sends it again (RFC 9293 3.10.7.2).
+ */
+void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
+                      struct packet *packet)
+{
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    uint16_t remote_port = (uint16_t)(tcp[0] << 8 | tcp[1]);
+    uint16_t local_port = (uint16_t)(tcp[2] << 8 | tcp[3]);
+    struct tcp_connection *connection =
+        tcp_connection_open(stack, flow, local_port, remote_port, packet->rx.flow_hash);
+    if (!connection) {
+        tcp_drop(stack, packet, DROP_TCP_CONNECTIONS_FULL);
+        return;
+    }
+    struct tcp_cold *cold = connection_cold(connection);
+    options_agree(stack, connection, cold, packet);
+    cold->iss = tcp_initial_sequence(stack, flow, local_port, remote_port);
+    connection->snd_una = cold->iss;
+    connection->snd_nxt = cold->iss;
+    connection->state = TCP_SYN_RECEIVED;
+    connection->mss_bytes = 536;
+    stack->half_open_count++;
+    tcp_silent_add(stack, connection);
+    cold->rack_sent_ns = stack->now_ns;
+    packet_free(packet);
+    tcp_send_syn(stack, connection);
+}
+
+static uint32_t handshake_us(const struct tcp_stack *stack, const struct tcp_cold *cold)
+{
+    uint64_t us = (stack->now_ns - cold->rack_sent_ns) / 1000;
+    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+/* The handshake is done: from here on data may flow. */
+void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
+                     const struct packet *packet)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    if (connection->state == TCP_SYN_RECEIVED)
+        stack->half_open_count--;
+    connection->state = TCP_ESTABLISHED;
+    connection->snd_una = packet->rx.acknowledgement;
+    if (!cold->retransmitted_syn)
+        tcp_round_trip(connection, handshake_us(stack, cold));
+    cold->rack_sent_ns = 0;
+    cold->backoff = 0;
+    cold->stalled_tick = 0;
+    connection->retransmit_tick = 0;
+    tcp_mss_update(connection);
+    tcp_congestion_open(stack, connection, cold);
+    if (stack->keepalive_ticks != 0) {
+        cold->keepalive_tick = tcp_tick_at(stack->now_tick, stack->keepalive_ticks);
+        tcp_timer_update(stack, connection, cold->keepalive_tick);
+    }
+    count(stack->counters, COUNTER_TCP_CONNECTIONS_OPENED);
+    connection_event(stack, connection, TCP_EVENT_OPENED);
+    if (connection->send_next)
+        connection_wants_output(stack, connection);
+}
+
+struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network_flow *flow,
+                                   uint16_t local_port, uint16_t remote_port, uint64_t now_ns)
+{
+    stack_time(stack, now_ns);
+    uint32_t hash = tcp_flow_hash(stack, flow, local_port, remote_port);
+    struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
+    uint32_t index;
+    while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
+        if (index & TCP_TIME_WAIT_INDEX)
+            continue;
+        if (tcp_connection_is(&stack->slots[index].connection, flow, local_port, remote_port))
+            return NULL; /* that pair of addresses is in use */
+    }
+    struct tcp_connection *connection =
+        tcp_connection_open(stack, flow, local_port, remote_port, hash);
+    if (!connection)
+        return NULL;
+    struct tcp_cold *cold = connection_cold(connection);
+    cold->iss = tcp_initial_sequence(stack, flow, local_port, remote_port);
+    connection->snd_una = cold->iss;
+    connection->snd_nxt = cold->iss;
+    connection->state = TCP_SYN_SENT;
+    connection->mss_bytes = 536;
+    connection->flags |= CONNECTION_ACTIVE;
+    cold->rack_sent_ns = now_ns;
+    tcp_send_syn(stack, connection);
+    return connection;
+}
+
+/* RFC 9293 3.10.7.3, in its order. */
+void tcp_syn_sent_input(struct tcp_stack *stack, struct tcp_connection *connection,
+                        struct packet *packet)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    uint8_t flags = packet->rx.tcp_flags;
+    /* first, the ACK bit */
+    if ((flags & TCP_FLAG_ACK) && packet->rx.acknowledgement != connection->snd_nxt) {
+        tcp_reply_reset(stack, packet, &cold->flow);
+        tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+        return;
+    }
+    /* second, the RST bit */
+    if (flags & TCP_FLAG_RST) {
+        if (flags & TCP_FLAG_ACK) {
+            count(stack->counters, COUNTER_TCP_RESETS_RECEIVED);
+            tcp_connection_end(stack, connection);
+        }
+        packet_free(packet);
+        return;
+    }
+    /* fourth, the SYN bit */
+    if (!(flags & TCP_FLAG_SYN)) {
+        tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+        return;
+    }
+    options_agree(stack, connection, cold, packet);
+    if (flags & TCP_FLAG_ACK) {
+        tcp_established(stack, connection, packet);
+        connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
+        connection_wants_output(stack, connection);
+    } else { /* both opened at once */
+        connection->state = TCP_SYN_RECEIVED;
+        stack->half_open_count++;
+        tcp_silent_add(stack, connection);
+        connection->retransmit_tick = 0;
+        tcp_send_syn(stack, connection);
+    }
+    packet_free(packet);
+}

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/tcp_input.h"
+
+#include <string.h>
+
+#include "dataplane/checksum.h"
+#include "dataplane/packet_build.h"
+#include "dataplane/tcp_internal.h"
+#include "dataplane/tcp_loss.h"
+#include "dataplane/tcp_output.h"
+
+#define TCP_HEADER_BYTES 20u
+#define BATCH_MAX 64u
+#define PAWS_IDLE_MS_MAX (24u * 86400u * 1000u) /* RFC 7323 5.5 */
+#define MTU_MIN_IPV4 552u                       /* lower ones are not believed */
+#define MTU_MIN_IPV6 1280u
+
+void tcp_drop(struct tcp_stack *stack, struct packet *packet, enum drop_reason why)
+{
+    count_drop(stack->counters, why);
+    packet_free(packet);
+}
+
+/* ---- stage one: header, options, checksum ---- */
+
+static inline uint16_t load16(const uint8_t *at)
+{
+    uint16_t raw;
+    memcpy(&raw, at, sizeof(raw));
+    return __builtin_bswap16(raw);
+}
+
+static inline uint32_t load32(const uint8_t *at)
+{
+    uint32_t raw;
+    memcpy(&raw, at, sizeof(raw));
+    return __builtin_bswap32(raw);
+}
+
+static bool checksum_is_good(const struct packet *packet, uint32_t segment_bytes)
+{
+    enum packet_checksum verdict = packet_tcp_checksum(packet);
+    if (verdict != PACKET_CHECKSUM_UNKNOWN)
+        return verdict == PACKET_CHECKSUM_GOOD;
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    uint32_t sum =
+        packet->rx.ip_version == 4 ? checksum_add(0, ip + 12, 8) : checksum_add(0, ip + 8, 32);
+    sum = checksum_add_number(sum, 6); /* TCP */
+    sum = checksum_add_number(sum, (uint16_t)segment_bytes);
+    uint32_t skip = packet->rx.transport_offset;
+    bool is_odd = false;
+    for (const struct packet *part = packet; part; part = packet_chain_next(part)) {
+        uint32_t length = packet_first_bytes(part) - skip;
+        if (length > segment_bytes)
+            length = segment_bytes; /* padding */
+        uint32_t added = checksum_add(0, packet_data(part) + skip, length);
+        sum += is_odd ? checksum_swap(added) : added;
+        is_odd ^= length & 1;
+        segment_bytes -= length;
+        skip = 0;
+    }
+    return checksum_finish(sum) == 0;
+}
+
+static inline void parse_options(struct packet *packet, const uint8_t *options, uint32_t length)
+{
+    static const uint8_t usual[4] = {1, 1, 8, 10}; /* NOP NOP timestamps */
+    packet->rx.option_flags = 0;
+    if (LIKELY(length == 0))
+        return;
+    if (LIKELY(length == TCP_TIMESTAMP_BYTES && memcmp(options, usual, sizeof(usual)) == 0)) {
+        packet->rx.option_flags = TCP_OPTION_TIMESTAMP;
+        packet->rx.timestamp_value = load32(options + 4);
+        packet->rx.timestamp_echo = load32(options + 8);
+        return;
+    }
+    struct tcp_segment_options parsed;
+    tcp_options_parse(options, length, &parsed);
+    if (parsed.has_timestamps) {
+        packet->rx.option_flags |= TCP_OPTION_TIMESTAMP;
+        packet->rx.timestamp_value = parsed.timestamp_value;
+        packet->rx.timestamp_echo = parsed.timestamp_echo;
+    }
+    if (parsed.has_sack)
+        packet->rx.option_flags |= TCP_OPTION_SACK;
+}
+
+static inline enum drop_reason parse(struct packet *packet)
+{
+    struct packet_rx *rx = &packet->rx;
+    uint32_t segment_bytes = rx->payload_bytes;
+    if (UNLIKELY(segment_bytes < TCP_HEADER_BYTES ||
+                 rx->transport_offset + TCP_HEADER_BYTES > packet_first_bytes(packet) ||
+                 rx->transport_offset + segment_bytes > packet_bytes(packet)))
+        return DROP_TCP_MALFORMED;
+    const uint8_t *tcp = packet_data(packet) + rx->transport_offset;
+    uint32_t header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
+    if (UNLIKELY(header_bytes < TCP_HEADER_BYTES || header_bytes > segment_bytes ||
+                 rx->transport_offset + header_bytes > packet_first_bytes(packet)))
+        return DROP_TCP_MALFORMED;
+    if (UNLIKELY(!checksum_is_good(packet, segment_bytes)))
+        return DROP_TCP_CHECKSUM_BAD;
+    rx->sequence = load32(tcp + 4);
+    rx->acknowledgement = load32(tcp + 8);
+    rx->tcp_flags = tcp[13] & 0x3f; /* the ECN bits are not negotiated */
+    rx->window = load16(tcp + 14);
+    rx->payload_offset = (uint16_t)(rx->transport_offset + header_bytes);
+    rx->payload_bytes = (uint16_t)(segment_bytes - header_bytes);
+    parse_options(packet, tcp + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES);
+    return DROP_NONE;
+}
+
+static inline uint32_t packet_hash(const struct tcp_stack *stack, const struct packet *packet)
+{
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    uint32_t ports = (uint32_t)load16(tcp) << 16 | load16(tcp + 2);
+    uint64_t words[3];
+    if (LIKELY(packet->rx.ip_version == 4)) {
+        uint32_t remote;
+        memcpy(&remote, ip + 12, sizeof(remote));
+        words[0] = (uint64_t)remote << 32 | ports;
+        return (uint32_t)siphash_words(&stack->key, words, 1);
+    }
+    memcpy(words, ip + 8, 16);
+    words[2] = ports;
+    return (uint32_t)siphash_words(&stack->key, words, 3);
+}
+
+/* ---- stage two: lookup ---- */
+
+/* What a segment says about who it is for, enough to compare with line 0 alone. */
+struct segment_key {
+    uint32_t local_word, remote_word;
+    uint16_t local_port, remote_port;
+};
+
+static inline uint32_t fold16(const uint8_t *address)
+{
+    uint32_t words[4];
+    memcpy(words, address, sizeof(words));
+    return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
+
+static inline struct segment_key segment_key(const struct packet *packet)
+{
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    struct segment_key key = {.local_port = load16(tcp + 2), .remote_port = load16(tcp)};
+    if (LIKELY(packet->rx.ip_version == 4)) {
+        memcpy(&key.remote_word, ip + 12, 4);
+        memcpy(&key.local_word, ip + 16, 4);
+    } else {
+        key.remote_word = fold16(ip + 8);
+        key.local_word = fold16(ip + 24);
+    }
+    return key;
+}
+
+static inline bool connection_matches(const struct tcp_stack *stack, uint32_t index,
+                                      const struct segment_key *key, const struct packet *packet)
+{
+    const struct tcp_connection *connection = &stack->slots[index].connection;
+    if (connection->remote_word != key->remote_word || connection->local_word != key->local_word ||
+        connection->remote_port != key->remote_port || connection->local_port != key->local_port)
+        return false;
+    bool is_ipv6 = connection->flags & CONNECTION_IPV6;
+    if (LIKELY(packet->rx.ip_version == 4))
+        return !is_ipv6;
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    const struct network_flow *flow = &stack->slots[index].cold.flow;
+    return is_ipv6 && memcmp(flow->remote, ip + 8, 16) == 0 &&
+           memcmp(flow->local, ip + 24, 16) == 0;
+}
+
+static bool time_wait_matches(const struct tcp_time_wait *entry, const struct packet *packet,
+                              const struct segment_key *key)
+{
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    if (entry->ip_version != packet->rx.ip_version || entry->local_port != key->local_port ||
+        entry->remote_port != key->remote_port)
+        return false;
+    if (entry->ip_version == 4)
+        return memcmp(entry->remote, ip + 12, 4) == 0 && memcmp(entry->local, ip + 16, 4) == 0;
+    return memcmp(entry->remote, ip + 8, 16) == 0 && memcmp(entry->local, ip + 24, 16) == 0;
+}
+
+static uint32_t lookup(struct tcp_stack *stack, const struct packet *packet)
+{
+    struct segment_key key = segment_key(packet);
+    struct connection_cursor cursor = connection_table_begin(&stack->table, packet->rx.flow_hash);
+    uint32_t index;
+    while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
+        if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) {
+            if (time_wait_matches(tcp_time_wait_at(stack, index), packet, &key))
+                return index;
+        } else if (connection_matches(stack, index, &key, packet)) {
+            return index;
+        }
+    }
+    return CONNECTION_NOT_FOUND;
+}
+
+static void prefetch_candidate(const struct tcp_stack *stack, uint32_t hash)
+{
+    struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
+    uint32_t index = connection_table_next(&stack->table, &cursor);
+    if (index & TCP_TIME_WAIT_INDEX) /* or none */
+        return;
+    const uint8_t *slot = (const uint8_t *)&stack->slots[index];
+    prefetch_write(slot);
+    prefetch_write(slot + CACHE_LINE_BYTES);
+    prefetch_read(slot + 2 * CACHE_LINE_BYTES);
+    prefetch_read(slot + 3 * CACHE_LINE_BYTES);
+}
+
+/* ---- stage three: the state machine ---- */
+
+enum tcp_action {
+    ACTION_DROP = 0, /* a combination nobody thought of is dropped and counted */
+    ACTION_RESET,
+    ACTION_OPEN,
+    ACTION_SYN_SENT,
+    ACTION_PROCESS,
+};
+
+#define TABLE_FLAGS (TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST | TCP_FLAG_ACK)
+#define F TCP_FLAG_FIN
+#define S TCP_FLAG_SYN
+#define R TCP_FLAG_RST
+#define A TCP_FLAG_ACK
+
+/* What a synchronized connection looks at: RFC 9293 3.10.7.4 sorts out the rest in its steps. */
+#define PROCESS_SYNCHRONIZED                                                                       \
+    {                                                                                              \
+        [A] = ACTION_PROCESS, [A | F] = ACTION_PROCESS, [R] = ACTION_PROCESS,                      \
+        [R | A] = ACTION_PROCESS, [R | F] = ACTION_PROCESS,                                        \
+        [R | A | F] = ACTION_PROCESS, [S] = ACTION_PROCESS, [S | A] = ACTION_PROCESS,              \
+    }
+
+static const uint8_t tcp_actions[TCP_STATE_COUNT][TABLE_FLAGS + 1] = {
+    /* 3.10.7.1: everything but a RST is answered with one. */
+    [TCP_CLOSED] = {[0] = ACTION_RESET,
+                    [F] = ACTION_RESET,
+                    [S] = ACTION_RESET,
+                    [S | F] = ACTION_RESET,
+                    [A] = ACTION_RESET,
+                    [A | F] = ACTION_RESET,
+                    [A | S] = ACTION_RESET,
+                    [A | S | F] = ACTION_RESET},
+    /* 3.10.7.2: ignores RST, resets what acknowledges something, opens on SYN. */
+    [TCP_LISTEN] = {[A] = ACTION_RESET,
+                    [A | F] = ACTION_RESET,
+                    [A | S] = ACTION_RESET,
+                    [A | S | F] = ACTION_RESET,
+                    [S] = ACTION_OPEN},
+    /* 3.10.7.3: needs SYN or RST; a wrong acknowledgement is answered with RST. */
+    [TCP_SYN_SENT] = {[S] = ACTION_SYN_SENT,
+                      [S | A] = ACTION_SYN_SENT,
+                      [R] = ACTION_SYN_SENT,
+                      [R | A] = ACTION_SYN_SENT,
+                      [A] = ACTION_SYN_SENT,
+                      [A | F] = ACTION_SYN_SENT},
+    [TCP_SYN_RECEIVED] = PROCESS_SYNCHRONIZED,
+    [TCP_ESTABLISHED] = PROCESS_SYNCHRONIZED,
+    [TCP_FIN_WAIT_1] = PROCESS_SYNCHRONIZED,
+    [TCP_FIN_WAIT_2] = PROCESS_SYNCHRONIZED,
+    [TCP_CLOSE_WAIT] = PROCESS_SYNCHRONIZED,
+    [TCP_CLOSING] = PROCESS_SYNCHRONIZED,
+    [TCP_LAST_ACK] = PROCESS_SYNCHRONIZED,
+    [TCP_TIME_WAIT] = PROCESS_SYNCHRONIZED,
+};
+
+#undef F
+#undef S
+#undef R
+#undef A
+
+static uint32_t segment_length(const struct packet *packet)
+{
+    return packet->rx.payload_bytes + ((packet->rx.tcp_flags & TCP_FLAG_SYN) != 0) +
+           ((packet->rx.tcp_flags & TCP_FLAG_FIN) != 0);
+}
+
+/* RFC 7323 5.3 R1: an old timestamp is an old duplicate, unless the connection slept for weeks. */
+static bool paws_passes(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                        const struct packet *packet)
+{
+    if (!(connection->flags & CONNECTION_TIMESTAMPS))
+        return true;
+    if (!(packet->rx.option_flags & TCP_OPTION_TIMESTAMP))
+        return false; /* RFC 7323 3.2: negotiated, so every segment has one */
+    return !seq_before(packet->rx.timestamp_value, connection->ts_recent) ||
+           stack->now_tick - connection->last_received_tick > tcp_ticks_of_ms(PAWS_IDLE_MS_MAX);
+}
+
+/* The four cases of RFC 9293 3.10.7.4, first step. */
+static bool sequence_is_acceptable(const struct tcp_connection *connection,
+                                   const struct packet *packet)
+{
+    uint32_t left = connection->rcv_nxt;
+    uint32_t window = connection->rcv_edge - left;
+    uint32_t sequence = packet->rx.sequence;
+    uint32_t length = segment_length(packet);
+    if (length == 0) /* the edge itself too: a peer that has filled the window acknowledges there */
+        return seq_between(left, sequence, connection->rcv_edge);
+    if (window == 0)
+        return false;
+    return sequence - left < window || sequence + length - 1 - left < window;
+}
+
+/* Cuts what is not in the window from both ends. */
+static void trim_to_window(const struct tcp_connection *connection, struct tcp_cold *cold,
+                           struct packet *packet)
+{
+    struct packet_rx *rx = &packet->rx;
+    if (seq_before(rx->sequence, connection->rcv_nxt)) {
+        uint32_t known = connection->rcv_nxt - rx->sequence;
+        cold->duplicate_left = rx->sequence; /* told to the peer with the next acknowledgement */
+        cold->duplicate_right = rx->sequence + u32_min(known, rx->payload_bytes);
+        if (known > rx->payload_bytes)
+            known = rx->payload_bytes; /* only flags are left: they are dealt with by step */
+        rx->sequence += known;
+        rx->payload_offset = (uint16_t)(rx->payload_offset + known);
+        rx->payload_bytes = (uint16_t)(rx->payload_bytes - known);
+    }
+    if (seq_after(rx->sequence + rx->payload_bytes, connection->rcv_edge)) {
+        rx->payload_bytes = (uint16_t)(connection->rcv_edge - rx->sequence);
+        rx->tcp_flags &= (uint8_t)~TCP_FLAG_FIN;
+    }
+}
+
+static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct packet *packet)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    uint8_t flags = packet->rx.tcp_flags;
+    bool is_syn_again = connection->state == TCP_SYN_RECEIVED && (flags & TCP_FLAG_SYN) &&
+                        !(flags & TCP_FLAG_RST) && packet->rx.sequence == cold->irs;
+    if (is_syn_again) {
+        tcp_send_syn(stack, connection);
+    } else if (!(flags & TCP_FLAG_RST)) {
+        if (packet->rx.payload_bytes > 0 &&
+            !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
+            cold->duplicate_left = packet->rx.sequence;
+            cold->duplicate_right = packet->rx.sequence + packet->rx.payload_bytes;
+        }
+        tcp_send_challenge_ack(stack, connection);
+    }
+    tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+}
+
+/*
+ * A peer that has sent its FIN and forgot the connection answers late acknowledgements with RST:
+ * what it sent before is still the application's, and TIME-WAIT goes on (RFC 1337).
+ */
+static void reset_received(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    if (connection->state == TCP_TIME_WAIT)
+        return;
+    if (connection->state == TCP_LAST_ACK || connection->state == TCP_CLOSING)
+        tcp_finish(stack, connection, false);
+    else
+        tcp_connection_end(stack, connection);
+}
+
+/* Second and fourth step, with RFC 5961 3.2 and 4.2. True: the packet is done with. */
+static bool reset_or_syn(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct packet *packet)
+{
+    uint8_t flags = packet->rx.tcp_flags;
+    if (LIKELY(!(flags & (TCP_FLAG_RST | TCP_FLAG_SYN))))
+        return false;
+    if ((flags & TCP_FLAG_RST) && packet->rx.sequence == connection->rcv_nxt) {
+        count(stack->counters, COUNTER_TCP_RESETS_RECEIVED);
+        packet_free(packet);
+        reset_received(stack, connection);
+        return true;
+    }
+    bool completes_simultaneous_open =
+        connection->state == TCP_SYN_RECEIVED && (connection->flags & CONNECTION_ACTIVE) &&
+        (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == (TCP_FLAG_SYN | TCP_FLAG_ACK);
+    if (completes_simultaneous_open)
+        return false;
+    tcp_send_challenge_ack(stack, connection);
+    tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+    return true;
+}
+
+/* What an acknowledgement of everything, our FIN included, means. True: the connection is done. */
+static bool fin_acknowledged(struct tcp_stack *stack, struct tcp_connection *connection,
+                             struct tcp_cold *cold)
+{
+    if (connection->snd_una != connection->snd_nxt)
+        return false;
+    if (connection->state == TCP_FIN_WAIT_1) {
+        connection->state = TCP_FIN_WAIT_2;
+        cold->fin_wait_tick = tcp_tick_at(stack->now_tick, stack->fin_wait_ticks);
+        tcp_timer_update(stack, connection, cold->fin_wait_tick);
+    } else if (connection->state == TCP_CLOSING) {
+        tcp_finish(stack, connection, true);
+        return true;
+    } else if (connection->state == TCP_LAST_ACK) {
+        tcp_finish(stack, connection, false);
+        return true;
+    }
+    return false;
+}
+
+/* Fifth step. True: the packet is done with. */
+static bool acknowledgement(struct tcp_stack *stack, struct tcp_connection *connection,
+                            struct tcp_cold *cold, struct packet *packet)
+{
+    uint32_t ack = packet->rx.acknowledgement;
+    if (!(packet->rx.tcp_flags & TCP_FLAG_ACK)) {
+        tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+        return true;
+    }
+    if (connection->state == TCP_SYN_RECEIVED) {
+        if (ack != connection->snd_nxt) {
+            tcp_reply_reset(stack, packet, &cold->flow);
+            tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+            return true;
+        }
+        tcp_established(stack, connection, packet);
+        connection->snd_wl1 = packet->rx.sequence;
+        connection->snd_wnd_bytes = (uint32_t)packet->rx.window
+                                    << connection_peer_scale(connection);
+        cold->snd_wnd_bytes_max = connection->snd_wnd_bytes;
+        return false;
+    }
+    /* RFC 5961 5.2: from far in the past or from the future it is not the peer's. */
+    bool is_ahead = seq_after(ack, connection->snd_nxt);
+    if (is_ahead || seq_before(ack, connection->snd_una - cold->snd_wnd_bytes_max)) {
+        tcp_send_challenge_ack(stack, connection);
+        tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+        return true;
+    }
+    tcp_acknowledge(stack, connection, cold, packet);
+    if (fin_acknowledged(stack, connection, cold)) {
+        packet_free(packet);
+        return true;
+    }
+    return false;
+}
+
+static bool may_receive(const struct tcp_connection *connection)
+{
+    return connection->state == TCP_ESTABLISHED || connection->state == TCP_FIN_WAIT_1 ||
+           connection->state == TCP_FIN_WAIT_2;
+}
+
+/* A probe of a shut window: its byte cannot be taken, its acknowledgement can. */
+static bool is_window_probe(const struct tcp_connection *connection, const struct packet *packet)
+{
+    return connection->rcv_edge == connection->rcv_nxt &&
+           packet->rx.sequence == connection->rcv_nxt && packet->rx.payload_bytes > 0;
+}
+
+/* RFC 9293 3.10.7.4, step by step. Consumes the packet. */
+static NO_INLINE void input_synchronized(struct tcp_stack *stack, struct tcp_connection *connection,
+                                         struct packet *packet)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    bool is_reset = packet->rx.tcp_flags & TCP_FLAG_RST;
+    /* first: timestamps (RFC 7323 5.3), then the sequence number */
+    if (!is_reset && !paws_passes(stack, connection, packet)) {
+        tcp_send_challenge_ack(stack, connection);
+        tcp_drop(stack, packet, DROP_TCP_OLD_TIMESTAMP);
+        return;
+    }
+    if (is_window_probe(connection, packet)) {
+        packet->rx.payload_bytes = 0;
+        packet->rx.tcp_flags &= (uint8_t)~TCP_FLAG_FIN;
+        connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
+        connection_wants_output(stack, connection);
+    }
+    if (!sequence_is_acceptable(connection, packet)) {
+        unacceptable(stack, connection, packet);
+        return;
+    }
+    if ((packet->rx.option_flags & TCP_OPTION_TIMESTAMP) &&
+        !seq_after(packet->rx.sequence, connection->last_ack_sent) &&
+        (connection->flags & CONNECTION_TIMESTAMPS) && !is_reset)
+        connection->ts_recent = packet->rx.timestamp_value;
+    uint32_t sequence_before = packet->rx.sequence;
+    /* second and fourth: RST, SYN (the third, security, does not exist) */
+    if (reset_or_syn(stack, connection, packet))
+        return;
+    trim_to_window(connection, cold, packet);
+    if (packet->rx.sequence != sequence_before) /* part of it came twice: RFC 5681 4.2 */
+        connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
+    connection->last_received_tick = stack->now_tick;
+    /* fifth: ACK */
+    if (acknowledgement(stack, connection, cold, packet))
+        return;
+    /* sixth: URG is ignored, its data is in the stream (RFC 9293 3.8.5 discourages it) */
+    /* seventh and eighth: text and FIN */
+    if (connection->flags & CONNECTION_ACK_NOW)
+        connection_wants_output(stack, connection);
+    if (may_receive(connection))
+        tcp_reassembly_receive(stack, connection, cold, packet);
+    else
+        packet_free(packet);
+}
+
+/* ---- header prediction ---- */
+
+/* Only in-order data or an acknowledgement on an open connection without holes or losses is fast. */
+static inline bool fast_path_applies(const struct tcp_connection *connection,
+                                     const struct packet_rx *rx)
+{
+    return connection->state == TCP_ESTABLISHED &&
+           (rx->tcp_flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && rx->sequence == connection->rcv_nxt &&
+           seq_between(connection->snd_una, rx->acknowledgement, connection->snd_nxt) &&
+           !(connection->flags & (CONNECTION_UNPREDICTABLE | CONNECTION_SILENT)) &&
+           rx->option_flags == (connection->flags & CONNECTION_TIMESTAMPS) &&
+           (rx->option_flags == 0 || !seq_before(rx->timestamp_value, connection->ts_recent)) &&
+           rx->payload_bytes <= connection->rcv_edge - connection->rcv_nxt &&
+           /* an acknowledgement that says nothing new may be a duplicate or a window update */
+           (rx->payload_bytes > 0 || rx->acknowledgement != connection->snd_una);
+}
+
+static inline void input_fast(struct tcp_stack *stack, struct tcp_connection *connection,
+                              struct packet *packet)
+{
+    struct packet_rx *rx = &packet->rx;
+    connection->last_received_tick = stack->now_tick;
+    if (rx->option_flags != 0 && !seq_after(rx->sequence, connection->last_ack_sent))
+        connection->ts_recent = rx->timestamp_value;
+    uint32_t window = (uint32_t)rx->window << connection_peer_scale(connection);
+    if (UNLIKELY(window > connection->snd_wnd_bytes)) {
+        struct tcp_cold *cold = connection_cold(connection);
+        cold->snd_wnd_bytes_max = u32_max(cold->snd_wnd_bytes_max, window);
+    }
+    connection->snd_wnd_bytes = window;
+    connection->snd_wl1 = rx->sequence;
+    if (rx->acknowledgement != connection->snd_una)
+        tcp_acknowledge_fast(stack, connection, rx->acknowledgement);
+    if (connection->send_next) /* the window may have opened */
+        connection_wants_output(stack, connection);
+    if (rx->payload_bytes == 0 || UNLIKELY(stack_is_short_of_packets(stack))) {
+        if (rx->payload_bytes > 0)
+            tcp_drop(stack, packet, DROP_TCP_PACKETS_SHORT);
+        else
+            packet_free(packet);
+        return;
+    }
+    /* The second full segment in a row is acknowledged (RFC 1122 4.2.3.2), at the end of the round
+     * unless data carries it. */
+    if (connection->last_ack_sent != connection->rcv_nxt && rx->payload_bytes >= 536)
+        connection->flags |= CONNECTION_ACK_NOW;
+    connection->flags |= CONNECTION_ACK_PENDING;
+    stack->packets_held++;
+    tcp_receive_append(stack, connection, packet);
+    connection_event(stack, connection, TCP_EVENT_READABLE);
+    connection_wants_output(stack, connection);
+}
+
+/* ---- one segment ---- */
+
+static NO_INLINE void input_unknown(struct tcp_stack *stack, struct packet *packet,
+                                    struct tcp_time_wait *time_wait)
+{
+    struct network_flow flow;
+    network_flow_of(packet, &flow);
+    if (time_wait && !tcp_time_wait_input(stack, time_wait, packet, &flow))
+        return;
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    uint8_t state = tcp_is_listening(stack, load16(tcp + 2)) ? TCP_LISTEN : TCP_CLOSED;
+    switch (tcp_actions[state][packet->rx.tcp_flags & TABLE_FLAGS]) {
+    case ACTION_OPEN:
+        tcp_listen_input(stack, &flow, packet);
+        return;
+    case ACTION_RESET:
+        tcp_reply_reset(stack, packet, &flow);
+        tcp_drop(stack, packet, DROP_TCP_NO_LISTENER);
+        return;
+    default:
+        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
+        return;
+    }
+}
+
+/* More than one buffer: the payload's parts become packets of their own, in order. */
+static struct packet *unchain(struct packet *packet)
+{
+    struct packet *rest = packet_chain_cut(packet);
+    if (rest == NULL)
+        return NULL;
+    uint32_t here = packet_first_bytes(packet) - packet->rx.payload_offset;
+    uint32_t total = packet->rx.payload_bytes;
+    if (here >= total) { /* only padding behind */
+        packet_free(rest);
+        return NULL;
+    }
+    uint32_t left = total - here;
+    uint8_t fin = packet->rx.tcp_flags & TCP_FLAG_FIN;
+    rest->rx = packet->rx;
+    rest->rx.sequence += here;
+    rest->rx.payload_offset = 0;
+    rest->rx.payload_bytes = (uint16_t)left;
+    rest->rx.tcp_flags = TCP_FLAG_ACK | fin;
+    rest->rx.option_flags &= (uint8_t)~TCP_OPTION_SACK;
+    packet->rx.payload_bytes = (uint16_t)here;
+    packet->rx.tcp_flags &= (uint8_t)~TCP_FLAG_FIN;
+    return rest;
+}
+
+static inline void input_known(struct tcp_stack *stack, struct tcp_connection *connection,
+                               struct packet *packet)
+{
+    if (LIKELY(fast_path_applies(connection, &packet->rx))) {
+        input_fast(stack, connection, packet);
+        return;
+    }
+    switch (tcp_actions[connection->state][packet->rx.tcp_flags & TABLE_FLAGS]) {
+    case ACTION_PROCESS:
+        input_synchronized(stack, connection, packet);
+        return;
+    case ACTION_SYN_SENT:
+        tcp_syn_sent_input(stack, connection, packet);
+        return;
+    default:
+        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
+        return;
+    }
+}
+
+static inline void input_one(struct tcp_stack *stack, struct packet *packet)
+{
+    uint32_t index = lookup(stack, packet);
+    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) {
+        input_unknown(stack, packet,
+                      index == CONNECTION_NOT_FOUND ? NULL : tcp_time_wait_at(stack, index));
+        return;
+    }
+    struct tcp_connection *connection = &stack->slots[index].connection;
+    struct packet *rest = packet_is_chained(packet) ? unchain(packet) : NULL;
+    input_known(stack, connection, packet);
+    while (UNLIKELY(rest != NULL)) {
+        packet = rest;
+        rest = packet_is_chained(packet) ? unchain(packet) : NULL;
+        if (connection->state == TCP_CLOSED)
+            packet_free(packet);
+        else
+            input_known(stack, connection, packet);
+    }
+}
+
+void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count, uint64_t now_ns)
+{
+    stack_time(stack, now_ns);
+    while (count > 0) {
+        struct packet *good[BATCH_MAX];
+        uint32_t batch = u32_min(count, BATCH_MAX);
+        uint32_t good_count = 0;
+        for (uint32_t i = 0; i < batch; i++) {
+            enum drop_reason why = parse(segments[i]);
+            if (UNLIKELY(why != DROP_NONE)) {
+                tcp_drop(stack, segments[i], why);
+                continue;
+            }
+            segments[i]->rx.flow_hash = packet_hash(stack, segments[i]);
+            connection_table_prefetch(&stack->table, segments[i]->rx.flow_hash);
+            good[good_count++] = segments[i];
+        }
+        for (uint32_t i = 0; i < good_count; i++)
+            prefetch_candidate(stack, good[i]->rx.flow_hash);
+        for (uint32_t i = 0; i < good_count; i++)
+            input_one(stack, good[i]);
+        segments += batch;
+        count -= batch;
+    }
+}
+
+/* ---- ICMP ---- */
+
+static void path_is_narrower(struct tcp_stack *stack, struct tcp_connection *connection,
+                             struct tcp_cold *cold, uint16_t new_mtu)
+{
+    uint16_t floor = connection->flags & CONNECTION_IPV6 ? MTU_MIN_IPV6 : MTU_MIN_IPV4;
+    uint16_t mtu = new_mtu < floor ? floor : new_mtu;
+    uint16_t before = connection->mss_bytes;
+    if (cold->path_mtu != 0 && cold->path_mtu <= mtu)
+        return;
+    cold->path_mtu = mtu;
+    tcp_mss_update(connection);
+    if (connection->mss_bytes < before)
+        tcp_loss_too_big(stack, connection, cold);
+}
+
+void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, uint16_t local_port,
+                    uint16_t remote_port, uint32_t sequence, uint16_t new_mtu, uint64_t now_ns)
+{
+    stack_time(stack, now_ns);
+    uint32_t hash = tcp_flow_hash(stack, flow, local_port, remote_port);
+    struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
+    uint32_t index;
+    while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
+        if (index & TCP_TIME_WAIT_INDEX)
+            continue;
+        struct tcp_connection *connection = &stack->slots[index].connection;
+        if (!tcp_connection_is(connection, flow, local_port, remote_port))
+            continue;
+        struct tcp_cold *cold = &stack->slots[index].cold;
+        bool is_in_flight =
+            sequence - connection->snd_una < connection->snd_nxt - connection->snd_una;
+        if (!is_in_flight)
+            return;
+        if (new_mtu != 0) {
+            if (connection->state >= TCP_ESTABLISHED)
+                path_is_narrower(stack, connection, cold, new_mtu);
+        } else if (connection->state == TCP_SYN_SENT) {
+            tcp_connection_end(stack, connection); /* RFC 5461: no use in trying on */
+        }
+        return;
+    }
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_internal.h - the stack's own struct and what its files call of each other.
+ *
+ * Purpose:   private to dataplane/tcp_*.c.
+ * Ownership: as in tcp_stack.h.
+ * Threading: one worker.
+ * Units:     as in tcp_connection.h.
+ * Errors:    none.
+ * Source:    none.
+ */
+#ifndef GANNET_TCP_INTERNAL_H
+#define GANNET_TCP_INTERNAL_H
+
+#include "dataplane/connection_table.h"
+#include "dataplane/tcp_connection.h"
+#include "dataplane/tcp_stack.h"
+#include "dataplane/timer_wheel.h"
+#include "include/assert_policy.h"
+#include "include/counters.h"
+
+#define TCP_TIME_WAIT_INDEX 0x80000000u /* table indices with this bit are TIME-WAIT entries */
+#define TCP_HEADERS_BYTES_MAX 118u      /* Ethernet, VLAN, IPv6, TCP with options */
+#define TCP_SHARED_MSS_MIN 64u
+#define TCP_WINDOW_SCALE_MAX 14u
+
+/* A queue of connection indices, each at most once. */
+struct tcp_index_ring {
+    uint32_t *indices;
+    uint32_t mask;
+    uint32_t head, tail;
+};
+
+struct tcp_time_wait {
+    uint8_t local[16], remote[16];
+    uint16_t local_port, remote_port;
+    uint32_t flow_hash;
+    uint32_t snd_nxt, rcv_nxt;
+    uint32_t ts_recent;
+    uint32_t timestamp_offset;
+    uint32_t expires_tick;
+    uint8_t ip_version, port_index;
+    bool has_timestamps;
+    bool in_use;
+};
+
+/* At most `per_s` in a second, counted in windows of one second. */
+struct tcp_rate {
+    uint32_t window_tick;
+    uint32_t used;
+};
+
+struct tcp_stack {
+    /* read by every segment */
+    alignas(CACHE_LINE_BYTES) struct tcp_slot *slots;
+    struct connection_table table;
+    struct network *network;
+    struct counters *counters;
+    struct rte_mempool *packets;
+    uint64_t now_ns;
+    uint32_t now_tick;
+    uint32_t network_generation;
+    uint32_t receive_window_bytes;
+    uint32_t packets_held;
+    struct siphash_key key;
+
+    struct tcp_index_ring ready;
+    struct tcp_index_ring output;
+    struct tcp_index_ring dying; /* GONE was delivered: free at the end of the round */
+    struct timer_wheel *wheel;
+    uint32_t *free_indices;
+    uint32_t free_count;
+    uint32_t connection_count; /* slots in use */
+
+    uint32_t silent_head, silent_tail; /* oldest first */
+    uint32_t half_open_count;
+
+    struct tcp_time_wait *time_waits;
+    uint32_t time_wait_mask;
+    uint32_t time_wait_head, time_wait_tail; /* a FIFO: the delay is constant */
+    uint32_t time_wait_live;
+
+    uint32_t rto_ticks_min, delayed_ack_ticks, keepalive_ticks, user_timeout_ticks;
+    uint32_t time_wait_ticks, fin_wait_ticks;
+    struct tcp_rate resets, challenges;
+    struct tcp_stack_config config;
+    uint16_t listen_ports[TCP_LISTENERS_MAX];
+    uint32_t listen_port_count;
+};
+
+#define TCP_RTO_MAX_MS 60000u
+#define TCP_RTO_INITIAL_MS 1000u
+#define TCP_SYN_RETRIES_MAX 6u
+#define TCP_KEEPALIVE_PROBES_MAX 8u
+
+static inline uint32_t connection_index(const struct tcp_stack *stack,
+                                        const struct tcp_connection *connection)
+{
+    return (uint32_t)((const struct tcp_slot *)connection - stack->slots);
+}
+
+static inline void index_ring_push(struct tcp_index_ring *ring, uint32_t index)
+{
+    ASSERT_HOT(ring->tail - ring->head <= ring->mask);
+    ring->indices[ring->tail++ & ring->mask] = index;
+}
+
+static inline void connection_wants_output(struct tcp_stack *stack,
+                                           struct tcp_connection *connection)
+{
+    if (connection->flags & CONNECTION_ON_OUTPUT)
+        return;
+    connection->flags |= CONNECTION_ON_OUTPUT;
+    index_ring_push(&stack->output, connection_index(stack, connection));
+}
+
+static inline void connection_event(struct tcp_stack *stack, struct tcp_connection *connection,
+                                    uint8_t event)
+{
+    connection->events |= event;
+    if (connection->flags & CONNECTION_ON_READY)
+        return;
+    connection->flags |= CONNECTION_ON_READY;
+    index_ring_push(&stack->ready, connection_index(stack, connection));
+}
+
+static inline void stack_time(struct tcp_stack *stack, uint64_t now_ns)
+{
+    stack->now_ns = now_ns;
+    stack->now_tick = tcp_tick(now_ns);
+}
+
+bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s);
+
+/* tcp_stack.c: slots and lives */
+uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow *flow,
+                       uint16_t local_port, uint16_t remote_port);
+uint32_t tcp_initial_sequence(const struct tcp_stack *stack, const struct network_flow *flow,
+                              uint16_t local_port, uint16_t remote_port);
+uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct network_flow *flow,
+                              uint16_t local_port, uint16_t remote_port);
+/* A slot with addresses, in the table; NULL when none can be had. */
+struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
+                                           uint16_t local_port, uint16_t remote_port,
+                                           uint32_t hash);
+/* Ends it now: queues freed, out of the table, TCP_EVENT_GONE when the application knows it. */
+void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection);
+void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection);
+void tcp_silent_add(struct tcp_stack *stack, struct tcp_connection *connection);
+void tcp_silent_remove(struct tcp_stack *stack, struct tcp_connection *connection);
+bool tcp_connection_is(const struct tcp_connection *connection, const struct network_flow *flow,
+                       uint16_t local_port, uint16_t remote_port);
+void tcp_connection_words(const struct network_flow *flow, uint32_t *local_word,
+                          uint32_t *remote_word);
+bool tcp_is_listening(const struct tcp_stack *stack, uint16_t port);
+
+/* tcp_time_wait.c */
+void tcp_time_wait_enter(struct tcp_stack *stack, struct tcp_connection *connection);
+struct tcp_time_wait *tcp_time_wait_at(struct tcp_stack *stack, uint32_t table_index);
+void tcp_time_wait_remove(struct tcp_stack *stack, struct tcp_time_wait *entry);
+void tcp_time_wait_expire(struct tcp_stack *stack);
+/* Consumes the packet, unless it is a SYN that may open a new connection (RFC 6191): then true. */
+bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
+                         struct packet *packet, const struct network_flow *flow);
+
+/* tcp_timers.c */
+void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection);
+uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                       const struct tcp_cold *cold);
+void tcp_timer_update_slow(struct tcp_stack *stack, struct tcp_connection *connection,
+                           uint32_t deadline_tick);
+
+/* Makes sure that the wheel fires no later than the deadline: moved only when it must be earlier. */
+static inline void tcp_timer_update(struct tcp_stack *stack, struct tcp_connection *connection,
+                                    uint32_t deadline_tick)
+{
+    if (LIKELY(connection->armed_tick != 0 &&
+               (int32_t)(connection->armed_tick - deadline_tick) <= 0))
+        return;
+    tcp_timer_update_slow(stack, connection, deadline_tick);
+}
+
+/* Applications and the stack hold packets; the count bounds what all connections take together. */
+static inline bool stack_is_short_of_packets(const struct tcp_stack *stack)
+{
+    return stack->config.packets_held_max != 0 &&
+           stack->packets_held >= stack->config.packets_held_max;
+}
+
+static inline void stack_packet_free(struct tcp_stack *stack, struct packet *packet)
+{
+    ASSERT_HOT(stack->packets_held > 0);
+    stack->packets_held--;
+    packet_free(packet);
+}
+
+/* The window we would like to offer, from rcv_nxt on. */
+static inline uint32_t connection_receive_room(const struct tcp_stack *stack,
+                                               const struct tcp_connection *connection)
+{
+    uint32_t limit = stack->receive_window_bytes;
+    uint32_t room = connection->receive_bytes < limit ? limit - connection->receive_bytes : 0;
+    if (UNLIKELY(stack_is_short_of_packets(stack)))
+        room = 0;
+    return room;
+}
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* In-order bytes for the application, and the queue of what came too early. */
+#include <string.h>
+
+#include "dataplane/packet_build.h"
+#include "dataplane/tcp_input.h"
+#include "dataplane/tcp_internal.h"
+#include "dataplane/tcp_loss.h"
+#include "dataplane/tcp_output.h"
+
+#define COALESCE_BYTES_MAX 256u
+
+/* Small segments are copied together, so that a peer cannot pin a packet with every byte. */
+static bool coalesced(struct tcp_stack *stack, struct packet *tail, struct packet *packet)
+{
+    uint16_t bytes = packet->rx.payload_bytes;
+    uint32_t end = (uint32_t)tail->rx.payload_offset + tail->rx.payload_bytes;
+    /* Behind the payload there may be what was trimmed; packet_append writes behind the data. */
+    if (bytes > COALESCE_BYTES_MAX || end != packet_first_bytes(tail) ||
+        packet_tail_room(tail) < bytes || packet_is_shared(tail))
+        return false;
+    memcpy(packet_append(tail, bytes), packet_data(packet) + packet->rx.payload_offset, bytes);
+    tail->rx.payload_bytes = (uint16_t)(tail->rx.payload_bytes + bytes);
+    stack_packet_free(stack, packet);
+    return true;
+}
+
+void tcp_receive_append(struct tcp_stack *stack, struct tcp_connection *connection,
+                        struct packet *packet)
+{
+    struct packet *tail = connection->receive_tail;
+    connection->rcv_nxt += packet->rx.payload_bytes;
+    connection->receive_bytes += packet->rx.payload_bytes;
+    if (tail == NULL) {
+        packet->next = packet;
+        connection->receive_tail = packet;
+    } else if (!coalesced(stack, tail, packet)) {
+        packet->next = tail->next;
+        tail->next = packet;
+        connection->receive_tail = packet;
+    }
+}
+
+/* Gives up `bytes` at the front of the payload. */
+static void trim_front(struct packet *packet, uint32_t bytes)
+{
+    ASSERT_HOT(bytes <= packet->rx.payload_bytes);
+    packet->rx.sequence += bytes;
+    packet->rx.payload_offset = (uint16_t)(packet->rx.payload_offset + bytes);
+    packet->rx.payload_bytes = (uint16_t)(packet->rx.payload_bytes - bytes);
+}
+
+static uint32_t end_of(const struct packet *packet)
+{
+    return packet->rx.sequence + packet->rx.payload_bytes;
+}
+
+static void queue_remove(struct tcp_cold *cold, struct packet *previous, struct packet *packet)
+{
+    if (previous)
+        previous->next = packet->next;
+    else
+        cold->out_of_order = packet->next;
+    if (cold->out_of_order_tail == packet)
+        cold->out_of_order_tail = previous;
+    cold->out_of_order_count--;
+    cold->out_of_order_bytes -= packet->rx.payload_bytes;
+}
+
+/* A FIN whose data was cut away or came twice must survive: the later end keeps it. */
+static void keep_fin(struct packet *from, struct packet *to)
+{
+    if ((from->rx.tcp_flags & TCP_FLAG_FIN) && end_of(from) == end_of(to))
+        to->rx.tcp_flags |= TCP_FLAG_FIN;
+}
+
+/* Puts a packet in its place; overlaps are cut from the new one, swallowed ones are dropped. */
+static void queue_insert(struct tcp_stack *stack, struct tcp_cold *cold, struct packet *packet)
+{
+    struct packet *previous = NULL;
+    if (cold->out_of_order_tail &&
+        !seq_before(packet->rx.sequence, cold->out_of_order_tail->rx.sequence))
+        previous = cold->out_of_order_tail;
+    else
+        for (struct packet *at = cold->out_of_order;
+             at && !seq_after(at->rx.sequence, packet->rx.sequence); at = at->next)
+            previous = at;
+    if (previous && seq_after(end_of(previous), packet->rx.sequence)) {
+        uint32_t overlap = end_of(previous) - packet->rx.sequence;
+        if (overlap >= packet->rx.payload_bytes) {
+            cold->duplicate_left = packet->rx.sequence;
+            cold->duplicate_right = end_of(packet);
+            keep_fin(packet, previous);
+            stack_packet_free(stack, packet);
+            return;
+        }
+        trim_front(packet, overlap);
+    }
+    struct packet *next = previous ? previous->next : cold->out_of_order;
+    while (next && !seq_after(end_of(next), end_of(packet))) { /* swallowed */
+        struct packet *after = next->next;
+        keep_fin(next, packet);
+        queue_remove(cold, previous, next);
+        stack_packet_free(stack, next);
+        next = after;
+    }
+    if (next && seq_before(next->rx.sequence, end_of(packet)))
+        packet->rx.payload_bytes = (uint16_t)(next->rx.sequence - packet->rx.sequence);
+    packet->next = next;
+    if (previous)
+        previous->next = packet;
+    else
+        cold->out_of_order = packet;
+    if (!next)
+        cold->out_of_order_tail = packet;
+    cold->out_of_order_count++;
+    cold->out_of_order_bytes += packet->rx.payload_bytes;
+}
+
+/* RFC 9293 3.10.7.4, eighth: the peer has sent everything. */
+static void fin_received(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    connection->rcv_nxt++;
+    connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
+    connection_wants_output(stack, connection);
+    connection_event(stack, connection, TCP_EVENT_PEER_CLOSED);
+    if (connection->state == TCP_ESTABLISHED) {
+        connection->state = TCP_CLOSE_WAIT;
+    } else if (connection->state == TCP_FIN_WAIT_1) {
+        connection->state = TCP_CLOSING; /* its ACK of our FIN would have come before */
+    } else if (connection->state == TCP_FIN_WAIT_2) {
+        tcp_send_ack(stack, connection);
+        tcp_finish(stack, connection, true);
+    }
+}
+
+/* Moves what has become contiguous to the application's queue. True: the FIN is there. */
+static bool queue_take(struct tcp_stack *stack, struct tcp_connection *connection,
+                       struct tcp_cold *cold)
+{
+    struct packet *packet;
+    while ((packet = cold->out_of_order) != NULL &&
+           !seq_after(packet->rx.sequence, connection->rcv_nxt)) {
+        queue_remove(cold, NULL, packet);
+        bool has_fin = packet->rx.tcp_flags & TCP_FLAG_FIN;
+        uint32_t known = connection->rcv_nxt - packet->rx.sequence;
+        if (known > packet->rx.payload_bytes || (known == packet->rx.payload_bytes && !has_fin)) {
+            stack_packet_free(stack, packet);
+            continue;
+        }
+        trim_front(packet, known);
+        if (packet->rx.payload_bytes > 0)
+            tcp_receive_append(stack, connection, packet);
+        else
+            stack_packet_free(stack, packet);
+        if (has_fin)
+            return true;
+    }
+    return false;
+}
+
+static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct tcp_cold *cold, struct packet *packet)
+{
+    if (cold->out_of_order_count >= stack->config.out_of_order_max ||
+        stack_is_short_of_packets(stack)) {
+        tcp_drop(stack, packet, DROP_TCP_REASSEMBLY_FULL);
+    } else {
+        cold->sack_recent = packet->rx.sequence;
+        stack->packets_held++;
+        queue_insert(stack, cold, packet);
+        connection->flags |= CONNECTION_UNPREDICTABLE;
+    }
+    tcp_send_ack(stack, connection); /* at once, one per segment: RFC 5681 4.2 */
+}
+
+void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *connection,
+                            struct tcp_cold *cold, struct packet *packet)
+{
+    bool has_fin = packet->rx.tcp_flags & TCP_FLAG_FIN;
+    if (packet->rx.payload_bytes == 0 && !has_fin) {
+        packet_free(packet);
+        return;
+    }
+    if (packet->rx.sequence != connection->rcv_nxt) {
+        out_of_order(stack, connection, cold, packet);
+        return;
+    }
+    if (connection->flags & CONNECTION_SILENT)
+        tcp_silent_remove(stack, connection);
+    bool had_holes = cold->out_of_order != NULL;
+    uint32_t before = connection->rcv_nxt;
+    if (packet->rx.payload_bytes > 0) {
+        if (stack_is_short_of_packets(stack)) {
+            tcp_drop(stack, packet, DROP_TCP_PACKETS_SHORT);
+            return;
+        }
+        stack->packets_held++;
+        tcp_receive_append(stack, connection, packet);
+    } else {
+        packet_free(packet);
+    }
+    if (!has_fin && had_holes)
+        has_fin = queue_take(stack, connection, cold);
+    if (connection->rcv_nxt != before)
+        connection_event(stack, connection, TCP_EVENT_READABLE);
+    connection->flags |= CONNECTION_ACK_PENDING;
+    if (had_holes) /* a hole was filled, at least in part: RFC 5681 4.2 */
+        connection->flags |= CONNECTION_ACK_NOW;
+    connection_wants_output(stack, connection);
+    if (had_holes)
+        tcp_predictability(connection, cold);
+    if (has_fin)
+        fin_received(stack, connection);
+}
+
+uint32_t tcp_reassembly_blocks(struct tcp_cold *cold, struct tcp_sack_block *blocks, uint32_t limit)
+{
+    uint32_t count = 0;
+    if (cold->duplicate_left != cold->duplicate_right) {
+        blocks[count++] = (struct tcp_sack_block){cold->duplicate_left, cold->duplicate_right};
+        cold->duplicate_left = cold->duplicate_right;
+    }
+    uint32_t recent_at = count; /* the block with the latest packet comes first (RFC 2018 4) */
+    bool has_recent = false;
+    const struct packet *packet = cold->out_of_order;
+    while (packet) {
+        struct tcp_sack_block block = {packet->rx.sequence, end_of(packet)};
+        packet = packet->next;
+        while (packet && packet->rx.sequence == block.right) {
+            block.right = end_of(packet);
+            packet = packet->next;
+        }
+        bool is_recent = seq_between(block.left, cold->sack_recent, block.right - 1);
+        if (block.left == block.right) /* a FIN alone cannot be told */
+            continue;
+        if (is_recent && !has_recent) {
+            has_recent = true;
+            uint32_t last = u32_min(count, limit - 1);
+            if (last > recent_at)
+                memmove(&blocks[recent_at + 1], &blocks[recent_at],
+                        (last - recent_at) * sizeof(*blocks));
+            blocks[recent_at] = block;
+            count = last + 1;
+        } else if (count < limit) {
+            blocks[count++] = block;
+        }
+    }
+    return count;
+}
+
+void tcp_finish(struct tcp_stack *stack, struct tcp_connection *connection, bool needs_time_wait)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    if (connection->receive_bytes > 0) { /* lingers until that is read, but not for ever */
+        connection->state = TCP_TIME_WAIT;
+        cold->needs_time_wait = needs_time_wait;
+        connection->retransmit_tick = 0;
+        cold->fin_wait_tick = tcp_tick_at(stack->now_tick, stack->fin_wait_ticks);
+        tcp_timer_update(stack, connection, cold->fin_wait_tick);
+    } else if (needs_time_wait) {
+        tcp_time_wait_enter(stack, connection);
+    } else {
+        tcp_connection_end(stack, connection);
+    }
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Slots, creation and the end of connections. */
+#include "dataplane/tcp_stack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/tcp_internal.h"
+#include "dataplane/tcp_output.h"
+#include "include/server_config.h"
+
+#define HALF_OPEN_DEFAULT_MAX 4096u
+#define OUT_OF_ORDER_DEFAULT_MAX 256u
+#define RESETS_PER_S_DEFAULT 1000u
+
+void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->connections = (uint32_t)server->tcp.connections;
+    config->half_open_max = u32_min(config->connections / 2, HALF_OPEN_DEFAULT_MAX);
+    config->receive_window_bytes = (uint32_t)server->tcp.receive_window;
+    config->send_budget_bytes = (uint32_t)server->tcp.send_budget;
+    config->initial_window_segments = (uint32_t)server->tcp.initial_window;
+    config->out_of_order_max = OUT_OF_ORDER_DEFAULT_MAX;
+    config->packets_held_max = (uint32_t)(server->memory.packets / 4 * 3);
+    config->use_newreno = server->tcp.congestion == CONFIG_CONGESTION_NEWRENO;
+    config->offer_timestamps = server->tcp.timestamps;
+    config->offer_sack = server->tcp.sack;
+    config->rto_min_ms = (uint32_t)server->tcp.rto_min_ms;
+    config->delayed_ack_ms = (uint32_t)server->tcp.delayed_ack_ms;
+    config->keepalive_ms = (uint32_t)server->tcp.keepalive_s * 1000;
+    config->user_timeout_ms = (uint32_t)server->tcp.user_timeout_s * 1000;
+    config->time_wait_ms = (uint32_t)server->tcp.time_wait_s * 1000;
+    config->fin_wait_ms = (uint32_t)server->tcp.fin_wait_s * 1000;
+    config->reset_rate_per_s = RESETS_PER_S_DEFAULT;
+    for (uint32_t i = 0; i < server->listeners_count; i++)
+        config->listen_ports[i] = (uint16_t)server->listeners[i].port;
+    config->listen_port_count = server->listeners_count;
+}
+
+static int ring_create(struct tcp_index_ring *ring, uint32_t entries)
+{
+    uint32_t size = 1;
+    while (size < entries)
+        size *= 2;
+    ring->indices = calloc(size, sizeof(*ring->indices));
+    ring->mask = size - 1;
+    return ring->indices ? 0 : -ENOMEM;
+}
+
+static void *lines_alloc(size_t bytes)
+{
+    bytes = (bytes + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES;
+    void *memory = aligned_alloc(GUARD_BYTES, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+static int stack_allocate(struct tcp_stack *stack)
+{
+    uint32_t count = stack->config.connections;
+    uint32_t time_waits = 1;
+    while (time_waits < count)
+        time_waits *= 2;
+    stack->time_wait_mask = time_waits - 1;
+    stack->slots = lines_alloc((size_t)count * sizeof(*stack->slots));
+    stack->free_indices = calloc(count, sizeof(*stack->free_indices));
+    stack->time_waits = calloc(time_waits, sizeof(*stack->time_waits));
+    stack->wheel = timer_wheel_create(count, stack->now_tick);
+    if (!stack->slots || !stack->free_indices || !stack->time_waits || !stack->wheel ||
+        ring_create(&stack->ready, count) || ring_create(&stack->output, count) ||
+        ring_create(&stack->dying, count) ||
+        connection_table_create(&stack->table, count + time_waits))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        stack->free_indices[i] = count - 1 - i; /* low indices first */
+    stack->free_count = count;
+    return 0;
+}
+
+int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
+                     struct tcp_stack **result)
+{
+    *result = NULL;
+    if (config->connections == 0 || config->connections >= TCP_TIME_WAIT_INDEX ||
+        config->half_open_max == 0 || !config->packets || !config->network || !config->counters ||
+        config->listen_port_count > TCP_LISTENERS_MAX)
+        return -EINVAL;
+    struct tcp_stack *stack = lines_alloc(sizeof(*stack));
+    if (!stack)
+        return -ENOMEM;
+    stack->config = *config;
+    stack_time(stack, now_ns);
+    stack->network = config->network;
+    stack->counters = config->counters;
+    stack->packets = config->packets;
+    stack->key = config->key;
+    stack->receive_window_bytes = config->receive_window_bytes;
+    stack->rto_ticks_min = tcp_ticks_of_ms(config->rto_min_ms);
+    stack->delayed_ack_ticks = tcp_ticks_of_ms(config->delayed_ack_ms);
+    stack->keepalive_ticks = tcp_ticks_of_ms(config->keepalive_ms);
+    stack->user_timeout_ticks = tcp_ticks_of_ms(config->user_timeout_ms);
+    stack->time_wait_ticks = tcp_ticks_of_ms(config->time_wait_ms);
+    stack->fin_wait_ticks = tcp_ticks_of_ms(config->fin_wait_ms);
+    stack->silent_head = stack->silent_tail = TCP_INDEX_NONE;
+    memcpy(stack->listen_ports, config->listen_ports, sizeof(stack->listen_ports));
+    stack->listen_port_count = config->listen_port_count;
+    int result_code = stack_allocate(stack);
+    if (result_code) {
+        tcp_stack_destroy(stack);
+        return result_code;
+    }
+    *result = stack;
+    return 0;
+}
+
+void tcp_stack_destroy(struct tcp_stack *stack)
+{
+    if (!stack)
+        return;
+    for (uint32_t i = 0; stack->slots && i < stack->config.connections; i++)
+        if (stack->slots[i].connection.state != TCP_CLOSED)
+            tcp_connection_end(stack, &stack->slots[i].connection);
+    timer_wheel_destroy(stack->wheel);
+    connection_table_destroy(&stack->table);
+    free(stack->ready.indices);
+    free(stack->output.indices);
+    free(stack->dying.indices);
+    free(stack->free_indices);
+    free(stack->time_waits);
+    free(stack->slots);
+    free(stack);
+}
+
+bool tcp_is_listening(const struct tcp_stack *stack, uint16_t port)
+{
+    for (uint32_t i = 0; i < stack->listen_port_count; i++)
+        if (stack->listen_ports[i] == port)
+            return true;
+    return false;
+}
+
+bool tcp_listen(struct tcp_stack *stack, uint16_t port)
+{
+    if (tcp_is_listening(stack, port))
+        return true;
+    if (stack->listen_port_count == TCP_LISTENERS_MAX)
+        return false;
+    stack->listen_ports[stack->listen_port_count++] = port;
+    return true;
+}
+
+void tcp_stop_listening(struct tcp_stack *stack, uint16_t port)
+{
+    for (uint32_t i = 0; i < stack->listen_port_count; i++)
+        if (stack->listen_ports[i] == port) {
+            stack->listen_ports[i] = stack->listen_ports[--stack->listen_port_count];
+            return;
+        }
+}
+
+bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s)
+{
+    if (now_tick - rate->window_tick >= tcp_ticks_of_ms(1000)) {
+        rate->window_tick = now_tick;
+        rate->used = 0;
+    }
+    if (rate->used >= per_s)
+        return false;
+    rate->used++;
+    return true;
+}
+
+static uint32_t fold_address(const uint8_t address[16])
+{
+    uint32_t words[4];
+    memcpy(words, address, sizeof(words));
+    return words[0] ^ words[1] ^ words[2] ^ words[3]; /* IPv4: the rest is zero */
+}
+
+void tcp_connection_words(const struct network_flow *flow, uint32_t *local_word,
+                          uint32_t *remote_word)
+{
+    *local_word = fold_address(flow->local);
+    *remote_word = fold_address(flow->remote);
+}
+
+/* The local address is left out: there are few, and they are ours, so nobody can choose them. */
+uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow *flow,
+                       uint16_t local_port, uint16_t remote_port)
+{
+    uint64_t words[3];
+    uint32_t ports = (uint32_t)remote_port << 16 | local_port;
+    if (flow->ip_version == 4) {
+        uint32_t remote;
+        memcpy(&remote, flow->remote, sizeof(remote));
+        words[0] = (uint64_t)remote << 32 | ports;
+        return (uint32_t)siphash_words(&stack->key, words, 1);
+    }
+    memcpy(words, flow->remote, 16);
+    words[2] = ports;
+    return (uint32_t)siphash_words(&stack->key, words, 3);
+}
+
+static uint64_t flow_secret(const struct tcp_stack *stack, const struct network_flow *flow,
+                            uint16_t local_port, uint16_t remote_port, uint64_t purpose)
+{
+    uint64_t words[6];
+    memcpy(words, flow->local, 16);
+    memcpy(words + 2, flow->remote, 16);
+    words[4] = (uint64_t)remote_port << 16 | local_port;
+    words[5] = purpose;
+    return siphash_words(&stack->key, words, 6);
+}
+
+/* RFC 9293 3.4.1 (RFC 6528): a clock of 4 us plus a keyed hash of the four-tuple. */
+uint32_t tcp_initial_sequence(const struct tcp_stack *stack, const struct network_flow *flow,
+                              uint16_t local_port, uint16_t remote_port)
+{
+    uint64_t secret = flow_secret(stack, flow, local_port, remote_port, 1);
+    return (uint32_t)(secret + (stack->now_ns >> 12));
+}
+
+uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct network_flow *flow,
+                              uint16_t local_port, uint16_t remote_port)
+{
+    return (uint32_t)flow_secret(stack, flow, local_port, remote_port, 2);
+}
+
+void tcp_silent_add(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    uint32_t index = connection_index(stack, connection);
+    struct tcp_cold *cold = &stack->slots[index].cold;
+    ASSERT_HOT(!(connection->flags & CONNECTION_SILENT));
+    connection->flags |= CONNECTION_SILENT;
+    cold->silent_next = TCP_INDEX_NONE;
+    cold->silent_previous = stack->silent_tail;
+    if (stack->silent_tail != TCP_INDEX_NONE)
+        stack->slots[stack->silent_tail].cold.silent_next = index;
+    else
+        stack->silent_head = index;
+    stack->silent_tail = index;
+}
+
+void tcp_silent_remove(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    connection->flags &= (uint16_t)~CONNECTION_SILENT;
+    if (cold->silent_previous != TCP_INDEX_NONE)
+        stack->slots[cold->silent_previous].cold.silent_next = cold->silent_next;
+    else
+        stack->silent_head = cold->silent_next;
+    if (cold->silent_next != TCP_INDEX_NONE)
+        stack->slots[cold->silent_next].cold.silent_previous = cold->silent_previous;
+    else
+        stack->silent_tail = cold->silent_previous;
+}
+
+/*
+ * Room for one more: takes the connection that has been silent longest since its handshake. One
+ * that the application knows needs a round to leave, so some slots are kept free in advance.
+ */
+static void make_room(struct tcp_stack *stack)
+{
+    uint32_t reserve = u32_min(64, stack->config.connections / 16);
+    if (stack->free_count > reserve || stack->silent_head == TCP_INDEX_NONE)
+        return;
+    struct tcp_connection *oldest = &stack->slots[stack->silent_head].connection;
+    count(stack->counters, COUNTER_TCP_SILENT_RECYCLED);
+    if (oldest->state != TCP_SYN_RECEIVED)
+        tcp_send_reset(stack, oldest);
+    tcp_connection_end(stack, oldest);
+}
+
+static void recycle_half_open(struct tcp_stack *stack)
+{
+    /* The list is in order of age; opened ones among the first few do not matter. */
+    uint32_t index = stack->silent_head;
+    for (uint32_t steps = 0; index != TCP_INDEX_NONE && steps < 64; steps++) {
+        struct tcp_connection *connection = &stack->slots[index].connection;
+        if (connection->state == TCP_SYN_RECEIVED) {
+            count(stack->counters, COUNTER_TCP_HALF_OPEN_RECYCLED);
+            tcp_connection_end(stack, connection);
+            return;
+        }
+        index = stack->slots[index].cold.silent_next;
+    }
+    ASSERT_HOT(stack->silent_head != TCP_INDEX_NONE);
+    struct tcp_connection *oldest = &stack->slots[stack->silent_head].connection;
+    count(stack->counters, COUNTER_TCP_SILENT_RECYCLED);
+    tcp_send_reset(stack, oldest);
+    tcp_connection_end(stack, oldest);
+}
+
+struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
+                                           uint16_t local_port, uint16_t remote_port, uint32_t hash)
+{
+    if (stack->half_open_count >= stack->config.half_open_max)
+        recycle_half_open(stack);
+    make_room(stack);
+    if (stack->free_count == 0)
+        return NULL;
+    uint32_t index = stack->free_indices[--stack->free_count];
+    struct tcp_connection *connection = &stack->slots[index].connection;
+    struct tcp_cold *cold = &stack->slots[index].cold;
+    uint32_t generation = cold->generation + 1;
+    memset(connection, 0, sizeof(*connection));
+    memset(cold, 0, sizeof(*cold));
+    cold->generation = generation == 0 ? 1 : generation;
+    cold->stack = stack;
+    cold->flow = *flow;
+    cold->flow_hash = hash;
+    cold->timestamp_offset = tcp_timestamp_offset(stack, flow, local_port, remote_port);
+    cold->silent_next = cold->silent_previous = TCP_INDEX_NONE;
+    cold->network_generation = network_generation(stack->network) - 1; /* ask at first use */
+    tcp_connection_words(flow, &connection->local_word, &connection->remote_word);
+    connection->local_port = local_port;
+    connection->remote_port = remote_port;
+    connection->flags = flow->ip_version == 6 ? CONNECTION_IPV6 : 0;
+    connection->last_received_tick = stack->now_tick;
+    connection_table_insert(&stack->table, hash, index);
+    stack->connection_count++;
+    return connection;
+}
+
+static void queue_free(struct tcp_stack *stack, struct packet *packet)
+{
+    while (packet) {
+        struct packet *next = packet->next;
+        tcp_send_packet_free(stack, packet);
+        packet = next;
+    }
+}
+
+static void receive_queues_free(struct tcp_stack *stack, struct tcp_connection *connection,
+                                struct tcp_cold *cold)
+{
+    struct packet *packet = NULL;
+    if (connection->receive_tail) {
+        packet = connection->receive_tail->next;
+        connection->receive_tail->next = NULL;
+    }
+    for (int queue = 0; queue < 2; queue++) {
+        while (packet) {
+            struct packet *next = packet->next;
+            stack_packet_free(stack, packet);
+            packet = next;
+        }
+        packet = cold->out_of_order;
+    }
+    connection->receive_tail = NULL;
+    connection->receive_bytes = 0;
+    cold->out_of_order = cold->out_of_order_tail = NULL;
+    cold->out_of_order_count = 0;
+    cold->out_of_order_bytes = 0;
+}
+
+void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    uint32_t index = connection_index(stack, connection);
+    struct tcp_cold *cold = &stack->slots[index].cold;
+    ASSERT(connection->state != TCP_CLOSED);
+    if (connection->flags & CONNECTION_SILENT)
+        tcp_silent_remove(stack, connection);
+    if (connection->state == TCP_SYN_RECEIVED)
+        stack->half_open_count--;
+    connection->state = TCP_CLOSED;
+    connection->flags |= CONNECTION_GONE;
+    queue_free(stack, connection->send_head);
+    connection->send_head = connection->send_next = connection->send_tail = NULL;
+    connection->send_bytes = 0;
+    receive_queues_free(stack, connection, cold);
+    timer_wheel_cancel(stack->wheel, index);
+    connection->armed_tick = 0;
+    connection_table_remove(&stack->table, cold->flow_hash, index);
+    count(stack->counters, COUNTER_TCP_CONNECTIONS_CLOSED);
+    if (connection->flags & (CONNECTION_KNOWN | CONNECTION_ACTIVE)) {
+        connection->events &= TCP_EVENT_PEER_CLOSED; /* tells an orderly end from a reset */
+        connection_event(stack, connection, TCP_EVENT_GONE);
+    } else {
+        connection->events = 0; /* if it is on the ready list, tcp_take_ready frees the slot */
+        if (!(connection->flags & CONNECTION_ON_READY))
+            tcp_connection_free_slot(stack, connection);
+    }
+}
+
+void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    uint32_t index = connection_index(stack, connection);
+    ASSERT_HOT(connection->state == TCP_CLOSED && connection->armed_tick == 0);
+    if (connection->flags & CONNECTION_ON_OUTPUT) { /* its entry in the ring must go first */
+        index_ring_push(&stack->dying, index);
+        return;
+    }
+    stack->connection_count--;
+    connection->flags = 0;
+    stack->free_indices[stack->free_count++] = index;
+}
+
+bool tcp_connection_is(const struct tcp_connection *connection, const struct network_flow *flow,
+                       uint16_t local_port, uint16_t remote_port)
+{
+    if (connection->local_port != local_port || connection->remote_port != remote_port)
+        return false;
+    const struct tcp_cold *cold = connection_cold(connection);
+    return cold->flow.ip_version == flow->ip_version && cold->flow.port_index == flow->port_index &&
+           memcmp(cold->flow.local, flow->local, 16) == 0 &&
+           memcmp(cold->flow.remote, flow->remote, 16) == 0;
+}
+
+uint32_t tcp_connection_count(const struct tcp_stack *stack)
+{
+    return stack->connection_count;
+}
+
+uint32_t tcp_time_wait_count(const struct tcp_stack *stack)
+{
+    return stack->time_wait_live;
+}
+
+void tcp_connection_info(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                         struct tcp_connection_info *info)
+{
+    const struct tcp_cold *cold = connection_cold(connection);
+    uint32_t unsent = 0;
+    for (const struct packet *packet = connection->send_next; packet; packet = packet->next)
+        unsent += packet->tx.payload_bytes;
+    *info = (struct tcp_connection_info){
+        .state = connection->state,
+        .cwnd_bytes = connection->cwnd_bytes,
+        .ssthresh_bytes = cold->congestion.ssthresh_bytes,
+        .srtt_us = connection->srtt_us8 >> 3,
+        .rto_ms = (uint32_t)(((uint64_t)tcp_rto_ticks(stack, connection, cold) << TCP_TICK_SHIFT) /
+                             1000000),
+        .in_flight_bytes = connection->snd_nxt - connection->snd_una,
+        .unsent_bytes = unsent,
+        .snd_wnd_bytes = connection->snd_wnd_bytes,
+        .rcv_wnd_bytes = connection->rcv_edge - connection->rcv_nxt,
+        .mss_bytes = connection->mss_bytes,
+        .recovery = cold->recovery,
+    };
+}
+
+void tcp_connection_flow(const struct tcp_connection *connection, struct network_flow *flow,
+                         uint16_t *local_port, uint16_t *remote_port)
+{
+    *flow = connection_cold(connection)->flow;
+    *local_port = connection->local_port;
+    *remote_port = connection->remote_port;
+}
