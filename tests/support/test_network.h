@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_network.h - a network.h without a link layer: frames out into an array, frames in checked.
+ *
+ * Purpose:   TCP tests and simulations need no ARP, no ports and no wire.
+ * Ownership: packets that were taken belong to the caller.
+ * Threading: none.
+ * Units:     bytes.
+ * Errors:    test_network_accepts is false for frames that a real link layer would drop.
+ * Source:    dataplane/network.h.
+ */
+#ifndef GANNET_TEST_NETWORK_H
+#define GANNET_TEST_NETWORK_H
+
+#include "dataplane/network.h"
+
+#define TEST_NETWORK_OUT_MAX 65536u
+
+struct network {
+    uint8_t local4[4];
+    uint8_t local6[16];
+    uint16_t mtu;
+    uint32_t offloads;
+    uint32_t generation;
+    bool is_resolving; /* network_path answers RESOLVING, without a header */
+    bool is_vlan;
+    uint32_t out_count;
+    struct packet *out[TEST_NETWORK_OUT_MAX];
+};
+
+/* Sets packet->rx as the link layer does. False: a real one would have dropped the frame. */
+bool test_network_accepts(const struct network *network, struct packet *packet);
+
+/* Takes what was sent; returns how many. */
+uint32_t test_network_take(struct network *network, struct packet **out, uint32_t limit);
+
+#endif
