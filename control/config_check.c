@@ -175,7 +175,7 @@ static const char *why_not_ipv6(const struct ip_prefix *prefix)
 static void none_is_empty(char *text)
 {
     if (strcmp(text, "none") == 0)
-        text[0] = '\0';
+        memset(text, 0, sizeof("none"));
 }
 
 struct address_keys {

@@ -426,7 +426,9 @@ static bool add_core_range(struct core_list *cores, uint64_t first, uint64_t las
 
 static int set_cores(void *field, const char *text, char *hint)
 {
-    struct core_list cores = {.is_auto = strcmp(text, "auto") == 0};
+    struct core_list cores;
+    memset(&cores, 0, sizeof(cores)); /* padding too: configurations are compared byte by byte */
+    cores.is_auto = strcmp(text, "auto") == 0;
     if (!cores.is_auto && strcmp(text, "none") != 0) {
         if (hint_for_mask(text, hint))
             return -EINVAL;
@@ -451,7 +453,7 @@ static int set_cores(void *field, const char *text, char *hint)
                 return -EINVAL;
         }
     }
-    *(struct core_list *)field = cores;
+    memcpy(field, &cores, sizeof(cores));
     return 0;
 }
 

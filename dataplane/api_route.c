@@ -155,7 +155,10 @@ static void match_built_in(const struct route_table *table, enum http_method met
         match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_NAMESPACES;
 }
 
-/* The longest configured route of at least `bytes_min` over the path; their count when there is none. */
+/*
+ * The longest configured route of at least `bytes_min` over the path; their count when there is
+ * none.
+ */
 static uint32_t find_configured(const struct route_table *table, struct http_slice path,
                                 uint32_t bytes_min)
 {

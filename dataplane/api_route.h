@@ -68,7 +68,10 @@ struct route_table {
 int route_table_build(struct route_table *table, const struct server_config *config, char *problem,
                       size_t problem_bytes);
 
-/* Writes "namespace\0key", percent-decoded, into `key` for ROUTE_VALUE. `path` is without the query. */
+/*
+ * Writes "namespace\0key", percent-decoded, into `key` for ROUTE_VALUE. `path` is without the
+ * query.
+ */
 void route_match(const struct route_table *table, enum http_method method, struct http_slice path,
                  uint8_t key[KEY_BYTES_MAX], struct route_match *match);
 

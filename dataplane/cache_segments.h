@@ -3,12 +3,14 @@
  * cache_segments.h - the entry memory of one cache part: equal segments, filled front to back.
  *
  * Purpose:   entries of any size without size classes, so without fragmentation: an entry is
- * appended to the newest segment of its queue, and memory comes back a whole segment at a time.
- * Ownership: the part's worker; segment and queue fields are read by response_cache.c and written
- * here. Threading: one thread. Readers of entries are the caller's concern: it recycles a segment
- * only when no reader can hold a pointer into it. Units:     bytes. Errors:    append returns NULL
- * when no free segment is left. Source:    log-structured cache memory as in Segcache (Yang, Yue,
- * Vinayak, NSDI 2021), with the two queues of S3-FIFO (Yang et al., SOSP 2023).
+ *            appended to its queue's newest segment; memory comes back a whole segment at a time.
+ * Ownership: the part's worker; others of its files read the fields, only this one writes them.
+ * Threading: one thread. Readers of entries are the caller's concern: it recycles a segment only
+ *            when no reader can hold a pointer into it.
+ * Units:     bytes.
+ * Errors:    append returns NULL when no free segment is left.
+ * Source:    log-structured cache memory as in Segcache (Yang, Yue, Vinayak, NSDI 2021), with
+ *            the two queues of S3-FIFO (Yang et al., SOSP 2023).
  */
 #ifndef GANNET_CACHE_SEGMENTS_H
 #define GANNET_CACHE_SEGMENTS_H

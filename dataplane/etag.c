@@ -16,7 +16,10 @@ static bool is_blank_or_comma(uint8_t byte)
     return byte == ' ' || byte == '\t' || byte == ',';
 }
 
-/* The version in the quotes, if that is how we would have written it; 0 otherwise: no value has that. */
+/*
+ * The version in the quotes, if that is how we would have written it; 0 otherwise: no value has
+ * that.
+ */
 static uint64_t version_of(const uint8_t *at, const uint8_t *end)
 {
     uint64_t version = 0;
@@ -112,8 +115,10 @@ enum etag_verdict etag_list_parse(const struct http_request *request, const char
         if (verdict != ETAG_LIST_GOOD)
             return verdict;
     }
-    /* The grammar allows an empty list. From a script with an unset variable it would turn a conditional
-     * PUT into an unconditional one, so we do not. */
+    /*
+     * The grammar allows an empty list. From a script with an unset variable it would turn a
+     * conditional PUT into an unconditional one, so we do not.
+     */
     return is_empty(list) && !list->is_any ? ETAG_LIST_MALFORMED : ETAG_LIST_GOOD;
 }
 

@@ -9,8 +9,8 @@
  * Errors:    enum etag_verdict; both refusals are answered 400.
  * Source:    RFC 9110 8.8.3 (entity tags and their comparison), 13.1.1, 13.1.2.
  *
- * Our tags are strong: the version in decimal, without leading zeros, in quotes. Every other tag is legal and
- * simply never matches.
+ * Our tags are strong: the version in decimal, without leading zeros, in quotes. Every other tag
+ * is legal and simply never matches.
  */
 #ifndef GANNET_ETAG_H
 #define GANNET_ETAG_H

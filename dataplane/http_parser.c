@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/http_parser.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -46,7 +47,10 @@ static enum http_parse_status bytes_ran_out(const struct head_parser *parser)
     return HTTP_PARSE_PARTIAL;
 }
 
-/* A name that http_byte_is HTTP_CLASS_TOKEN throughout: there, `| 0x20` maps only capitals to letters. */
+/*
+ * A name that http_byte_is HTTP_CLASS_TOKEN throughout: there, `| 0x20` maps only capitals to
+ * letters.
+ */
 static ALWAYS_INLINE bool token_is(const uint8_t *name, const char *lower_case, size_t bytes)
 {
     uint8_t difference = 0;
@@ -122,7 +126,10 @@ static uint32_t port_number(const uint8_t *digits, const uint8_t *end)
     return port;
 }
 
-/* RFC 3986 3.2.2 reg-name. A comma would be one, but two hosts joined by a proxy look like that too. */
+/*
+ * RFC 3986 3.2.2 reg-name. A comma would be one, but two hosts joined by a proxy look like that
+ * too.
+ */
 static const uint8_t *skip_reg_name(const uint8_t *at, const uint8_t *end)
 {
     while (at < end) {
@@ -141,7 +148,10 @@ static const uint8_t *skip_reg_name(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* RFC 3986 3.2.2 IP-literal of an IPv6 address, by its alphabet: whether it is an address is not asked here. */
+/*
+ * RFC 3986 3.2.2 IP-literal of an IPv6 address, by its alphabet: whether it is an address is not
+ * asked here.
+ */
 static const uint8_t *skip_ip_literal(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *start = at++;
@@ -187,7 +197,10 @@ static void split_query(struct http_request *request, struct http_slice text)
     request->query = (struct http_slice){question + 1, text.bytes - path_bytes - 1};
 }
 
-/* RFC 9112 3.2.2: the host of the target wins over the Host field, which must be there all the same. */
+/*
+ * RFC 9112 3.2.2: the host of the target wins over the Host field, which must be there all the
+ * same.
+ */
 static enum http_parse_status parse_absolute_form(const struct head_parser *parser)
 {
     static const uint8_t root[] = "/";
@@ -334,7 +347,9 @@ static enum http_parse_status note_host(struct head_parser *parser, struct http_
     return HTTP_PARSE_DONE;
 }
 
-/* The next element of a comma list, trimmed; empty elements are elements. Ends with rest->at NULL. */
+/*
+ * The next element of a comma list, trimmed; empty elements are elements. Ends with rest->at NULL.
+ */
 static bool next_element(struct http_slice *rest, struct http_slice *element)
 {
     if (rest->at == NULL)
@@ -438,7 +453,9 @@ struct field_scan {
     struct http_block block;
 };
 
-/* The first byte from `at` whose bit is set, or the end. Never goes back before the current block. */
+/*
+ * The first byte from `at` whose bit is set, or the end. Never goes back before the current block.
+ */
 static ALWAYS_INLINE const uint8_t *scan_for(const struct head_parser *parser,
                                              struct field_scan *scan, const uint8_t *at,
                                              bool for_control)
@@ -575,6 +592,30 @@ static enum http_parse_status finish_head(struct head_parser *parser)
     return HTTP_PARSE_DONE;
 }
 
+/*
+ * Everything but the fields. One by one: memset of this size becomes `rep stos`, which costs a
+ * third of a short request.
+ */
+static ALWAYS_INLINE void clear_head(struct http_request *request)
+{
+    const struct http_slice nothing = {(const uint8_t *)"", 0}; /* memcmp may take it */
+    static_assert(offsetof(struct http_request, fields) == 120, "clear what was added");
+    request->method = HTTP_METHOD_OTHER;
+    request->version_minor = 0;
+    request->flags = 0;
+    request->field_count = 0;
+    request->bad_status = 0;
+    request->bad_reason = NULL;
+    request->head_bytes = 0;
+    request->content_length = 0;
+    request->method_text = nothing;
+    request->target = nothing;
+    request->path = nothing;
+    request->query = nothing;
+    request->host = nothing;
+    request->name_lengths = 0;
+}
+
 enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
                                           const struct http_limits *limits,
                                           struct http_request *request)
@@ -589,7 +630,7 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
         .request = request,
         .is_cut = is_cut,
     };
-    memset(request, 0, offsetof(struct http_request, fields));
+    clear_head(request);
 
     enum http_parse_status status = skip_empty_line(&parser);
     if (UNLIKELY(status != HTTP_PARSE_DONE))

@@ -6,11 +6,12 @@
  * Ownership: slices point into the caller's bytes and live as long as they do.
  * Threading: none; all state is in the caller's structs.
  * Units:     bytes.
- * Errors:    HTTP_PARSE_BAD with the status to answer; after it the connection closes. Every framing
- *            doubt is 400: two parties that disagree about where a message ends are an attack. Where
- *            the RFCs leave a choice it is the stricter one: a second Content-Length is refused even
- *            when it agrees, a Host may not be empty or hold a comma, chunked stands alone.
- *            The verdict on given bytes never depends on how they were split.
+ * Errors:    HTTP_PARSE_BAD with the status to answer; after it the connection closes. Every
+ *            framing doubt is 400: two parties that disagree about where a message ends are an
+ *            attack. Where the RFCs leave a choice it is the stricter one: a second
+ *            Content-Length is refused even when it agrees, a Host may not be empty or hold a
+ *            comma, chunked stands alone. The verdict on given bytes never depends on how they
+ *            were split.
  * Source:    RFC 9112 (messages), RFC 9110 (fields, methods).
  */
 #ifndef GANNET_HTTP_PARSER_H
@@ -57,12 +58,13 @@ struct http_request {
     uint8_t version_minor; /* 0 or 1 */
     uint16_t flags;        /* enum http_flag */
     uint16_t field_count;
-    uint16_t bad_status; /* after HTTP_PARSE_BAD: 400, 414, 417, 431, 501, 505 */
+    uint16_t bad_status;    /* after HTTP_PARSE_BAD: 400, 414, 417, 431, 501, 505 */
     const char *bad_reason; /* one static sentence naming the rule, for the problem document */
-    uint32_t head_bytes; /* whole head with the empty line */
+    uint32_t head_bytes;    /* whole head with the empty line */
     uint64_t content_length;
     struct http_slice method_text, target;
-    struct http_slice path, query; /* of the target; query without '?', bytes 0 when there is none */
+    struct http_slice path;
+    struct http_slice query; /* without '?'; bytes 0 when there is none */
     struct http_slice host;
     uint64_t name_lengths; /* http_name_length_bit of every field's name */
     struct http_field fields[HTTP_FIELDS_MAX];
@@ -87,9 +89,9 @@ struct http_limits {
 };
 
 /*
- * Parses one head from the start of `bytes`. Leading empty lines (at most one CRLF, RFC 9112 2.2) are
- * skipped and counted in head_bytes. Stateless: on PARTIAL call again with all bytes so far; a
- * head that exceeds a limit is BAD as soon as that is known.
+ * Parses one head from the start of `bytes`. Leading empty lines (at most one CRLF, RFC 9112 2.2)
+ * are skipped and counted in head_bytes. Stateless: on PARTIAL call again with all bytes so far;
+ * a head that exceeds a limit is BAD as soon as that is known.
  */
 enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
                                           const struct http_limits *limits,
@@ -99,9 +101,9 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
 const struct http_field *http_find_field(const struct http_request *request, const char *name);
 
 /*
- * Chunked bodies: state between calls; zero-initialised. Its bounds: 15 digits of chunk size, 256 bytes of
- * extensions per chunk, 16 KiB of framing beyond 16 bytes per chunk and the size of its data
- * (a body must not be mostly extensions), 8 KiB of trailers, which are checked and dropped.
+ * Chunked bodies: state between calls; zero-initialised. Its bounds: 15 digits of chunk size, 256
+ * bytes of extensions per chunk, 16 KiB of framing beyond 16 bytes per chunk and the size of its
+ * data (a body must not be mostly extensions), 8 KiB of trailers, which are checked and dropped.
  */
 #define HTTP_CHUNK_SIZE_DIGITS_MAX 15u
 #define HTTP_CHUNK_LINE_BYTES_MAX 256u
@@ -118,18 +120,22 @@ struct http_chunked {
 };
 
 /*
- * Consumes from bytes[0..length): sets *used to the bytes consumed and *body to the next run of body
- * bytes within them (bytes 0 when none). DONE: the body and its trailers ended at *used.
- * PARTIAL: call again with what follows *used. One run per call keeps the caller's loop in charge.
- * BAD is always 400, and stays BAD.
+ * Consumes from bytes[0..length): sets *used to the bytes consumed and *body to the next run of
+ * body bytes within them (bytes 0 when none). DONE: the body and its trailers ended at *used.
+ * PARTIAL: call again with what follows *used. One run per call keeps the caller's loop in
+ * charge. BAD is always 400, and stays BAD.
  */
 enum http_parse_status http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes,
                                          uint32_t length, uint32_t *used, struct http_slice *body);
 
 /* Percent-decodes; false on a bad escape or when `room` is too small. '+' stays '+'. */
-bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room, uint32_t *out_bytes);
+bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room,
+                         uint32_t *out_bytes);
 
-/* The raw (still encoded) value of a query parameter, the first of several; false when it is not there. */
+/*
+ * The raw (still encoded) value of a query parameter, the first of several; false when it is not
+ * there.
+ */
 bool http_query_parameter(struct http_slice query, const char *name, struct http_slice *value);
 
 /* Decimal of 1..19 digits, nothing else; false otherwise. */

@@ -2,14 +2,14 @@
 /*
  * http_scan.h - where a run of bytes of one kind ends, 16 bytes at a time.
  *
- * Purpose:   the parser's inner loops: the end of a target or a host, and for fields the bytes that end
- *            a name or a value, as one bit per byte of a 64-byte block.
+ * Purpose:   the parser's inner loops: the end of a target or a host, and for fields the bytes
+ *            that end a name or a value, as one bit per byte of a 64-byte block.
  * Ownership: none; reads [first, end) only, never a byte before or behind.
  * Threading: none.
  * Units:     bytes.
  * Errors:    none; a run that does not end within the bytes ends at `end`.
- * Source:    the nibble tables follow G. Langdale and D. Lemire, "Parsing Gigabytes of JSON per Second"
- *            (2019), section 3.1.2; RFC 9110 5.6.2 (token), RFC 3986 (target, host).
+ * Source:    the nibble tables follow G. Langdale and D. Lemire, "Parsing Gigabytes of JSON per
+ *            Second" (2019), section 3.1.2; RFC 9110 5.6.2 (token), RFC 3986 (target, host).
  */
 #ifndef GANNET_HTTP_SCAN_H
 #define GANNET_HTTP_SCAN_H
@@ -80,8 +80,8 @@ static inline void http_scan_block_portable(const uint8_t *at, const uint8_t *en
 #if HTTP_SCAN_VECTORS
 
 /*
- * A class as a table by low nibble whose bit h-2 says whether the byte 0xh. belongs to it, for rows 2 to 7.
- * Bytes below 0x20 and above 0x7f belong to none: row_bits has no bit for them.
+ * A class as a table by low nibble whose bit h-2 says whether the byte 0xh. belongs to it, for
+ * rows 2 to 7. Bytes below 0x20 and above 0x7f belong to none: row_bits has no bit for them.
  */
 struct http_nibble_table {
     uint8_t rows[16];
@@ -100,7 +100,10 @@ static const struct http_nibble_table http_query_table = {{0x3e, 0x3f, 0x3f, 0x3
                                                            0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
                                                            0x3f, 0x1f}};
 
-/* The 16 bytes from `at`, or fewer: then they are the last ones of the vector and *missing says how many are not. */
+/*
+ * The 16 bytes from `at`, or fewer: then they are the last ones of the vector and *missing says
+ * how many are not.
+ */
 static ALWAYS_INLINE __m128i http_load_group(const uint8_t *first, const uint8_t *at,
                                              const uint8_t *end, uint32_t *missing)
 {

@@ -20,12 +20,13 @@ uint16_t packet_room_for_mtu(uint16_t mtu)
 struct rte_mempool *packet_pool_create(const char *name, uint32_t count, int socket,
                                        uint16_t room_bytes)
 {
-    ASSERT(room_bytes >= PACKET_ROOM_BYTES);
+    ASSERT(room_bytes == 0 || room_bytes >= PACKET_ROOM_BYTES);
     uint32_t cache = CACHE_PACKETS;
     while (cache > 0 && cache * 8 > count) /* a small pool must not sit in its cache */
         cache /= 2;
     return rte_pktmbuf_pool_create(name, count, cache, PACKET_PRIVATE_BYTES,
-                                   (uint16_t)(PACKET_HEADROOM_BYTES + room_bytes), socket);
+                                   room_bytes ? (uint16_t)(PACKET_HEADROOM_BYTES + room_bytes) : 0,
+                                   socket);
 }
 
 void packet_pool_destroy(struct rte_mempool *pool)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * response_cache.h - complete answers in memory: one part per worker, one writer per part, any reader.
+ * response_cache.h - complete answers in memory: one part and one writer per worker, any reader.
  *
  * Purpose:   answer hot GETs without asking the store.
  * Ownership: a part's worker owns its table, its memory and its entries; a found entry may be read
  *            until the reader's next quiescent point (the end of its round), no longer.
- * Threading: lookup by any worker, without locks; fill, invalidate and maintain by the part's owner only.
- *            Readers write nothing but an entry's recency mark, and only when it is not set already.
+ * Threading: lookup by any worker, without locks; apply and maintain by the part's owner only.
+ *            Readers write nothing but an entry's recency mark, and only when it is not set.
  * Units:     bytes; _ms wall.
  * Errors:    lookup returns NULL. A fill may be refused (counted CACHE_REFUSED); then the key is
- *            invalidated in place, without allocating, before it returns: never an older value stays.
+ *            invalidated in place, without allocating: never an older value stays.
  * Source:    rte_rcu_qsbr (DPDK 22.11) for reclamation; eviction: S3-FIFO (Yang et al., SOSP 2023).
  */
 #ifndef GANNET_RESPONSE_CACHE_H
@@ -32,7 +32,7 @@ struct shard_operation;
 
 /*
  * A published entry is immutable but for its recency mark. Behind the struct: key bytes, then the
- * ready-made head ("ETag: ...\r\nLast-Modified: ...\r\nContent-Length: ...\r\nContent-Type: ...\r\n",
+ * ready-made head ("ETag: ...\r\nLast-Modified: ...\r\nContent-Length: ...\r\n..." and the like,
  * everything of the answer that depends only on the value), then the value when it is inline.
  */
 struct cache_entry {
@@ -63,13 +63,14 @@ static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *
 
 struct response_cache_config {
     uint32_t workers;           /* parts */
-    uint64_t part_memory_bytes; /* fixed budget of one part: table, entries, and the blobs it references */
+    uint64_t part_memory_bytes; /* of one part: table, entries, and the blobs it references */
     uint32_t value_bytes_max;   /* larger values are not cached, nor what takes half a part */
     uint64_t hash_seed;         /* for key_hash_cache */
 };
 
 /* On the main thread, before workers start. 0 or a negative errno. */
-int response_cache_create(const struct response_cache_config *config, struct response_cache **cache);
+int response_cache_create(const struct response_cache_config *config,
+                          struct response_cache **cache);
 void response_cache_destroy(struct response_cache *cache); /* after workers stopped */
 
 /* On worker `worker`'s thread, before its first round: its stock (for blobs) and counters. */
@@ -87,7 +88,8 @@ void response_cache_prefetch_entry(const struct response_cache *cache, uint64_t 
 
 /* Reader: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
 const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
-                                                const void *key, uint32_t key_bytes, uint64_t wall_ms);
+                                                const void *key, uint32_t key_bytes,
+                                                uint64_t wall_ms);
 
 /* Every worker, once at the end of each round: no entry pointer is held any more. */
 void response_cache_quiescent(struct response_cache *cache, uint32_t worker);
@@ -96,17 +98,17 @@ void response_cache_offline(struct response_cache *cache, uint32_t worker);
 void response_cache_online(struct response_cache *cache, uint32_t worker);
 
 /*
- * Owner: apply an operation that came from its control thread: cache_action says what. `head` is the
- * ready-made block for a fill. Bounded work.
+ * Owner: apply an operation that came from its control thread: cache_action says what. `head` is
+ * the ready-made block for a fill. Bounded work.
  */
 void response_cache_apply(struct response_cache *cache, uint32_t worker,
                           const struct shard_operation *operation, const uint8_t *head,
                           uint32_t head_bytes, uint64_t wall_ms);
 
-/* Owner, once per round: free what every worker has let go, sweep a few entries for expiry. Bounded. */
+/* Owner, once per round: free what every worker has let go, sweep a few entries. Bounded. */
 void response_cache_maintain(struct response_cache *cache, uint32_t worker, uint64_t wall_ms);
 
-/* Owner: drop the references of evicted blobs early when value memory is short; returns bytes let go. */
+/* Owner: evict when value memory is short; returns the bytes let go after a grace period. */
 uint64_t response_cache_shrink(struct response_cache *cache, uint32_t worker, uint64_t bytes);
 
 /* For /metrics; any thread, as of the owner's last round. */

@@ -50,6 +50,11 @@ void tcp_set_user(struct tcp_connection *connection, uint64_t user);
 uint64_t tcp_handle(const struct tcp_connection *connection);
 struct tcp_connection *tcp_find(struct tcp_stack *stack, uint64_t handle);
 
+/* Walks over all open connections, a few per call: start with *cursor = 0; NULL at the end. */
+struct tcp_connection *tcp_next_open(struct tcp_stack *stack, uint32_t *cursor);
+
+bool tcp_peer_is_closed(const struct tcp_connection *connection); /* FIN received */
+
 /* Received, in order, not yet consumed: the first contiguous run. Returns its length, 0 when empty. */
 uint32_t tcp_receive_run(const struct tcp_connection *connection, const uint8_t **bytes);
 /* All in-order bytes that wait, over all runs. */

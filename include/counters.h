@@ -44,6 +44,18 @@ enum histogram {
     HISTOGRAM_COUNT,
 };
 
+enum request_route {
+#define REQUEST_ROUTE(name) REQUEST_ROUTE_##name,
+#include "include/request_routes.def"
+#undef REQUEST_ROUTE
+    REQUEST_ROUTE_COUNT,
+};
+
+/* Status codes that are counted by themselves; slot 0 takes any other. */
+#define REQUEST_STATUS_COUNT 32u
+extern const uint16_t request_statuses[REQUEST_STATUS_COUNT];
+extern const uint8_t request_status_slot[1024]; /* by status code; built by the compiler */
+
 #define HISTOGRAM_STEPS_PER_OCTAVE 8
 #define HISTOGRAM_OCTAVES 36 /* up to about 68 s */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_OCTAVES * HISTOGRAM_STEPS_PER_OCTAVE)
@@ -52,6 +64,7 @@ struct counters {
     alignas(GUARD_BYTES) char thread_name[16];
     _Atomic uint64_t values[COUNTER_COUNT];
     _Atomic uint64_t drops[DROP_REASON_COUNT];
+    _Atomic uint64_t requests[REQUEST_ROUTE_COUNT][REQUEST_STATUS_COUNT];
     _Atomic uint64_t histograms[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
     _Atomic uint64_t histogram_sums[HISTOGRAM_COUNT];
 };
@@ -76,6 +89,11 @@ static inline void count_many(struct counters *counters, enum counter counter, u
 static inline void count_drop(struct counters *counters, enum drop_reason why)
 {
     counter_bump(&counters->drops[why], 1);
+}
+
+static inline void count_request(struct counters *counters, uint32_t route, uint16_t status)
+{
+    counter_bump(&counters->requests[route][request_status_slot[status & 1023]], 1);
 }
 
 static inline uint32_t histogram_bucket(uint64_t ns)
@@ -105,6 +123,7 @@ uint32_t counters_blocks(struct counters *const **blocks);
 extern const char *const counter_names[COUNTER_COUNT];
 extern const char *const counter_units[COUNTER_COUNT];
 extern const char *const counter_sentences[COUNTER_COUNT];
+extern const char *const request_route_names[REQUEST_ROUTE_COUNT];
 extern const char *const drop_reason_names[DROP_REASON_COUNT];
 extern const char *const drop_reason_sentences[DROP_REASON_COUNT];
 

@@ -29,7 +29,8 @@ struct shard_fabric {
     uint32_t operations_per_worker;
     struct message_ring *request[FABRIC_WORKERS_MAX][FABRIC_CONTROLS_MAX];
     struct message_ring *reply[FABRIC_CONTROLS_MAX][FABRIC_WORKERS_MAX];
-    struct message_ring *home[FABRIC_WORKERS_MAX][FABRIC_WORKERS_MAX]; /* none from a worker to itself */
+    struct message_ring
+        *home[FABRIC_WORKERS_MAX][FABRIC_WORKERS_MAX]; /* none from a worker to itself */
     struct sleeper worker_sleepers[FABRIC_WORKERS_MAX];
     struct sleeper control_sleepers[FABRIC_CONTROLS_MAX];
     struct shard_operation *operations[FABRIC_WORKERS_MAX]; /* each worker's array of credits */
@@ -40,7 +41,8 @@ int shard_fabric_create(uint32_t workers, uint32_t controls, uint32_t operations
 void shard_fabric_destroy(struct shard_fabric *fabric);
 
 /* Which control thread owns a virtual shard. */
-static inline uint32_t shard_fabric_control_of(const struct shard_fabric *fabric, uint64_t shard_hash)
+static inline uint32_t shard_fabric_control_of(const struct shard_fabric *fabric,
+                                               uint64_t shard_hash)
 {
     return shard_of_hash(shard_hash) % fabric->control_count;
 }

@@ -187,8 +187,16 @@ class CheckTree(unittest.TestCase):
 
     def test_main_sees_both_sides(self):
         self.write('control/main.c', SPDX_C + '#include "dataplane/core_loop.h"\n')
-        self.append('meson.build', '# main.c\n')
-        self.assertEqual({rule for rule, _ in self.found()} - {'stale-rule'}, set())
+        self.write('tests/unit/main_test.c', SPDX_C)
+        self.append('meson.build', '# main.c main_test.c\n')
+        self.assertEqual(self.found(), set())
+
+    def test_a_covering_test_counts_when_it_exists(self):
+        self.write('control/admin.c', SPDX_C)
+        self.append('meson.build', '# admin.c\n')
+        self.assertEqual(self.found(), {('no-test', 'control/admin.c')})
+        self.write('tests/system/test_tools.py', '# SPDX-License-Identifier: BSD-3-Clause\n')
+        self.assertEqual(self.found(), set())
 
     @unittest.skipUnless(shutil.which('gcc'), 'needs gcc')
     def test_a_header_that_does_not_compile_alone_is_named(self):

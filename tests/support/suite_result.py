@@ -14,7 +14,7 @@ import sys
 FORMATS = [
     (r'\[==========\] (?:\w+: )?(\d+) test\(s\) run', r'\[  FAILED  \] (?:\w+: )?(\d+) test\(s\), listed below'),
     (r'^Ran (\d+) tests? in', r'^FAILED \((?:failures=(\d+))?(?:, )?(?:errors=(\d+))?'),
-    (r'^(\d+) checks, \d+ violations', r'^\d+ checks, ([1-9]\d*) violations'),
+    (r'^(\d+) checks, \d+ violations', r'^\d+ checks, \d+ violations of (\d+) rules'),
 ]
 
 

@@ -17,8 +17,9 @@ static struct route_table table;
 
 static void add_namespace(const char *name)
 {
-    assert_true(strlen(name) < sizeof(config.namespaces[0].name));
-    strcpy(config.namespaces[config.namespaces_count++].name, name);
+    size_t bytes = strlen(name) + 1;
+    assert_true(bytes <= sizeof(config.namespaces[0].name));
+    memcpy(config.namespaces[config.namespaces_count++].name, name, bytes);
 }
 
 static void add_route(const char *path, enum config_backend backend)

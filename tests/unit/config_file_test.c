@@ -17,11 +17,15 @@
 
 #include "control/config_file.h"
 #include "control/config_keys.h"
+#include "control/config_plan.h"
 #include "include/compiler.h"
 #include "include/log.h"
 
 #define BROKEN_CONFIGS SOURCE_ROOT "/tests/system/check_configs"
 #define BROKEN_CONFIGS_MIN 40
+#define PROFILES SOURCE_ROOT "/hw-configs"
+#define REFERENCE_BEGIN "<!-- key reference: begin"
+#define REFERENCE_END "<!-- key reference: end -->"
 
 static struct server_config config;
 static struct config_errors errors;
@@ -186,15 +190,15 @@ static void what_is_printed_reads_back_to_the_same_configuration(void **state)
 {
     (void)state;
     static struct server_config again;
-    expect_good(
-        read_text("workers: {cores: \"0-3,6,9-10\", rx_burst: 7, poll: busy}\n"
-                  "tcp: {sack: false, congestion: newreno}\n"
-                  "store: {directory: \"/a \\\"quoted\\\" \\\\ path \\u00e9\"}\n"
-                  "ports:\n"
-                  "  - {device: \"net_tap0,iface=x\", ipv4: 10.0.0.5/8, gateway: 10.0.0.1}\n"
-                  "  - {device: 0000:3b:00.0, ipv6: 2001:db8::5/64, gateway6: fe80::1}\n"
-                  "namespaces: [{name: a}, {name: b, ttl_s: 60}]\n"
-                  "routes: [{path: /echo, backend: echo}]\n"));
+    expect_good(read_text(
+        "workers: {cores: \"0-3,6,9-10\", rx_burst: 7, poll: busy}\n"
+        "tcp: {sack: false, congestion: newreno}\n"
+        "store: {directory: \"/a \\\"quoted\\\" \\\\ path \\u00e9\"}\n"
+        "ports:\n"
+        "  - {device: \"net_tap0,iface=x\", ipv4: 10.0.0.5/8, gateway: 10.0.0.1}\n"
+        "  - {device: 0000:3b:00.0, ipv6: 2001:db8::5/64, gateway6: fe80::1, gateway: none}\n"
+        "namespaces: [{name: a}, {name: b, ttl_s: 60}]\n"
+        "routes: [{path: /echo, backend: echo}]\n"));
     char *text = NULL;
     size_t bytes = 0;
     FILE *file = open_memstream(&text, &bytes);
@@ -247,6 +251,101 @@ static void choice_lists_match_the_enums(void **state)
         for (const char *at = config_key_table[k].choices; at; at = strchr(at, '|'), at += !!at)
             choice_count++;
     assert_int_equal(choice_count, ARRAY_COUNT(cases)); /* a new choice needs its row above */
+}
+
+static void every_profile_is_accepted(void **state)
+{
+    (void)state;
+    DIR *folder = opendir(PROFILES);
+    assert_non_null(folder);
+    uint32_t seen = 0;
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        char path[512];
+        if (!ends_with(entry->d_name, ".yaml"))
+            continue;
+        snprintf(path, sizeof(path), PROFILES "/%s", entry->d_name);
+        expect_good(config_read(path, &config, &errors));
+        if (config.ports_count == 0 || strcmp(config.ports[0].offloads, "auto") == 0 ||
+            config.ports[0].queues == 0)
+            fail_msg("%s does not declare the queues and offloads it needs", entry->d_name);
+        if (config.ports[0].queues != config_worker_count(&config))
+            fail_msg("%s: %u workers for its queues", entry->d_name, config_worker_count(&config));
+        seen++;
+    }
+    closedir(folder);
+    assert_int_equal(seen, 10);
+    expect_good(config_read(PROFILES "/gannet.example.yaml", &config, &errors));
+    assert_int_equal(config_check_complete("gannet.example.yaml", &config, &errors), 0);
+}
+
+/* The README with the reference as it should be. */
+static char *readme_with_reference(const char *readme)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    const char *begin = strstr(readme, REFERENCE_BEGIN), *end = strstr(readme, REFERENCE_END);
+    const char *after_begin = begin ? strchr(begin, '\n') : NULL;
+    assert_true(after_begin && end && end > after_begin);
+    FILE *file = open_memstream(&text, &bytes);
+    fwrite(readme, 1, (size_t)(after_begin + 1 - readme), file);
+    config_print_reference(file);
+    fputs(end, file);
+    fclose(file);
+    return text;
+}
+
+static void the_key_reference_is_up_to_date(void **state)
+{
+    (void)state;
+    char *readme = file_text(PROFILES "/README.md");
+    char *wanted = readme_with_reference(readme);
+    if (strcmp(readme, wanted) != 0)
+        fail_msg("hw-configs/README.md is not up to date; run: "
+                 "build/tests/unit/config_file_test --update-reference");
+    free(readme);
+    free(wanted);
+}
+
+static int update_reference(void)
+{
+    char *readme = file_text(PROFILES "/README.md");
+    char *wanted = readme_with_reference(readme);
+    FILE *file = fopen(PROFILES "/README.md", "w");
+    bool is_good = file && fputs(wanted, file) >= 0;
+    is_good = file && fclose(file) == 0 && is_good;
+    free(readme);
+    free(wanted);
+    return is_good ? 0 : 1;
+}
+
+static void the_plan_says_memory_queues_and_loss_window(void **state)
+{
+    (void)state;
+    expect_good(read_text("workers: {cores: \"2-5\", poll: busy, operations: 1024}\n"
+                          "memory: {packets: 65536, values_mib: 200}\n"
+                          "tcp: {connections: 2048}\n"
+                          "cache: {memory_mib: 10}\n"
+                          "store: {sync: interval, sync_interval_ms: 250}\n"
+                          "ports: [{device: net_tap0, queues: 1, ipv4: 10.0.0.5/8}]\n"));
+    struct config_memory memory = config_memory_estimate(&config, config_worker_count(&config));
+    assert_int_equal(memory.packets_mib, 608); /* 4 * 65536 * 2432 bytes */
+    assert_int_equal(memory.pages_mib, 608 + 8 + 40 + 4 + 200);
+    char text[4096] = "";
+    FILE *file = fmemopen(text, sizeof(text), "w");
+    config_print_plan(file, &config);
+    fclose(file);
+    static const char *const wanted[] = {
+        "workers      4 on cores 2-5, busy polling\n",
+        "port 0       net_tap0, 1 queue, mtu 1500, offloads auto\n",
+        "fewer queues than workers: flows are dispatched in software\n",
+        "10.0.0.5/8, gateway none\n",
+        "listeners    none\n",
+        "memory       860 MiB at start (pages: auto)",
+        "loss window  250 ms",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
+        if (!strstr(text, wanted[i]))
+            fail_msg("'%s' is missing in:\n%s", wanted[i], text);
 }
 
 static double seconds_now(void)
@@ -318,6 +417,8 @@ static void files_of_the_wrong_kind_are_refused(void **state)
 int main(int argc, char **argv)
 {
     accepts_new_messages = argc > 1 && strcmp(argv[1], "--accept") == 0;
+    if (argc > 1 && strcmp(argv[1], "--update-reference") == 0)
+        return update_reference();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_broken_config_is_refused_with_its_exact_messages),
         cmocka_unit_test(an_including_file_overrides_key_by_key),
@@ -325,6 +426,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(defaults_are_those_of_the_records),
         cmocka_unit_test(what_is_printed_reads_back_to_the_same_configuration),
         cmocka_unit_test(choice_lists_match_the_enums),
+        cmocka_unit_test(every_profile_is_accepted),
+        cmocka_unit_test(the_key_reference_is_up_to_date),
+        cmocka_unit_test(the_plan_says_memory_queues_and_loss_window),
         cmocka_unit_test(hostile_files_are_refused_quickly),
         cmocka_unit_test(a_tab_in_the_indentation_is_named),
         cmocka_unit_test(files_of_the_wrong_kind_are_refused),

@@ -40,11 +40,26 @@ static void a_registered_block_counts_and_is_listed(void **state)
     assert_string_equal(drop_reason_names[DROP_IP_MALFORMED], "IP_MALFORMED");
 }
 
+static void every_status_has_its_slot(void **state)
+{
+    (void)state;
+    struct counters *block = counters_register("statuses");
+    assert_non_null(block);
+    for (uint32_t slot = 1; slot < REQUEST_STATUS_COUNT; slot++) {
+        assert_true(request_statuses[slot] > request_statuses[slot - 1]);
+        count_request(block, REQUEST_ROUTE_value, request_statuses[slot]);
+        assert_int_equal(block->requests[REQUEST_ROUTE_value][slot], 1);
+    }
+    count_request(block, REQUEST_ROUTE_value, 299);
+    assert_int_equal(block->requests[REQUEST_ROUTE_value][0], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histogram_buckets_grow_with_the_value),
         cmocka_unit_test(a_registered_block_counts_and_is_listed),
+        cmocka_unit_test(every_status_has_its_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

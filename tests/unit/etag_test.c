@@ -30,77 +30,74 @@ static enum etag_verdict parse(const char *first, const char *second,
     return etag_list_parse(&request, "if-match", comparison, list);
 }
 
+static const struct {
+    const char *what, *first, *second;
+    enum etag_comparison comparison;
+    bool is_any, has_unmatchable;
+    uint8_t count;
+    uint64_t versions[ETAG_VERSIONS_MAX];
+} good_lists[] = {
+    {"one of ours", "\"17\"", NULL, ETAG_STRONG, false, false, 1, {17}},
+    {"two", "\"17\", \"18\"", NULL, ETAG_STRONG, false, false, 2, {17, 18}},
+    {"four without spaces",
+     "\"1\",\"2\",\"3\",\"4\"",
+     NULL,
+     ETAG_STRONG,
+     false,
+     false,
+     4,
+     {1, 2, 3, 4}},
+    {"two lines are one list", "\"1\"", "\"2\"", ETAG_STRONG, false, false, 2, {1, 2}},
+    {"the same twice", "\"1\", \"1\"", "\"1\"", ETAG_STRONG, false, false, 1, {1}},
+    {"the same five times",
+     "\"1\",\"1\",\"1\",\"1\",\"1\"",
+     NULL,
+     ETAG_STRONG,
+     false,
+     false,
+     1,
+     {1}},
+    {"the largest version",
+     "\"18446744073709551615\"",
+     NULL,
+     ETAG_STRONG,
+     false,
+     false,
+     1,
+     {UINT64_MAX}},
+    {"one beyond it", "\"18446744073709551616\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"twenty nines", "\"99999999999999999999\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"21 digits", "\"100000000000000000000\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"a leading zero is not ours", "\"017\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"zero is not ours", "\"0\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"an empty tag", "\"\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"a sign is not ours", "\"+1\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"a space is not ours but legal elsewhere", "\"a,b\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"a foreign tag", "\"xyzzy\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"bytes above 0x7f", "\"\xc3\xa9\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"a foreign one and ours", "\"xyzzy\", \"5\"", NULL, ETAG_STRONG, false, true, 1, {5}},
+    {"weak, compared strongly", "W/\"17\"", NULL, ETAG_STRONG, false, true, 0, {0}},
+    {"weak, compared weakly", "W/\"17\"", NULL, ETAG_WEAK, false, false, 1, {17}},
+    {"a weak foreign one", "W/\"x\"", NULL, ETAG_WEAK, false, true, 0, {0}},
+    {"any", "*", NULL, ETAG_STRONG, true, false, 0, {0}},
+    {"empty elements", ", \"1\",, \"2\" ,", NULL, ETAG_STRONG, false, false, 2, {1, 2}},
+    {"an empty line and another", "", "\"2\"", ETAG_STRONG, false, false, 1, {2}},
+};
+
 static void good_lists_name_their_versions(void **state)
 {
     (void)state;
-    static const struct {
-        const char *what, *first, *second;
-        enum etag_comparison comparison;
-        bool is_any, has_unmatchable;
-        uint8_t count;
-        uint64_t versions[ETAG_VERSIONS_MAX];
-    } cases[] = {
-        {"one of ours", "\"17\"", NULL, ETAG_STRONG, false, false, 1, {17}},
-        {"two", "\"17\", \"18\"", NULL, ETAG_STRONG, false, false, 2, {17, 18}},
-        {"four without spaces",
-         "\"1\",\"2\",\"3\",\"4\"",
-         NULL,
-         ETAG_STRONG,
-         false,
-         false,
-         4,
-         {1, 2, 3, 4}},
-        {"two lines are one list", "\"1\"", "\"2\"", ETAG_STRONG, false, false, 2, {1, 2}},
-        {"the same twice", "\"1\", \"1\"", "\"1\"", ETAG_STRONG, false, false, 1, {1}},
-        {"the same five times",
-         "\"1\",\"1\",\"1\",\"1\",\"1\"",
-         NULL,
-         ETAG_STRONG,
-         false,
-         false,
-         1,
-         {1}},
-        {"the largest version",
-         "\"18446744073709551615\"",
-         NULL,
-         ETAG_STRONG,
-         false,
-         false,
-         1,
-         {UINT64_MAX}},
-        {"one beyond it", "\"18446744073709551616\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"twenty nines", "\"99999999999999999999\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"21 digits", "\"100000000000000000000\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"a leading zero is not ours", "\"017\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"zero is not ours", "\"0\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"an empty tag", "\"\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"a sign is not ours", "\"+1\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"a space is not ours but legal elsewhere",
-         "\"a,b\"",
-         NULL,
-         ETAG_STRONG,
-         false,
-         true,
-         0,
-         {0}},
-        {"a foreign tag", "\"xyzzy\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"bytes above 0x7f", "\"\xc3\xa9\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"a foreign one and ours", "\"xyzzy\", \"5\"", NULL, ETAG_STRONG, false, true, 1, {5}},
-        {"weak, compared strongly", "W/\"17\"", NULL, ETAG_STRONG, false, true, 0, {0}},
-        {"weak, compared weakly", "W/\"17\"", NULL, ETAG_WEAK, false, false, 1, {17}},
-        {"a weak foreign one", "W/\"x\"", NULL, ETAG_WEAK, false, true, 0, {0}},
-        {"any", "*", NULL, ETAG_STRONG, true, false, 0, {0}},
-        {"empty elements", ", \"1\",, \"2\" ,", NULL, ETAG_STRONG, false, false, 2, {1, 2}},
-        {"an empty line and another", "", "\"2\"", ETAG_STRONG, false, false, 1, {2}},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(good_lists); i++) {
         struct etag_list list;
-        if (parse(cases[i].first, cases[i].second, cases[i].comparison, &list) != ETAG_LIST_GOOD)
-            fail_msg("'%s' is refused", cases[i].what);
-        if (!list.is_present || list.is_any != cases[i].is_any ||
-            list.has_unmatchable != cases[i].has_unmatchable || list.count != cases[i].count ||
-            memcmp(list.versions, cases[i].versions, sizeof(list.versions)) != 0)
-            fail_msg("'%s': %u versions, first %lu", cases[i].what, list.count, list.versions[0]);
+        if (parse(good_lists[i].first, good_lists[i].second, good_lists[i].comparison, &list) !=
+            ETAG_LIST_GOOD)
+            fail_msg("'%s' is refused", good_lists[i].what);
+        if (!list.is_present || list.is_any != good_lists[i].is_any ||
+            list.has_unmatchable != good_lists[i].has_unmatchable ||
+            list.count != good_lists[i].count ||
+            memcmp(list.versions, good_lists[i].versions, sizeof(list.versions)) != 0)
+            fail_msg("'%s': %u versions, first %lu", good_lists[i].what, list.count,
+                     list.versions[0]);
     }
 }
 

@@ -18,6 +18,7 @@
 
 #define SEED UINT64_C(0x5eed)
 #define VALUE_BYTES_MAX (512u << 10)
+#define KEY_TEXT_BYTES 40
 #define NOW_MS UINT64_C(1000000)
 
 struct fixture {
@@ -71,19 +72,19 @@ static uint8_t value_byte(uint64_t key, uint64_t version, uint32_t at)
 
 static uint32_t key_make(char *text, uint64_t key)
 {
-    return (uint32_t)sprintf(text, "test%ckey-%llu", 0, (unsigned long long)key);
+    return (uint32_t)snprintf(text, KEY_TEXT_BYTES, "test%ckey-%llu", 0, (unsigned long long)key);
 }
 
 static uint64_t key_hash(uint64_t key)
 {
-    char text[40];
+    char text[KEY_TEXT_BYTES];
     uint32_t bytes = key_make(text, key);
     return key_hash_cache(text, bytes, SEED);
 }
 
 static const struct cache_entry *lookup(uint64_t key, uint64_t wall_ms)
 {
-    char text[40];
+    char text[KEY_TEXT_BYTES];
     uint32_t bytes = key_make(text, key);
     uint64_t hash = key_hash_cache(text, bytes, SEED);
     response_cache_prefetch_bucket(fixture.cache, hash);
@@ -309,7 +310,7 @@ static void most_of_the_budget_holds_entries(void **state)
         if (key % 16 == 0)
             round_end(NOW_MS);
     }
-    char text[40];
+    char text[KEY_TEXT_BYTES];
     uint64_t payload =
         count_present(0, keys) * (uint64_t)(value_bytes + sizeof(head_text) + key_make(text, keys));
     print_message("payload is %u %% of the budget\n", (unsigned)(payload * 100 / (8 << 20)));

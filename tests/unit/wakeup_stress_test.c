@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two threads hand operations over as a worker and a control thread do, and a wake-up must never get
- * lost. Compiled a second time with GANNET_WAKEUP_WITHOUT_FENCES, where some have to get lost: this
- * shows that the test would notice.
+ * Two threads hand operations over as a worker and a control thread do: no wake-up may get lost.
+ * Compiled a second time with GANNET_WAKEUP_WITHOUT_FENCES, where some have to get lost: this shows
+ * that the test would notice.
  *
  * The window is a few nanoseconds wide: the producer pushes and tests the flag while the consumer
  * sets the flag and tests the ring. So the producer waits for each pop, both then spin for a random
- * moment, and meet there. A wake-up is lost when the consumer found the ring empty, the producer has
- * finished pushing and waking, and the flag still says asleep: a sleep from there on would last to
- * its timeout beside a ring that is not empty. Most rounds look at just that; some really sleep.
+ * moment, and meet there. A wake-up is lost when the consumer found the ring empty, the producer
+ * has finished pushing and waking, and the flag still says asleep: a sleep from there on would last
+ * to its timeout beside a ring that is not empty. Most rounds look at just that; some really sleep.
  */
 #include <poll.h>
 #include <pthread.h>

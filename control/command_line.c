@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/command_line.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+    const char *word;
+    enum command command;
+    bool takes_config;
+} commands[] = {
+    {"serve", COMMAND_SERVE, true},      {"check", COMMAND_CHECK, true},
+    {"keys", COMMAND_KEYS, false},       {"--version", COMMAND_VERSION, false},
+    {"version", COMMAND_VERSION, false}, {"--help", COMMAND_HELP, false},
+    {"-h", COMMAND_HELP, false},         {"help", COMMAND_HELP, false},
+};
+
+#define SEE_HELP "; see gannet --help"
+
+int command_line_parse(int argument_count, char *const arguments[], struct command_line *out,
+                       char *error, size_t error_bytes)
+{
+    *out = (struct command_line){.command = COMMAND_HELP};
+    if (argument_count < 2) {
+        snprintf(error, error_bytes, "a command is missing" SEE_HELP);
+        return -EINVAL;
+    }
+    size_t which = 0;
+    while (which < ARRAY_COUNT(commands) && strcmp(commands[which].word, arguments[1]) != 0)
+        which++;
+    if (which == ARRAY_COUNT(commands)) {
+        snprintf(error, error_bytes, "unknown command %.60s" SEE_HELP, arguments[1]);
+        return -EINVAL;
+    }
+    out->command = commands[which].command;
+    bool options_ended = false;
+    for (int i = 2; i < argument_count; i++) {
+        const char *word = arguments[i];
+        bool is_option = !options_ended && word[0] == '-' && word[1] != '\0';
+        if (is_option && strcmp(word, "--") == 0) {
+            options_ended = true;
+        } else if (is_option && out->command == COMMAND_CHECK && strcmp(word, "--offline") == 0) {
+            out->is_offline = true;
+        } else if (is_option) {
+            snprintf(error, error_bytes, "%s: unknown option %.60s" SEE_HELP, arguments[1], word);
+            return -EINVAL;
+        } else if (!commands[which].takes_config || out->config_path) {
+            snprintf(error, error_bytes, "%s: %.60s is one argument too many" SEE_HELP,
+                     arguments[1], word);
+            return -EINVAL;
+        } else {
+            out->config_path = word;
+        }
+    }
+    if (commands[which].takes_config && !out->config_path) {
+        snprintf(error, error_bytes, "%s: the configuration file is missing" SEE_HELP,
+                 arguments[1]);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+void command_line_print_help(FILE *file)
+{
+    fputs("gannet serves an HTTP API from memory and a durable store, past the kernel's network.\n"
+          "\n"
+          "  gannet serve CONFIG              run until SIGTERM\n"
+          "  gannet check [--offline] CONFIG  say what would run and what is wrong; --offline "
+          "leaves out\n"
+          "                                   what this machine has (hugepages, devices, "
+          "permissions)\n"
+          "  gannet keys                      every configuration key: range, default, meaning\n"
+          "  gannet --version                 version\n"
+          "  gannet --help                    this text\n"
+          "\n"
+          "Exit status: 0 good, 1 the configuration or the start failed, 2 wrong usage.\n"
+          "Profiles for machines and a sample configuration are in hw-configs/.\n",
+          file);
+}
+
+void command_line_print_version(FILE *file)
+{
+    fputs("gannet " GANNET_VERSION "\n", file);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * command_line.h - what the words after `gannet` ask for.
+ *
+ * Purpose:   serve, check, keys, --version, --help; nothing else is configured here.
+ * Ownership: config_path points into argv.
+ * Threading: any; no state.
+ * Units:     none.
+ * Errors:    -EINVAL with one line of text; the caller prints it and exits 2.
+ * Source:    none.
+ */
+#ifndef GANNET_COMMAND_LINE_H
+#define GANNET_COMMAND_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "include/compiler.h"
+
+enum command {
+    COMMAND_SERVE = 0,
+    COMMAND_CHECK,
+    COMMAND_KEYS,
+    COMMAND_VERSION,
+    COMMAND_HELP,
+};
+
+struct command_line {
+    enum command command;
+    const char *config_path; /* serve and check */
+    bool is_offline;         /* check: the file only, not this machine */
+};
+
+MUST_USE int command_line_parse(int argument_count, char *const arguments[],
+                                struct command_line *out, char *error, size_t error_bytes);
+void command_line_print_help(FILE *file);
+void command_line_print_version(FILE *file);
+
+#endif

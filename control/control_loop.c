@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/control_loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/io_loop.h"
+#include "control/store.h"
+#include "control/thread_pin.h"
+#include "include/assert_policy.h"
+#include "include/blob.h"
+#include "include/clock.h"
+#include "include/counters.h"
+#include "include/log.h"
+#include "include/server_config.h"
+#include "include/shard_fabric.h"
+
+#define BATCH 64u
+#define SLEEP_NS_MAX (500 * NS_PER_MS) /* the heartbeat moves at least this often */
+
+struct control_loop {
+    struct control_loop_config config;
+    pthread_t thread;
+    sem_t started;
+    int start_result;
+    struct io_loop *io;
+    struct store *store;
+    struct blob_stock *stock;
+    struct counters *counters;
+    struct sleeper *sleeper;
+    uint64_t workers_to_wake;
+    _Atomic uint64_t heartbeat;
+    _Atomic bool should_stop;
+};
+
+static uint32_t take_requests(struct control_loop *loop)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    struct shard_operation *batch[BATCH];
+    uint32_t taken = 0;
+    for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
+        uint32_t got = message_ring_pop(fabric->request[worker][loop->config.index], batch, BATCH);
+        for (uint32_t i = 0; i < got; i++)
+            store_submit(loop->store, batch[i]);
+        taken += got;
+    }
+    return taken;
+}
+
+static uint32_t complete_io(struct control_loop *loop)
+{
+    struct io_operation *done[BATCH];
+    uint32_t got = io_reap(loop->io, done, BATCH);
+    for (uint32_t i = 0; i < got; i++) {
+        ASSERT(done[i]->owner_kind == STORE_IO);
+        store_complete(loop->store, done[i]);
+    }
+    return got;
+}
+
+/* In reap order: the ring to a key's cache owner then carries its versions in order. */
+static uint32_t send_answers(struct control_loop *loop)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    struct shard_operation *batch[BATCH];
+    uint32_t sent = 0, got;
+    do {
+        got = store_reap(loop->store, batch, BATCH);
+        for (uint32_t i = 0; i < got; i++) {
+            uint32_t owner = batch[i]->owner_worker;
+            message_ring_push(fabric->reply[loop->config.index][owner], batch[i]);
+            loop->workers_to_wake |= UINT64_C(1) << owner;
+        }
+        sent += got;
+    } while (got == BATCH);
+    while (loop->workers_to_wake) {
+        uint32_t worker = (uint32_t)__builtin_ctzll(loop->workers_to_wake);
+        loop->workers_to_wake &= loop->workers_to_wake - 1;
+        wake_if_asleep(&fabric->worker_sleepers[worker]);
+    }
+    return sent;
+}
+
+static bool has_requests(const struct control_loop *loop)
+{
+    const struct shard_fabric *fabric = loop->config.fabric;
+    for (uint32_t worker = 0; worker < fabric->worker_count; worker++)
+        if (message_ring_depth(fabric->request[worker][loop->config.index]) > 0)
+            return true;
+    return false;
+}
+
+static void sleep_until_input(struct control_loop *loop)
+{
+    uint64_t now_ns = io_now_ns(loop->io);
+    uint64_t due_ns = store_next_deadline_ns(loop->store);
+    uint64_t timeout_ns = due_ns <= now_ns ? 0 : due_ns - now_ns;
+    if (timeout_ns > SLEEP_NS_MAX)
+        timeout_ns = SLEEP_NS_MAX;
+    sleeper_announce(loop->sleeper);
+    bool must_stay =
+        has_requests(loop) || atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
+    if (!must_stay && timeout_ns > 0)
+        io_wait(loop->io, timeout_ns);
+    sleeper_awake(loop->sleeper);
+}
+
+static uint32_t run_once(struct control_loop *loop)
+{
+    uint32_t work = take_requests(loop);
+    work += complete_io(loop);
+    store_advance(loop->store);
+    io_flush(loop->io);
+    work += send_answers(loop);
+    atomic_fetch_add_explicit(&loop->heartbeat, 1, memory_order_relaxed);
+    return work;
+}
+
+static int set_up(struct control_loop *loop)
+{
+    const struct server_config *server = loop->config.server;
+    char name[16];
+    snprintf(name, sizeof(name), "control%u", loop->config.index % 1000);
+    thread_name(name);
+    int result = thread_pin_one(&server->control.cores, loop->config.index);
+    if (result != 0)
+        return result;
+    loop->counters = counters_register(name);
+    loop->stock = blob_stock_create(loop->config.blobs);
+    if (!loop->counters || !loop->stock)
+        return -ENOMEM;
+
+    struct io_loop_config io = {
+        .backend = (enum io_backend)server->control.io, /* the choices are in the same order */
+        .depth_max = (uint32_t)server->control.io_depth,
+        .wake_fd = loop->sleeper->event_fd,
+    };
+    result = io_loop_create(&io, &loop->io);
+    if (result != 0)
+        return result;
+    return store_attach(loop->config.stores, loop->config.index, loop->io, loop->stock,
+                        loop->counters, &loop->store);
+}
+
+static void *control_loop_main(void *argument)
+{
+    struct control_loop *loop = argument;
+    loop->start_result = set_up(loop);
+    int result = loop->start_result;
+    sem_post(&loop->started); /* from here on the starter may free the loop if we failed */
+    if (result != 0)
+        return NULL;
+
+    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) || has_requests(loop) ||
+           !store_is_idle(loop->store))
+        if (run_once(loop) == 0)
+            sleep_until_input(loop);
+
+    store_detach(loop->store);
+    io_loop_destroy(loop->io);
+    blob_stock_destroy(loop->stock);
+    return NULL;
+}
+
+int control_loop_start(const struct control_loop_config *config, struct control_loop **out)
+{
+    struct control_loop *loop = calloc(1, sizeof(*loop));
+    if (!loop)
+        return -ENOMEM;
+    loop->config = *config;
+    loop->sleeper = &config->fabric->control_sleepers[config->index];
+    sem_init(&loop->started, 0, 0);
+    int result = -pthread_create(&loop->thread, NULL, control_loop_main, loop);
+    if (result == 0) {
+        while (sem_wait(&loop->started) != 0 && errno == EINTR)
+            ;
+        result = loop->start_result;
+        if (result != 0)
+            pthread_join(loop->thread, NULL);
+    }
+    if (result != 0) {
+        log_error("control thread %u: %s", config->index, strerror(-result));
+        sem_destroy(&loop->started);
+        free(loop);
+        return result;
+    }
+    *out = loop;
+    return 0;
+}
+
+void control_loop_stop(struct control_loop *loop)
+{
+    if (!loop)
+        return;
+    /* Release pairs with the acquire in the loop: everything the workers pushed is visible. */
+    atomic_store_explicit(&loop->should_stop, true, memory_order_release);
+    wake_if_asleep(loop->sleeper);
+    pthread_join(loop->thread, NULL);
+    sem_destroy(&loop->started);
+    free(loop);
+}
+
+uint64_t control_loop_heartbeat(const struct control_loop *loop)
+{
+    return atomic_load_explicit(&loop->heartbeat, memory_order_relaxed);
+}

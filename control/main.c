@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The program: commands, and the order in which a server starts and stops. The only file that sees both sides. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "control/admin.h"
+#include "control/command_line.h"
+#include "control/config_file.h"
+#include "control/control_loop.h"
+#include "control/io_loop.h"
+#include "control/preflight.h"
+#include "control/service_notify.h"
+#include "control/stats_export.h"
+#include "control/store.h"
+#include "dataplane/core_loop.h"
+#include "dataplane/network.h"
+#include "dataplane/nic_dpdk.h"
+#include "dataplane/packet_pool.h"
+#include "dataplane/response_cache.h"
+#include "include/blob.h"
+#include "include/clock.h"
+#include "include/counters.h"
+#include "include/log.h"
+#include "include/random.h"
+#include "include/server_config.h"
+#include "include/shard_fabric.h"
+
+#define HANG_NS (5 * NS_PER_S) /* a thread whose heartbeat stands still this long hangs */
+#define WATCH_INTERVAL_NS (100 * NS_PER_MS)
+
+struct heartbeat {
+    uint64_t last_count;
+    uint64_t moved_ns;
+};
+
+struct server {
+    const char *config_path;
+    struct server_config config;
+    uint32_t worker_count;
+    uint16_t worker_cores[CORES_MAX];
+    bool has_hugepages;
+    sigset_t signals;
+    struct random random;
+    struct wall_clock wall_clock;
+    struct core_shared shared;
+    struct nic_runtime *nic;
+    struct store_set *stores;
+    struct io_loop *recovery_io;
+    struct control_loop *controls[FABRIC_CONTROLS_MAX];
+    struct core *cores[FABRIC_WORKERS_MAX];
+    struct network *networks[FABRIC_WORKERS_MAX];
+    struct counters *worker_counters[FABRIC_WORKERS_MAX];
+    struct admin *admin;
+    struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
+    struct heartbeat control_beats[FABRIC_CONTROLS_MAX];
+    struct stats_source sources[5];
+    _Atomic(const char *) hanging; /* what hangs, or NULL */
+    _Atomic bool is_ready;
+    _Atomic bool wants_drain;
+};
+
+/* ---- starting ---- */
+
+static int start_signals(struct server *server)
+{
+    sigemptyset(&server->signals);
+    sigaddset(&server->signals, SIGTERM);
+    sigaddset(&server->signals, SIGINT);
+    sigaddset(&server->signals, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    /* Blocked in every thread: the main thread takes them with sigtimedwait. */
+    return -pthread_sigmask(SIG_BLOCK, &server->signals, NULL);
+}
+
+static int start_randomness(struct server *server)
+{
+    uint64_t seeds[4];
+    if (getrandom(seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))
+        return -EIO;
+    server->random.state = seeds[0];
+    server->shared.cache_hash_seed = seeds[1];
+    server->shared.siphash_key = (struct siphash_key){seeds[2], seeds[3]};
+    return 0;
+}
+
+static int start_preflight(struct server *server)
+{
+    struct preflight_result result;
+    preflight_run(&server->config, "", &result);
+    preflight_print(stderr, &result);
+    if (result.error_count > 0)
+        return -EINVAL;
+    server->has_hugepages = result.use_hugepages;
+    server->worker_count = result.worker_count;
+    memcpy(server->worker_cores, result.worker_cores, sizeof(result.worker_cores));
+    return 0;
+}
+
+static int start_ports(struct server *server)
+{
+    struct nic_runtime_config config = {
+        .server = &server->config,
+        .worker_count = server->worker_count,
+        .worker_cores = server->worker_cores,
+        .use_hugepages = server->has_hugepages,
+        .random_seed = random_u64(&server->random),
+        .siphash_key = server->shared.siphash_key,
+    };
+    return nic_runtime_start(&config, &server->nic);
+}
+
+static void stop_ports(struct server *server)
+{
+    nic_runtime_stop(server->nic);
+}
+
+static int start_memory(struct server *server)
+{
+    uint32_t threads = server->worker_count + (uint32_t)server->config.control.threads + 1;
+    return blob_pool_create(server->config.memory.values_mib << 20, threads, &server->shared.blobs);
+}
+
+static void stop_memory(struct server *server)
+{
+    blob_pool_destroy(server->shared.blobs);
+}
+
+static int start_cache(struct server *server)
+{
+    struct response_cache_config config = {
+        .workers = server->worker_count,
+        .part_memory_bytes = server->config.cache.memory_mib << 20,
+        .value_bytes_max = (uint32_t)server->config.cache.value_max,
+        .hash_seed = server->shared.cache_hash_seed,
+    };
+    return response_cache_create(&config, &server->shared.cache);
+}
+
+static void stop_cache(struct server *server)
+{
+    response_cache_destroy(server->shared.cache);
+}
+
+static int start_fabric(struct server *server)
+{
+    return shard_fabric_create(server->worker_count, (uint32_t)server->config.control.threads,
+                               (uint32_t)server->config.workers.operations, &server->shared.fabric);
+}
+
+static void stop_fabric(struct server *server)
+{
+    shard_fabric_destroy(server->shared.fabric);
+}
+
+static int start_store(struct server *server)
+{
+    struct io_loop_config config = {.backend = (enum io_backend)server->config.control.io,
+                                    .depth_max = (uint32_t)server->config.control.io_depth,
+                                    .wake_fd = -1};
+    int result = io_loop_create(&config, &server->recovery_io);
+    if (result != 0)
+        return result;
+    result = store_set_open(&server->config, server->recovery_io, &server->stores);
+    if (result != 0)
+        io_loop_destroy(server->recovery_io);
+    return result;
+}
+
+static void stop_store(struct server *server)
+{
+    store_set_close(server->stores);
+    io_loop_destroy(server->recovery_io);
+}
+
+static void stop_controls(struct server *server)
+{
+    for (uint32_t i = 0; i < FABRIC_CONTROLS_MAX; i++) {
+        control_loop_stop(server->controls[i]);
+        server->controls[i] = NULL;
+    }
+}
+
+static int start_controls(struct server *server)
+{
+    for (uint32_t i = 0; i < server->config.control.threads; i++) {
+        struct control_loop_config config = {.server = &server->config,
+                                             .fabric = server->shared.fabric,
+                                             .blobs = server->shared.blobs,
+                                             .stores = server->stores,
+                                             .index = i};
+        int result = control_loop_start(&config, &server->controls[i]);
+        if (result != 0) {
+            stop_controls(server);
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* Workers are made on the main thread and then run on their lcores until they are stopped. */
+static int run_worker(void *argument)
+{
+    struct core *core = argument;
+    core_run(core);
+    return 0;
+}
+
+static int start_one_worker(struct server *server, uint32_t index)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "worker%u", index % 1000);
+    server->worker_counters[index] = counters_register(name);
+    if (!server->worker_counters[index])
+        return -ENOMEM;
+    server->networks[index] =
+        nic_runtime_network(server->nic, index, server->worker_counters[index]);
+    if (!server->networks[index])
+        return -ENOMEM;
+    nic_runtime_set_sleeper(server->nic, index, &server->shared.fabric->worker_sleepers[index]);
+    struct core_config config = {
+        .shared = &server->shared,
+        .network = server->networks[index],
+        .packets = nic_runtime_packets(server->nic, index),
+        .descriptors = nic_runtime_descriptors(server->nic, index),
+        .counters = server->worker_counters[index],
+        .index = index,
+        .now_ns = clock_now_ns(),
+        .random_seed = random_u64(&server->random),
+    };
+    return core_create(&config, &server->cores[index]);
+}
+
+static void set_worker_phase(struct server *server, enum core_phase phase)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        if (!server->cores[i])
+            continue;
+        /* Release pairs with the acquire in the core's loop. */
+        atomic_store_explicit(&server->cores[i]->wanted_phase, (uint32_t)phase,
+                              memory_order_release);
+        wake_if_asleep(&server->shared.fabric->worker_sleepers[i]);
+    }
+}
+
+static void stop_workers(struct server *server)
+{
+    set_worker_phase(server, CORE_STOPPED);
+    nic_runtime_join(server->nic);
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        core_destroy(server->cores[i]);
+        if (server->networks[i])
+            network_destroy(server->networks[i]);
+    }
+}
+
+static int start_workers(struct server *server)
+{
+    int result = 0;
+    server->shared.server = &server->config;
+    server->shared.wall_clock = &server->wall_clock;
+    for (uint32_t i = 0; i < server->worker_count && result == 0; i++)
+        result = start_one_worker(server, i);
+    for (uint32_t i = 0; i < server->worker_count && result == 0; i++)
+        result = nic_runtime_launch(server->nic, i, run_worker, server->cores[i]);
+    if (result != 0)
+        stop_workers(server);
+    return result;
+}
+
+/* ---- what /metrics and the probes ask ---- */
+
+static void write_port_counter(struct text_buffer *text, const char *name, const char *device,
+                               const char *direction, uint64_t value)
+{
+    const struct stats_label labels[] = {{"device", device}, {"event", direction}};
+    stats_sample(text, name, labels, ARRAY_COUNT(labels), value);
+}
+
+static void write_ports(void *context, struct text_buffer *text, const char *name)
+{
+    const struct server *server = context;
+    for (uint32_t port = 0; port < nic_port_count(server->nic); port++) {
+        struct nic_statistics port_is;
+        nic_port_statistics(server->nic, port, &port_is);
+        write_port_counter(text, name, port_is.device, "rx_packets", port_is.rx_packets);
+        write_port_counter(text, name, port_is.device, "rx_bytes", port_is.rx_bytes);
+        write_port_counter(text, name, port_is.device, "rx_missed", port_is.rx_missed);
+        write_port_counter(text, name, port_is.device, "rx_errors", port_is.rx_errors);
+        write_port_counter(text, name, port_is.device, "rx_no_packets", port_is.rx_no_packets);
+        write_port_counter(text, name, port_is.device, "tx_packets", port_is.tx_packets);
+        write_port_counter(text, name, port_is.device, "tx_bytes", port_is.tx_bytes);
+        write_port_counter(text, name, port_is.device, "tx_errors", port_is.tx_errors);
+    }
+}
+
+static void write_ring_depths(void *context, struct text_buffer *text, const char *name)
+{
+    const struct shard_fabric *fabric = ((const struct server *)context)->shared.fabric;
+    for (uint32_t control = 0; control < fabric->control_count; control++) {
+        uint32_t requests = 0, replies = 0;
+        for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
+            requests += message_ring_depth(fabric->request[worker][control]);
+            replies += message_ring_depth(fabric->reply[control][worker]);
+        }
+        char index[12];
+        snprintf(index, sizeof(index), "%u", control);
+        const struct stats_label in[] = {{"control", index}, {"ring", "request"}};
+        const struct stats_label out[] = {{"control", index}, {"ring", "reply"}};
+        stats_sample(text, name, in, ARRAY_COUNT(in), requests);
+        stats_sample(text, name, out, ARRAY_COUNT(out), replies);
+    }
+}
+
+static void write_connections(void *context, struct text_buffer *text, const char *name)
+{
+    const struct server *server = context;
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        const struct stats_label labels[] = {{"thread", server->worker_counters[i]->thread_name}};
+        stats_sample(
+            text, name, labels, 1,
+            atomic_load_explicit(&server->cores[i]->open_connections, memory_order_relaxed));
+    }
+}
+
+static void write_store(void *context, struct text_buffer *text, const char *name)
+{
+    struct store_status status;
+    store_set_status(((const struct server *)context)->stores, &status);
+    const struct {
+        const char *what;
+        uint64_t value;
+    } values[] = {
+        {"keys", status.keys},
+        {"index_bytes", status.index_bytes},
+        {"live_bytes", status.live_bytes},
+        {"dead_bytes", status.dead_bytes},
+        {"disk_bytes", status.disk_bytes},
+        {"failed_shards", status.failed_shards},
+        {"is_full", status.is_full},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        const struct stats_label labels[] = {{"what", values[i].what}};
+        stats_sample(text, name, labels, 1, values[i].value);
+    }
+}
+
+static void write_value_memory(void *context, struct text_buffer *text, const char *name)
+{
+    const struct blob_pool *blobs = ((const struct server *)context)->shared.blobs;
+    const struct stats_label total[] = {{"what", "total"}};
+    const struct stats_label unused[] = {{"what", "free"}};
+    stats_sample(text, name, total, 1, blob_pool_total_bytes(blobs));
+    stats_sample(text, name, unused, 1, blob_pool_free_bytes(blobs));
+}
+
+static void write_config(void *context, struct text_buffer *text)
+{
+    char *yaml = NULL;
+    size_t bytes = 0;
+    FILE *file = open_memstream(&yaml, &bytes);
+    if (!file)
+        return;
+    config_print(file, &((const struct server *)context)->config);
+    fclose(file);
+    text_add(text, yaml, bytes);
+    free(yaml);
+}
+
+/* A counter that grows at least every HANG_NS; looked at by the admin thread. */
+static bool beats(struct heartbeat *beat, uint64_t now_count, uint64_t now_ns)
+{
+    if (now_count != beat->last_count) {
+        beat->last_count = now_count;
+        beat->moved_ns = now_ns;
+    }
+    return now_ns - beat->moved_ns < HANG_NS;
+}
+
+/* By the main thread only, so that the heartbeats' memory needs no lock. */
+static const char *find_hanging_thread(struct server *server)
+{
+    static const char *const hangs[] = {"a worker hangs", "a control thread hangs"};
+    uint64_t now_ns = clock_now_ns();
+    const char *found = NULL;
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        if (!beats(&server->worker_beats[i],
+                   atomic_load_explicit(&server->cores[i]->rounds, memory_order_relaxed), now_ns))
+            found = hangs[0];
+    for (uint32_t i = 0; i < server->config.control.threads; i++)
+        if (!beats(&server->control_beats[i], control_loop_heartbeat(server->controls[i]), now_ns))
+            found = hangs[1];
+    return found;
+}
+
+static bool is_alive(void *context, const char **why)
+{
+    struct server *server = context;
+    const char *hanging = atomic_load_explicit(&server->hanging, memory_order_relaxed);
+    *why = hanging;
+    return hanging == NULL;
+}
+
+static bool is_ready(void *context, const char **why)
+{
+    struct server *server = context;
+    if (!is_alive(context, why))
+        return false;
+    *why = "starting or draining";
+    return atomic_load_explicit(&server->is_ready, memory_order_relaxed);
+}
+
+static void ask_for_drain(void *context)
+{
+    atomic_store_explicit(&((struct server *)context)->wants_drain, true, memory_order_relaxed);
+}
+
+static int start_admin(struct server *server)
+{
+    server->sources[0] = (struct stats_source){
+        "gannet_port_events_total", "what the port counted itself", true, write_ports, server};
+    server->sources[1] = (struct stats_source){"gannet_ring_depth",
+                                               "operations waiting in rings, summed over workers",
+                                               false, write_ring_depths, server};
+    server->sources[2] = (struct stats_source){"gannet_connections", "open connections per worker",
+                                               false, write_connections, server};
+    server->sources[3] =
+        (struct stats_source){"gannet_store", "the store as a whole", false, write_store, server};
+    server->sources[4] = (struct stats_source){"gannet_value_memory_bytes",
+                                               "memory for bodies and large cache entries", false,
+                                               write_value_memory, server};
+    struct admin_hooks hooks = {.context = server,
+                                .is_alive = is_alive,
+                                .is_ready = is_ready,
+                                .write_config = write_config,
+                                .start_drain = ask_for_drain,
+                                .sources = server->sources,
+                                .source_count = ARRAY_COUNT(server->sources)};
+    return admin_start(server->config.admin.listen, (enum io_backend)server->config.control.io,
+                       &hooks, &server->admin);
+}
+
+static void stop_admin(struct server *server)
+{
+    if (server->admin)
+        admin_stop(server->admin);
+}
+
+/* ---- the order of things ---- */
+
+static const struct {
+    const char *what;
+    int (*start)(struct server *server);
+    void (*stop)(struct server *server); /* in the opposite order */
+} steps[] = {
+    {"signals", start_signals, NULL},
+    {"randomness", start_randomness, NULL},
+    {"checks of this machine", start_preflight, NULL},
+    {"ports", start_ports, stop_ports},
+    {"value memory", start_memory, stop_memory},
+    {"cache", start_cache, stop_cache},
+    {"rings", start_fabric, stop_fabric},
+    {"store", start_store, stop_store},
+    {"control threads", start_controls, stop_controls},
+    {"workers", start_workers, stop_workers},
+    {"admin socket", start_admin, stop_admin},
+};
+
+static void stop_steps(struct server *server, size_t started)
+{
+    while (started-- > 0)
+        if (steps[started].stop)
+            steps[started].stop(server);
+}
+
+static int start_steps(struct server *server)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        int result = steps[i].start(server);
+        if (result != 0) {
+            log_error("could not start: %s: %s", steps[i].what, strerror(-result));
+            stop_steps(server, i);
+            return result;
+        }
+    }
+    return 0;
+}
+
+static void announce(const struct server *server, uint64_t started_ns)
+{
+    for (uint32_t i = 0; i < server->config.ports_count; i++) {
+        const struct config_ports *port = &server->config.ports[i];
+        for (uint32_t k = 0; k < server->config.listeners_count; k++)
+            log_info("serving http://%.*s:%" PRIu64 " on %s", (int)strcspn(port->ipv4, "/"),
+                     port->ipv4, server->config.listeners[k].port, port->device);
+    }
+    log_info("ready in %" PRIu64 " ms: %u worker%s, %" PRIu64 " control thread%s, admin on %s",
+             (clock_now_ns() - started_ns) / NS_PER_MS, server->worker_count,
+             server->worker_count == 1 ? "" : "s", server->config.control.threads,
+             server->config.control.threads == 1 ? "" : "s", server->config.admin.listen);
+}
+
+/* The next signal, 0 when the interval passed, SIGTERM when the admin socket asked for a drain. */
+static int wait_for_signal(struct server *server)
+{
+    struct timespec interval = {.tv_nsec = WATCH_INTERVAL_NS};
+    int signal_number = sigtimedwait(&server->signals, NULL, &interval);
+    if (atomic_exchange_explicit(&server->wants_drain, false, memory_order_relaxed))
+        return SIGTERM;
+    return signal_number < 0 ? 0 : signal_number;
+}
+
+static void watch(struct server *server, struct service_notify *notify)
+{
+    const char *hanging = find_hanging_thread(server);
+    const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);
+    if (hanging && !before)
+        log_error("%s: no progress for %" PRIu64 " s", hanging, HANG_NS / NS_PER_S);
+    if (!hanging)
+        service_notify_alive(notify);
+}
+
+static uint32_t open_connections(const struct server *server)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        open += atomic_load_explicit(&server->cores[i]->open_connections, memory_order_relaxed);
+    return open;
+}
+
+/* Answers under way are finished; a second signal or the deadline ends it. */
+static void drain(struct server *server)
+{
+    uint64_t end_ns = clock_now_ns() + server->config.admin.drain_timeout_ms * NS_PER_MS;
+    struct timespec interval = {.tv_nsec = 5 * NS_PER_MS};
+    atomic_store_explicit(&server->is_ready, false, memory_order_relaxed);
+    set_worker_phase(server, CORE_DRAINING);
+    uint64_t first_look_ns = clock_now_ns() + 20 * NS_PER_MS; /* the workers count once per round */
+    while (clock_now_ns() < end_ns) {
+        if (sigtimedwait(&server->signals, NULL, &interval) > 0) {
+            log_warning("second signal: %u connections are cut off", open_connections(server));
+            return;
+        }
+        if (clock_now_ns() > first_look_ns && open_connections(server) == 0)
+            return;
+    }
+    log_warning("drain: %u connections were still open after %" PRIu64 " ms",
+                open_connections(server), server->config.admin.drain_timeout_ms);
+}
+
+static int serve(const char *config_path)
+{
+    uint64_t started_ns = clock_now_ns();
+    static struct server server;
+    struct config_errors errors;
+    server.config_path = config_path;
+    if (config_read(config_path, &server.config, &errors) != 0 ||
+        config_check_complete(config_path, &server.config, &errors) != 0) {
+        config_errors_print(stderr, &errors);
+        return EXIT_FAILURE;
+    }
+    log_set_level((enum log_level)server.config.admin.log_level);
+
+    struct service_notify notify;
+    if (service_notify_open(&notify) != 0)
+        log_warning("NOTIFY_SOCKET cannot be used: the service manager hears nothing from us");
+    if (start_steps(&server) != 0)
+        return EXIT_FAILURE;
+    announce(&server, started_ns);
+    atomic_store_explicit(&server.is_ready, true, memory_order_relaxed);
+    service_notify_ready(&notify);
+
+    int signal_number;
+    while ((signal_number = wait_for_signal(&server)) == 0 || signal_number == SIGHUP) {
+        if (signal_number == SIGHUP)
+            log_warning("SIGHUP: the configuration cannot be reloaded yet; restart instead");
+        watch(&server, &notify);
+    }
+    log_info("stopping: no new connections, %u open", open_connections(&server));
+    service_notify_stopping(&notify);
+    drain(&server);
+    stop_steps(&server, ARRAY_COUNT(steps));
+    service_notify_close(&notify);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}

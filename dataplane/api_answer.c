@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers: heads, values, problems; how bytes get onto a connection. */
+#include "dataplane/api_state.h"
+#include "dataplane/packet.h"
+#include "dataplane/response_cache.h"
+#include "include/counters.h"
+#include "include/server_config.h"
+
+#define PROBLEM_BYTES_MAX 1024u
+
+/* Splits into segments; what is queued already is filled up first. False when packets ran out. */
+static bool send_bytes(struct api_handler *handler, struct tcp_connection *tcp,
+                       const uint8_t *bytes, uint32_t length)
+{
+    struct tcp_stack *stack = handler->config.tcp;
+    uint16_t payload_max = tcp_payload_max(tcp);
+    while (length > 0) {
+        uint16_t part = length < payload_max ? (uint16_t)length : payload_max;
+        struct packet *packet = tcp_packet(stack);
+        if (!packet)
+            return false;
+        memcpy(packet_append(packet, part), bytes, part);
+        tcp_send_packet(stack, tcp, packet);
+        bytes += part;
+        length -= part;
+    }
+    return true;
+}
+
+static void write_general_fields(struct api_handler *handler, struct http_writer *writer,
+                                 const struct api_request *request, uint16_t status)
+{
+    http_write_status(writer, status);
+    HTTP_WRITE_LITERAL(writer, "Server: gannet\r\nDate: ");
+    http_write(writer, handler->clock.date, sizeof(handler->clock.date));
+    HTTP_WRITE_LITERAL(writer, "\r\nRequest-Id: ");
+    http_write(writer, request->request_id, request->request_id_bytes);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+    if (request->must_close || handler->is_draining)
+        HTTP_WRITE_LITERAL(writer, "Connection: close\r\n");
+    else if (request->version_minor == 0)
+        HTTP_WRITE_LITERAL(writer, "Connection: keep-alive\r\n");
+}
+
+static struct http_writer begin_answer(struct api_handler *handler,
+                                       const struct api_request *request, uint16_t status)
+{
+    struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES);
+    write_general_fields(handler, &writer, request, status);
+    return writer;
+}
+
+/* The state of the request goes, its connection stays or closes. `request` may have been in that state. */
+static void end_request(struct api_handler *handler, struct tcp_connection *tcp, bool must_close)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (http)
+        connection_state_drop(handler, http);
+    if (must_close || handler->is_draining)
+        connection_close(handler, tcp);
+    else
+        connection_go_on(handler, tcp);
+}
+
+static_assert((int)ROUTE_COUNT == (int)REQUEST_ROUTE_COUNT, "counted by the same names");
+
+static void count_answer(struct api_handler *handler, const struct api_request *request,
+                         uint16_t status)
+{
+    count(handler->config.counters, COUNTER_HTTP_REQUESTS);
+    count_request(handler->config.counters, request->route, status);
+}
+
+/* A head in the writer, and a blob behind it when there is one (one reference is taken over). */
+static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
+                        const struct api_request *request, const struct http_writer *writer,
+                        struct blob *blob, uint32_t blob_bytes, uint16_t status)
+{
+    bool must_close = request->must_close;
+    count_answer(handler, request, status);
+    if (!send_bytes(handler, tcp, writer->start, http_writer_bytes(writer)) || writer->is_full) {
+        if (blob)
+            blob_release(handler->config.stock, blob);
+        count(handler->config.counters, COUNTER_PACKET_ALLOCATION_FAILED);
+        tcp_abort(handler->config.tcp, tcp); /* half a head cannot be taken back */
+        return;
+    }
+    if (blob)
+        tcp_send_blob(handler->config.tcp, tcp, blob, 0, blob_bytes);
+    end_request(handler, tcp, must_close);
+}
+
+/* ---- the plain hit: one packet, a template, a head and a value ---- */
+
+static const char hit_template[] = "HTTP/1.1 200 OK\r\nServer: gannet\r\nDate: ";
+
+void answer_update_clock(struct api_handler *handler)
+{
+    http_clock_update(&handler->clock, handler->time.wall_ms);
+    if (LIKELY(handler->hit_second == handler->clock.second))
+        return;
+    struct http_writer writer = http_writer_on(handler->hit_head, sizeof(handler->hit_head));
+    HTTP_WRITE_LITERAL(&writer, hit_template);
+    http_write(&writer, handler->clock.date, sizeof(handler->clock.date));
+    HTTP_WRITE_LITERAL(&writer, "\r\nCache-Status: gannet; hit\r\nAge: 0\r\nRequest-Id: ");
+    handler->hit_id_offset = http_writer_bytes(&writer);
+    HTTP_WRITE_LITERAL(&writer, "0123456789abcdef\r\n");
+    handler->hit_head_bytes = http_writer_bytes(&writer);
+    handler->hit_second = handler->clock.second;
+}
+
+/* For a GET without anything special, of an inline value that does not expire. False: take the long way. */
+bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
+                const struct cache_entry *entry)
+{
+    uint32_t entry_bytes = (uint32_t)entry->head_bytes + entry->value_bytes;
+    uint32_t bytes = handler->hit_head_bytes + entry_bytes;
+    if (UNLIKELY(entry->value || entry->expires_at_ms || handler->is_draining ||
+                 bytes > tcp_payload_max(tcp)))
+        return false;
+    struct packet *packet = tcp_send_tail(tcp, (uint16_t)bytes);
+    bool is_tail = packet != NULL;
+    if (!packet)
+        packet = tcp_packet(handler->config.tcp);
+    if (UNLIKELY(!packet))
+        return false;
+    uint8_t *out = packet_append(packet, (uint16_t)bytes);
+    memcpy(out, handler->hit_head, handler->hit_head_bytes);
+    http_clock_request_id(&handler->clock, out + handler->hit_id_offset);
+    memcpy(out + handler->hit_head_bytes, cache_entry_head(entry), entry_bytes);
+    if (is_tail)
+        tcp_send_tail_grew(handler->config.tcp, tcp, (uint16_t)bytes);
+    else
+        tcp_send_packet(handler->config.tcp, tcp, packet);
+    count(handler->config.counters, COUNTER_HTTP_REQUESTS);
+    count_request(handler->config.counters, ROUTE_VALUE, 200);
+    return true;
+}
+
+/* ---- values ---- */
+
+/* RFC 9110 section 13.2.2, for a value that exists: 200, 304 or 412. */
+static uint16_t evaluate_conditions(const struct api_request *request, uint64_t version)
+{
+    if (request->if_match.is_present && !etag_list_matches(&request->if_match, version))
+        return 412;
+    if (request->if_none_match.is_present && etag_list_matches(&request->if_none_match, version))
+        return 304;
+    return 200;
+}
+
+static void write_cache_status(struct api_handler *handler, struct http_writer *writer,
+                               const char *cache_status, uint64_t expires_at_ms)
+{
+    HTTP_WRITE_LITERAL(writer, "Cache-Status: gannet; ");
+    http_write_text(writer, cache_status);
+    if (expires_at_ms > handler->time.wall_ms) {
+        HTTP_WRITE_LITERAL(writer, "; ttl=");
+        http_write_decimal(writer, (expires_at_ms - handler->time.wall_ms) / 1000);
+    }
+    HTTP_WRITE_LITERAL(writer, "\r\nAge: 0\r\n");
+}
+
+static void write_version(struct http_writer *writer, uint64_t version)
+{
+    HTTP_WRITE_LITERAL(writer, "ETag: \"");
+    http_write_decimal(writer, version);
+    HTTP_WRITE_LITERAL(writer, "\"\r\n");
+}
+
+void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
+                  const struct api_request *request, const struct value_view *value,
+                  const char *cache_status)
+{
+    uint16_t status = evaluate_conditions(request, value->version);
+    if (status == 412) {
+        answer_problem(handler, tcp, request, HTTP_PROBLEM_PRECONDITION_FAILED, NULL,
+                       value->version);
+        return;
+    }
+    struct http_writer writer = begin_answer(handler, request, status);
+    write_cache_status(handler, &writer, cache_status, value->expires_at_ms);
+    if (status == 304) {
+        write_version(&writer, value->version);
+        HTTP_WRITE_LITERAL(&writer, "\r\n");
+        send_answer(handler, tcp, request, &writer, NULL, 0, status);
+        return;
+    }
+    http_write(&writer, value->head, value->head_bytes);
+    struct blob *blob = NULL;
+    if (request->method == HTTP_GET && value->blob) {
+        blob = value->blob;
+        blob_hold(blob);
+    } else if (request->method == HTTP_GET) {
+        http_write(&writer, value->inline_value, value->value_bytes);
+    }
+    send_answer(handler, tcp, request, &writer, blob, value->value_bytes, status);
+}
+
+static void write_location(struct http_writer *writer, const struct api_request *request)
+{
+    const uint8_t *key = request->bytes;
+    uint32_t at = 0;
+    HTTP_WRITE_LITERAL(writer, "Location: /v1/ns/");
+    for (; at < request->key_bytes && key[at] != 0; at++)
+        http_write(writer, key + at, 1);
+    HTTP_WRITE_LITERAL(writer, "/values/");
+    for (at++; at < request->key_bytes; at++) {
+        uint8_t c = key[at];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' || c == '~' ||
+                        c == '/';
+        uint8_t escaped[3] = {'%', (uint8_t) "0123456789ABCDEF"[c >> 4],
+                              (uint8_t) "0123456789ABCDEF"[c & 15]};
+        if (is_plain)
+            http_write(writer, &c, 1);
+        else
+            http_write(writer, escaped, sizeof(escaped));
+    }
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+}
+
+void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, uint16_t status, uint64_t version)
+{
+    struct http_writer writer = begin_answer(handler, request, status);
+    if (request->method == HTTP_PUT)
+        write_version(&writer, version);
+    if (status == 201) {
+        write_location(&writer, request);
+        HTTP_WRITE_LITERAL(&writer, "Content-Length: 0\r\n");
+    }
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    send_answer(handler, tcp, request, &writer, NULL, 0, status);
+}
+
+/* ---- everything else ---- */
+
+static void write_allow(struct http_writer *writer, const struct api_request *request)
+{
+    if (!request->allow)
+        return;
+    HTTP_WRITE_LITERAL(writer, "Allow: ");
+    http_write_text(writer, request->allow);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+}
+
+void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version)
+{
+    uint16_t status = http_problem_status[problem];
+    uint8_t document[PROBLEM_BYTES_MAX];
+    struct http_writer body = http_writer_on(document, sizeof(document));
+    http_write_problem(&body, problem, detail, request->request_id, request->request_id_bytes,
+                       current_version);
+
+    struct http_writer writer = begin_answer(handler, request, status);
+    HTTP_WRITE_LITERAL(&writer, "Content-Type: application/problem+json\r\nContent-Length: ");
+    http_write_decimal(&writer, http_writer_bytes(&body));
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (status == 503)
+        HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
+    if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
+        write_allow(&writer, request);
+    if (problem == HTTP_PROBLEM_NOT_FOUND)
+        HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; fwd=uri-miss; fwd-status=404\r\n");
+    if (current_version)
+        write_version(&writer, current_version);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (request->method != HTTP_HEAD)
+        http_write(&writer, document, http_writer_bytes(&body));
+    send_answer(handler, tcp, request, &writer, NULL, 0, status);
+}
+
+void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
+                       const struct api_request *request)
+{
+    const struct server_config *server = handler->config.server;
+    uint8_t *list = handler->output + API_OUTPUT_BYTES / 2;
+    struct http_writer body = http_writer_on(list, API_OUTPUT_BYTES / 2);
+    HTTP_WRITE_LITERAL(&body, "{\"namespaces\":[");
+    for (uint32_t i = 0; i < server->namespaces_count; i++) {
+        const struct config_namespaces *space = &server->namespaces[i];
+        http_write_text(&body, i ? ",{\"name\":\"" : "{\"name\":\"");
+        http_write_text(&body, space->name); /* its characters were checked: none needs quoting */
+        HTTP_WRITE_LITERAL(&body, "\",\"ttl\":");
+        http_write_decimal(&body, space->ttl_s);
+        HTTP_WRITE_LITERAL(&body, ",\"value_max\":");
+        http_write_decimal(&body, space->value_max);
+        HTTP_WRITE_LITERAL(&body, "}");
+    }
+    HTTP_WRITE_LITERAL(&body, "]}\n");
+
+    struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES / 2);
+    write_general_fields(handler, &writer, request, 200);
+    HTTP_WRITE_LITERAL(&writer, "Content-Type: application/json\r\nContent-Length: ");
+    http_write_decimal(&writer, http_writer_bytes(&body));
+    HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
+    if (request->method != HTTP_HEAD) {
+        uint32_t body_bytes = http_writer_bytes(&body);
+        memmove(writer.at, list,
+                body_bytes); /* behind the head, which is far shorter than its half */
+        writer.at += body_bytes;
+        writer.is_full = body.is_full;
+    }
+    send_answer(handler, tcp, request, &writer, NULL, 0, 200);
+}
+
+void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request)
+{
+    struct http_writer writer = begin_answer(handler, request, 204);
+    write_allow(&writer, request);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    send_answer(handler, tcp, request, &writer, NULL, 0, 204);
+}
+
+/* `content` holds the request as it came, head and body; one reference is taken over. */
+void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
+                 const struct api_request *request, struct blob *content, uint32_t bytes)
+{
+    struct http_writer writer = begin_answer(handler, request, 200);
+    HTTP_WRITE_LITERAL(&writer, "Content-Type: text/plain\r\nContent-Length: ");
+    http_write_decimal(&writer, bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
+    if (request->method == HTTP_HEAD) {
+        blob_release(handler->config.stock, content);
+        content = NULL;
+    }
+    send_answer(handler, tcp, request, &writer, content, bytes, 200);
+}
+
+void answer_continue(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    send_bytes(handler, tcp, (const uint8_t *)line, sizeof(line) - 1);
+}

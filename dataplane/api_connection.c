@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The pool of waiting requests, and what happens when a connection's deadline passes. */
+#include "dataplane/api_state.h"
+#include "dataplane/tcp.h"
+#include "include/assert_policy.h"
+#include "include/counters.h"
+#include "include/server_config.h"
+
+#define CLOSING_TIMEOUT_MS 2000u
+#define BODY_CHECK_MS 5000u
+
+struct http_connection *connection_state_take(struct api_handler *handler,
+                                              struct tcp_connection *tcp)
+{
+    struct http_connection *http = handler->free_connections;
+    if (!http) {
+        count(handler->config.counters, COUNTER_HTTP_ACTIVE_FULL);
+        return NULL;
+    }
+    handler->free_connections = http->next;
+    memset(http, 0, offsetof(struct http_connection, request));
+    http->tcp = tcp;
+    tcp_set_user(tcp, (uint64_t)(uintptr_t)http);
+    return http;
+}
+
+static void put_back(struct api_handler *handler, struct http_connection *http)
+{
+    http->next = handler->free_connections;
+    handler->free_connections = http;
+}
+
+/*
+ * The request is over, or its client is gone. An operation under way comes home by itself and finds
+ * nobody; its body's share of memory is given back then.
+ */
+void connection_state_drop(struct api_handler *handler, struct http_connection *http)
+{
+    ASSERT_HOT(http->tcp);
+    if (http->body) {
+        body_memory_release(handler, http->body->capacity_bytes);
+        blob_release(handler->config.stock, http->body);
+        http->body = NULL;
+    }
+    tcp_set_user(http->tcp, 0);
+    http->tcp = NULL;
+    if (!http->is_queued)
+        put_back(handler, http);
+}
+
+/* Every request waits for memory in a queue; those whose client left are removed here. */
+void body_memory_serve_queue(struct api_handler *handler)
+{
+    for (uint32_t tries = 0; tries < 4 && handler->memory_queue; tries++) {
+        struct http_connection *http = handler->memory_queue;
+        bool is_gone = http->tcp == NULL;
+        if (!is_gone && handler->body_bytes_reserved + http->request.content_length >
+                            handler->body_bytes_budget)
+            return; /* strictly in order: a large body is not starved by small ones */
+        handler->memory_queue = http->next;
+        if (!handler->memory_queue)
+            handler->memory_queue_end = &handler->memory_queue;
+        http->is_queued = false;
+        if (is_gone)
+            put_back(handler, http);
+        else
+            body_begin(handler, http);
+    }
+}
+
+void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp, uint64_t after_ms)
+{
+    tcp_set_deadline(handler->config.tcp, tcp, handler->time.now_ns + after_ms * NS_PER_MS);
+}
+
+/* No request under way: the client reads slowly, is being closed, or has nothing more to ask. */
+static void on_idle_timer(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    uint64_t user = tcp_user(tcp);
+    uint64_t closing = user & CONNECTION_CLOSING;
+    uint32_t waiting_bytes = tcp_unacknowledged(tcp);
+    if (waiting_bytes == 0 && !closing) {
+        count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+        tcp_set_user(tcp, CONNECTION_CLOSING);
+        tcp_close(handler->config.tcp, tcp);
+        connection_deadline(handler, tcp, CLOSING_TIMEOUT_MS);
+        return;
+    }
+    uint64_t mark = (uint64_t)waiting_bytes << 2 | closing | CONNECTION_PROGRESS_MARK;
+    if (waiting_bytes == 0 || user == mark) { /* nothing was acknowledged since the last look */
+        count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+        tcp_abort(handler->config.tcp, tcp);
+        return;
+    }
+    tcp_set_user(tcp, mark);
+    connection_deadline(handler, tcp, handler->config.server->http.write_timeout_ms);
+}
+
+/* The answer is queued and was the last one: what still comes is thrown away until the peer's FIN. */
+void connection_close(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    tcp_set_user(tcp, CONNECTION_CLOSING);
+    tcp_receive_consume(handler->config.tcp, tcp, tcp_receive_bytes(tcp));
+    tcp_close(handler->config.tcp, tcp);
+    connection_deadline(handler, tcp, CLOSING_TIMEOUT_MS);
+}
+
+/* The answer is queued and the connection goes on: with the next request, if it is there already. */
+void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+    if (tcp_receive_bytes(tcp) > 0)
+        tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
+    else if (UNLIKELY(tcp_peer_is_closed(tcp)))
+        connection_close(handler, tcp);
+}
+
+static void on_body_timer(struct api_handler *handler, struct http_connection *http)
+{
+    const struct server_config *server = handler->config.server;
+    uint32_t received = http->body_bytes;
+    if (http->state == HTTP_READING_SMALL)
+        received = tcp_receive_bytes(http->tcp);
+    uint64_t needed = server->http.body_rate_min * BODY_CHECK_MS / 1000;
+    if (received - http->body_bytes_checked >= needed) {
+        http->body_bytes_checked = received;
+        connection_deadline(handler, http->tcp, BODY_CHECK_MS);
+        return;
+    }
+    struct tcp_connection *tcp = http->tcp;
+    count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+    http->request.must_close = true;
+    answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_TOO_SLOW,
+                   "the body came slower than http.body_rate_min", 0);
+}
+
+void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (!http) {
+        on_idle_timer(handler, tcp);
+        return;
+    }
+    switch ((enum http_state)http->state) {
+    case HTTP_READING_HEAD:
+        count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+        http->request.must_close = true;
+        answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_TOO_SLOW,
+                       "the request head was not complete within http.head_timeout_ms", 0);
+        break;
+    case HTTP_READING_SMALL:
+    case HTTP_READING_BODY:
+        on_body_timer(handler, http);
+        break;
+    case HTTP_WAITING_MEMORY:
+        http->request.must_close = true;
+        answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_OVERLOADED,
+                       "no memory for the body; see http.body_memory_mib", 0);
+        break;
+    case HTTP_WAITING_STORE:
+        /* The operation comes home later and finds nobody. A read can simply be tried again. */
+        count(handler->config.counters, COUNTER_HTTP_STORE_TIMEOUTS);
+        if (http->request.method == HTTP_GET || http->request.method == HTTP_HEAD)
+            answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_OVERLOADED,
+                           "storage did not answer within store.request_timeout_ms", 0);
+        else
+            answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_STORE_TIMEOUT, NULL, 0);
+        break;
+    }
+}

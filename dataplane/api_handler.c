@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From events to requests to answers: the batch of cache hits first, everything else one by one. */
+#include "dataplane/api_handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/api_state.h"
+#include "dataplane/response_cache.h"
+#include "dataplane/shard_client.h"
+#include "include/assert_policy.h"
+#include "include/counters.h"
+#include "include/key_hash.h"
+#include "include/log.h"
+#include "include/random.h"
+#include "include/server_config.h"
+
+#define READY_BATCH 64u
+#define PIPELINE_MAX 16u /* requests of one connection looked at in one go */
+#define DRAIN_WALK 64u   /* connections looked at per round while draining */
+
+/* ---- results of the store ---- */
+
+static enum http_problem problem_of_status(uint8_t status)
+{
+    switch ((enum shard_status)status) {
+    case SHARD_NOT_FOUND:
+        return HTTP_PROBLEM_NOT_FOUND;
+    case SHARD_CONDITION_FAILED:
+        return HTTP_PROBLEM_PRECONDITION_FAILED;
+    case SHARD_STORE_FULL:
+        return HTTP_PROBLEM_STORE_FULL;
+    case SHARD_INDEX_FULL:
+        return HTTP_PROBLEM_INDEX_FULL;
+    case SHARD_READ_ONLY:
+        return HTTP_PROBLEM_READ_ONLY;
+    case SHARD_OUTCOME_UNKNOWN:
+        return HTTP_PROBLEM_OUTCOME_UNKNOWN;
+    case SHARD_CORRUPT:
+        return HTTP_PROBLEM_CORRUPT;
+    case SHARD_IO_ERROR:
+        return HTTP_PROBLEM_IO_ERROR;
+    case SHARD_DEADLINE:
+        return HTTP_PROBLEM_STORE_TIMEOUT;
+    case SHARD_NO_MEMORY:
+    case SHARD_BUSY:
+        return HTTP_PROBLEM_OVERLOADED;
+    case SHARD_OK:
+    case SHARD_CREATED:
+    case SHARD_STATUS_COUNT:
+        break;
+    }
+    return HTTP_PROBLEM_NONE;
+}
+
+static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
+                        const struct api_request *request, struct shard_operation *operation)
+{
+    uint8_t head[CACHE_HEAD_BYTES_MAX];
+    struct value_view value = {
+        .version = operation->version,
+        .expires_at_ms = operation->expires_at_ms,
+        .head = head,
+        .head_bytes = http_value_head(head, operation),
+        .value_bytes = operation->value_bytes,
+        .inline_value = operation_inline_value(operation),
+        .blob = operation->value,
+    };
+    answer_value(handler, tcp, request, &value, "fwd=uri-miss; stored");
+}
+
+static void answer_operation(struct api_handler *handler, struct http_connection *http,
+                             struct shard_operation *operation)
+{
+    const struct api_request *request = &http->request;
+    struct tcp_connection *tcp = http->tcp;
+    enum http_problem problem = problem_of_status(operation->status);
+    if (operation->verb == SHARD_DELETE && operation->status == SHARD_NOT_FOUND)
+        problem = HTTP_PROBLEM_NONE; /* gone is gone */
+    if (problem == HTTP_PROBLEM_NOT_FOUND && request->if_match.is_present)
+        problem = HTTP_PROBLEM_PRECONDITION_FAILED;
+    if (problem != HTTP_PROBLEM_NONE)
+        answer_problem(handler, tcp, request, problem, NULL,
+                       problem == HTTP_PROBLEM_PRECONDITION_FAILED ? operation->version : 0);
+    else if (operation->verb == SHARD_GET)
+        answer_read(handler, tcp, request, operation);
+    else
+        answer_written(handler, tcp, request, operation->status == SHARD_CREATED ? 201 : 204,
+                       operation->version);
+}
+
+void api_take_answer(struct api_handler *handler, struct shard_operation *operation)
+{
+    struct tcp_connection *tcp = tcp_find(handler->config.tcp, operation->connection);
+    struct http_connection *http = tcp ? connection_state(tcp) : NULL;
+    if (operation->verb == SHARD_PUT && operation->value)
+        body_memory_release(handler, operation->value->capacity_bytes);
+    if (http && http->operation == operation) {
+        http->operation = NULL;
+        answer_operation(handler, http, operation);
+    }
+    shard_client_release(handler->config.shards, operation);
+}
+
+/* ---- requests that go to the store ---- */
+
+static void set_condition(struct shard_operation *operation, const struct api_request *request)
+{
+    const struct etag_list *list = &request->if_match;
+    enum shard_condition any = SHARD_IF_PRESENT, listed = SHARD_IF_VERSION_IN;
+    if (!list->is_present) {
+        list = &request->if_none_match;
+        any = SHARD_IF_ABSENT;
+        listed = SHARD_IF_VERSION_NOT;
+    }
+    if (!list->is_present)
+        return;
+    static_assert(ETAG_VERSIONS_MAX == SHARD_CONDITION_VERSIONS_MAX, "copied as they are");
+    operation->condition = (uint8_t)(list->is_any ? any : listed);
+    operation->version_count = list->count;
+    memcpy(operation->versions, list->versions, sizeof(operation->versions));
+}
+
+/* The body moves into the operation: inline from the receive queue, or the blob as it is. */
+static void move_body(struct api_handler *handler, struct http_connection *http,
+                      struct shard_operation *operation)
+{
+    if (http->state == HTTP_READING_SMALL) {
+        uint32_t bytes = (uint32_t)http->request.content_length;
+        tcp_receive_peek(http->tcp, 0, operation_inline_value(operation), bytes);
+        tcp_receive_consume(handler->config.tcp, http->tcp, bytes);
+        operation->value_bytes = bytes;
+        return;
+    }
+    operation->value = http->body;
+    operation->value_bytes = http->body->length_bytes;
+    http->body = NULL; /* its share of body memory is given back when the operation comes home */
+}
+
+static void ask_store(struct api_handler *handler, struct http_connection *http,
+                      enum shard_verb verb)
+{
+    const struct api_request *request = &http->request;
+    struct shard_operation *operation = shard_client_take(handler->config.shards);
+    if (!operation) {
+        if (http->state == HTTP_READING_SMALL)
+            tcp_receive_consume(handler->config.tcp, http->tcp, (uint32_t)request->content_length);
+        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
+                       "all store operations are in use; see workers.operations", 0);
+        return;
+    }
+    uint64_t timeout_ms = handler->config.server->store.request_timeout_ms;
+    operation->verb = (uint8_t)verb;
+    operation->connection = tcp_handle(http->tcp);
+    operation->deadline_ns = handler->time.now_ns + timeout_ms * NS_PER_MS;
+    operation->key_bytes = request->key_bytes;
+    memcpy(operation->bytes, request->bytes, request->key_bytes);
+    if (verb == SHARD_PUT) {
+        operation->attributes_bytes = request->attributes_bytes;
+        memcpy(operation_attributes(operation), request->bytes + request->key_bytes,
+               request->attributes_bytes);
+        operation->expires_at_ms = request->expires_at_ms;
+        move_body(handler, http, operation);
+    }
+    if (verb != SHARD_GET)
+        set_condition(operation, request);
+    http->state = HTTP_WAITING_STORE;
+    http->operation = operation;
+    /* A little longer than the store's own limit: its answer is better than our guess. */
+    connection_deadline(handler, http->tcp, timeout_ms + timeout_ms / 8);
+    shard_client_send(handler->config.shards, operation, &handler->time);
+}
+
+static void read_value(struct api_handler *handler, struct http_connection *http)
+{
+    const struct api_request *request = &http->request;
+    uint64_t hash =
+        key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
+    const struct cache_entry *entry = response_cache_lookup(
+        handler->config.cache, hash, request->bytes, request->key_bytes, handler->time.wall_ms);
+    if (!entry) {
+        count(handler->config.counters, COUNTER_CACHE_MISSES);
+        ask_store(handler, http, SHARD_GET);
+        return;
+    }
+    count(handler->config.counters, COUNTER_CACHE_HITS);
+    struct value_view value = {
+        .version = entry->version,
+        .expires_at_ms = entry->expires_at_ms,
+        .head = cache_entry_head(entry),
+        .head_bytes = entry->head_bytes,
+        .value_bytes = entry->value_bytes,
+        .inline_value = cache_entry_inline_value(entry),
+        .blob = entry->value,
+    };
+    answer_value(handler, http->tcp, request, &value, "hit");
+}
+
+void request_complete(struct api_handler *handler, struct http_connection *http)
+{
+    const struct api_request *request = &http->request;
+    struct tcp_connection *tcp = http->tcp;
+    if (request->route == ROUTE_NAMESPACES) {
+        answer_namespaces(handler, tcp, request);
+    } else if (request->route == ROUTE_OPTIONS) {
+        answer_options(handler, tcp, request);
+    } else if (request->route == ROUTE_ECHO) {
+        struct blob *content = http->body;
+        body_memory_release(handler, content->capacity_bytes);
+        http->body = NULL;
+        answer_echo(handler, tcp, request, content, content->length_bytes);
+    } else if (request->method == HTTP_PUT) {
+        ask_store(handler, http, SHARD_PUT);
+    } else if (request->method == HTTP_DELETE) {
+        ask_store(handler, http, SHARD_DELETE);
+    } else {
+        read_value(handler, http);
+    }
+}
+
+/* ---- one request, the long way ---- */
+
+static enum http_problem problem_of_parser(uint16_t status)
+{
+    switch (status) {
+    case 414:
+        return HTTP_PROBLEM_TARGET_TOO_LONG;
+    case 417:
+        return HTTP_PROBLEM_EXPECTATION_FAILED;
+    case 431:
+        return HTTP_PROBLEM_FIELDS_TOO_LARGE;
+    case 501:
+        return HTTP_PROBLEM_NOT_IMPLEMENTED;
+    case 505:
+        return HTTP_PROBLEM_BAD_VERSION;
+    default:
+        return HTTP_PROBLEM_MALFORMED;
+    }
+}
+
+static void give_request_id(struct api_handler *handler, struct api_request *request)
+{
+    if (request->request_id_bytes > 0)
+        return;
+    http_clock_request_id(&handler->clock, request->request_id);
+    request->request_id_bytes = 16;
+}
+
+static void refuse_bad_head(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct api_request *request = &handler->request;
+    memset(request, 0, offsetof(struct api_request, request_id));
+    request->version_minor = 1;
+    request->must_close = true;
+    request->route = ROUTE_REFUSED;
+    give_request_id(handler, request);
+    count(handler->config.counters, COUNTER_HTTP_BAD_REQUESTS);
+    answer_problem(handler, tcp, request, problem_of_parser(handler->http.bad_status),
+                   handler->http.bad_reason, 0);
+}
+
+/* The whole head is not there yet: remember how much was, and give it a deadline. */
+static void wait_for_head(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (tcp_peer_is_closed(tcp)) { /* the rest will never come */
+        if (http)
+            connection_state_drop(handler, http);
+        connection_close(handler, tcp);
+        return;
+    }
+    if (!http) {
+        http = connection_state_take(handler, tcp);
+        if (!http) {
+            tcp_abort(handler->config.tcp, tcp);
+            return;
+        }
+        memset(&http->request, 0, offsetof(struct api_request, request_id));
+        http->request.version_minor = 1;
+        http->request.route = ROUTE_REFUSED;
+        give_request_id(handler, &http->request);
+        http->state = HTTP_READING_HEAD;
+        connection_deadline(handler, tcp, handler->config.server->http.head_timeout_ms);
+    }
+    http->head_bytes_seen = tcp_receive_bytes(tcp);
+}
+
+/* A head can only have become complete when a new line feed came: so a slow sender costs one look per line. */
+static bool may_be_complete_now(struct api_handler *handler, const struct http_connection *http)
+{
+    uint32_t fresh =
+        tcp_receive_peek(http->tcp, http->head_bytes_seen, handler->scratch, API_SCRATCH_BYTES);
+    return memchr(handler->scratch, '\n', fresh) != NULL ||
+           http->head_bytes_seen + fresh > handler->limits.request_line_bytes_max;
+}
+
+/* Parses the head at the front of the receive queue; in pieces, it is put together first. */
+static enum http_parse_status parse_front(struct api_handler *handler, struct tcp_connection *tcp,
+                                          const uint8_t **head)
+{
+    uint32_t run_bytes = tcp_receive_run(tcp, head);
+    enum http_parse_status status =
+        http_parse_request(*head, run_bytes, &handler->limits, &handler->http);
+    if (status != HTTP_PARSE_PARTIAL || tcp_receive_bytes(tcp) == run_bytes)
+        return status;
+    uint32_t bytes = tcp_receive_peek(tcp, 0, handler->scratch, API_SCRATCH_BYTES);
+    *head = handler->scratch;
+    return http_parse_request(handler->scratch, bytes, &handler->limits, &handler->http);
+}
+
+static bool keep_echo_head(struct api_handler *handler, struct http_connection *http,
+                           const uint8_t *head, uint32_t head_bytes)
+{
+    http->body = blob_create(handler->config.stock, head_bytes + 1);
+    if (!http->body)
+        return false;
+    handler->body_bytes_reserved += http->body->capacity_bytes;
+    blob_append(http->body, head, head_bytes);
+    http->prefix_bytes = head_bytes;
+    return true;
+}
+
+static struct http_connection *keep_request(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (!http)
+        http = connection_state_take(handler, tcp);
+    if (http)
+        http->request = handler->request;
+    return http;
+}
+
+/* The head in handler->http is good: check it, keep it, go on with its body. */
+static void take_request(struct api_handler *handler, struct tcp_connection *tcp,
+                         const uint8_t *head)
+{
+    struct api_request *request = &handler->request;
+    const char *detail;
+    enum http_problem problem =
+        api_request_read(&handler->routes, handler->config.server, &handler->http,
+                         handler->time.wall_ms, request, &detail);
+    uint32_t head_bytes = handler->http.head_bytes;
+    give_request_id(handler, request);
+    struct http_connection *http = NULL;
+    if (problem == HTTP_PROBLEM_NONE) {
+        http = keep_request(handler, tcp);
+        if (!http) {
+            problem = HTTP_PROBLEM_OVERLOADED;
+            detail = "too many requests under way; see http.active_requests";
+        } else if (request->route == ROUTE_ECHO &&
+                   !keep_echo_head(handler, http, head, head_bytes)) {
+            problem = HTTP_PROBLEM_OVERLOADED;
+            detail = "no memory for values; see memory.values_mib";
+        }
+    }
+    tcp_receive_consume(handler->config.tcp, tcp, head_bytes);
+    if (problem == HTTP_PROBLEM_NONE) {
+        body_begin(handler, http);
+        return;
+    }
+    if (api_request_has_body(request))
+        request->must_close =
+            true; /* its body is not read: where the next request starts is unknown */
+    answer_problem(handler, tcp, request, problem, detail, 0);
+}
+
+static void serve_one(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (http && http->state == HTTP_READING_HEAD && !tcp_peer_is_closed(tcp) &&
+        !may_be_complete_now(handler, http)) {
+        http->head_bytes_seen = tcp_receive_bytes(tcp);
+        return;
+    }
+    const uint8_t *head;
+    switch (parse_front(handler, tcp, &head)) {
+    case HTTP_PARSE_DONE:
+        take_request(handler, tcp, head);
+        break;
+    case HTTP_PARSE_PARTIAL:
+        wait_for_head(handler, tcp);
+        break;
+    case HTTP_PARSE_BAD:
+        refuse_bad_head(handler, tcp);
+        break;
+    }
+}
+
+/* ---- the batch of probable cache hits ---- */
+
+static const char value_prefix[] = "/v1/ns/";
+static const char value_infix[] = "values/";
+
+/* "/v1/ns/{ns}/values/{key}" without escapes -> "ns\0key"; false for anything else. */
+static bool plain_value_key(struct http_slice path, struct api_hit *hit)
+{
+    const uint32_t prefix = sizeof(value_prefix) - 1, infix = sizeof(value_infix) - 1;
+    if (path.bytes <= prefix + infix || path.bytes > HIT_KEY_BYTES_MAX + prefix + infix ||
+        memcmp(path.at, value_prefix, prefix) != 0 || memchr(path.at, '%', path.bytes))
+        return false;
+    const uint8_t *name = path.at + prefix, *end = path.at + path.bytes;
+    const uint8_t *slash = memchr(name, '/', (size_t)(end - name));
+    if (!slash || slash == name || (size_t)(end - slash) <= infix + 1 ||
+        memcmp(slash + 1, value_infix, infix) != 0)
+        return false;
+    const uint8_t *key = slash + 1 + infix;
+    uint32_t name_bytes = (uint32_t)(slash - name), key_bytes = (uint32_t)(end - key);
+    memcpy(hit->key, name, name_bytes);
+    hit->key[name_bytes] = 0;
+    memcpy(hit->key + name_bytes + 1, key, key_bytes);
+    hit->key_bytes = name_bytes + 1 + key_bytes;
+    return true;
+}
+
+/* Nothing but a GET: no body, no query, no field that changes the answer. */
+static bool is_plain_get(const struct http_request *http)
+{
+    if (http->method != HTTP_GET || http->version_minor != 1 || http->flags != HTTP_KEEP_ALIVE ||
+        http->query.bytes > 0)
+        return false;
+    for (uint32_t i = 0; i < http->field_count; i++) {
+        uint8_t first = http->fields[i].name.at[0] | 0x20;
+        if (first == 'i' || first == 'r' || first == 'p') /* If-*, Range, Request-Id, Prefer */
+            return false;
+    }
+    return true;
+}
+
+/* Stage 1: parse what is in the first packet, hash the keys, start loading their buckets. */
+static void collect_hits(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    const uint8_t *bytes;
+    uint32_t length = tcp_receive_run(tcp, &bytes);
+    for (uint32_t n = 0; n < PIPELINE_MAX && length > 0 && handler->hit_count < HIT_BATCH; n++) {
+        struct api_hit *hit = &handler->hits[handler->hit_count];
+        if (http_parse_request(bytes, length, &handler->limits, &handler->http) !=
+                HTTP_PARSE_DONE ||
+            !is_plain_get(&handler->http) || !plain_value_key(handler->http.path, hit))
+            return;
+        hit->tcp = tcp;
+        hit->head_bytes = handler->http.head_bytes;
+        hit->hash = key_hash_cache(hit->key, hit->key_bytes, handler->config.cache_hash_seed);
+        response_cache_prefetch_bucket(handler->config.cache, hit->hash);
+        handler->hit_count++;
+        bytes += hit->head_bytes;
+        length -= hit->head_bytes;
+    }
+}
+
+/* Stage 3: look up and answer. A connection whose request could not be answered at once stops there. */
+static void serve_hits(struct api_handler *handler)
+{
+    struct response_cache *cache = handler->config.cache;
+    uint64_t idle_ns = handler->config.server->http.idle_timeout_ms * NS_PER_MS;
+    struct tcp_connection *stopped = NULL;
+    for (uint32_t i = 0; i < handler->hit_count; i++) {
+        struct api_hit *hit = &handler->hits[i];
+        struct tcp_connection *tcp = hit->tcp;
+        if (tcp == stopped) /* an earlier request of this connection waits: order is kept */
+            continue;
+        const struct cache_entry *entry = response_cache_lookup(
+            cache, hit->hash, hit->key, hit->key_bytes, handler->time.wall_ms);
+        if (entry && LIKELY(answer_hit(handler, tcp, entry))) {
+            count(handler->config.counters, COUNTER_CACHE_HITS);
+            tcp_receive_consume(handler->config.tcp, tcp, hit->head_bytes);
+            tcp_set_deadline(handler->config.tcp, tcp, handler->time.now_ns + idle_ns);
+            bool is_last = i + 1 == handler->hit_count || handler->hits[i + 1].tcp != tcp;
+            if (is_last && UNLIKELY(tcp_receive_bytes(tcp) > 0))
+                tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
+            else if (is_last && UNLIKELY(tcp_peer_is_closed(tcp)))
+                connection_close(handler, tcp);
+        } else {
+            stopped = tcp;
+            serve_one(handler, tcp);
+        }
+    }
+    handler->hit_count = 0;
+}
+
+static void prefetch_entries(struct api_handler *handler)
+{
+    for (uint32_t i = 0; i < handler->hit_count; i++)
+        response_cache_prefetch_entry(handler->config.cache, handler->hits[i].hash);
+}
+
+/* ---- events ---- */
+
+static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (connection_is_closing(tcp)) {
+        tcp_receive_consume(handler->config.tcp, tcp, tcp_receive_bytes(tcp));
+        return;
+    }
+    if (http && http->state != HTTP_READING_HEAD) {
+        if (http->state == HTTP_READING_SMALL || http->state == HTTP_READING_BODY)
+            body_continue(handler, http);
+        return; /* otherwise the bytes wait in the queue, and the window closes on the sender */
+    }
+    if (tcp_receive_bytes(tcp) == 0)
+        return;
+    if (tcp_send_room(tcp) == 0)
+        return; /* the client does not read its answers: TCP_EVENT_WRITABLE brings us back */
+    uint32_t before = handler->hit_count;
+    if (!http)
+        collect_hits(handler, tcp);
+    if (handler->hit_count == before) {
+        if (before == HIT_BATCH)
+            tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
+        else
+            serve_one(handler, tcp);
+    }
+}
+
+/* The peer sends nothing more: an incomplete request ends here, a complete one is still answered. */
+static void on_peer_closed(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (http && (http->state == HTTP_WAITING_STORE || http->state == HTTP_WAITING_MEMORY))
+        return; /* connection_go_on closes after the answer */
+    if (!http && !connection_is_closing(tcp) && tcp_receive_bytes(tcp) > 0)
+        return; /* hits of this batch; serve_hits closes */
+    if (connection_is_closing(tcp))
+        return;
+    if (http)
+        connection_state_drop(handler, http);
+    connection_close(handler, tcp);
+}
+
+static void on_events(struct api_handler *handler, struct tcp_connection *tcp, uint32_t events)
+{
+    if (UNLIKELY(events & TCP_EVENT_GONE)) {
+        struct http_connection *http = connection_state(tcp);
+        if (http)
+            connection_state_drop(handler, http);
+        return;
+    }
+    if (UNLIKELY(events & TCP_EVENT_OPENED))
+        connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+    if (LIKELY(events & (TCP_EVENT_READABLE | TCP_EVENT_WRITABLE)))
+        on_readable(handler, tcp);
+    if (UNLIKELY(events & TCP_EVENT_TIMER))
+        connection_on_timer(handler, tcp);
+    if (UNLIKELY(events & TCP_EVENT_PEER_CLOSED))
+        on_peer_closed(handler, tcp);
+}
+
+static void close_idle_connections(struct api_handler *handler)
+{
+    for (uint32_t i = 0; i < DRAIN_WALK; i++) {
+        struct tcp_connection *tcp = tcp_next_open(handler->config.tcp, &handler->drain_cursor);
+        if (!tcp) {
+            handler->is_drain_walk_done = true;
+            return;
+        }
+        if (!connection_state(tcp) && !connection_is_closing(tcp) && tcp_receive_bytes(tcp) == 0)
+            connection_close(handler, tcp);
+    }
+}
+
+uint32_t api_handle_ready(struct api_handler *handler)
+{
+    struct tcp_connection *ready[READY_BATCH];
+    uint32_t count_ready = tcp_take_ready(handler->config.tcp, ready, READY_BATCH);
+    for (uint32_t i = 0; i < count_ready; i++)
+        on_events(handler, ready[i], tcp_events(ready[i]));
+    prefetch_entries(handler);
+    serve_hits(handler);
+    if (UNLIKELY(handler->memory_queue != NULL))
+        body_memory_serve_queue(handler);
+    if (UNLIKELY(handler->is_draining && !handler->is_drain_walk_done))
+        close_idle_connections(handler);
+    return count_ready;
+}
+
+void api_begin_round(struct api_handler *handler, const struct round_time *time)
+{
+    handler->time = *time;
+    answer_update_clock(handler);
+}
+
+void api_drain(struct api_handler *handler)
+{
+    handler->is_draining = true;
+}
+
+/* ---- life ---- */
+
+int api_create(const struct api_config *config, struct api_handler **out)
+{
+    uint64_t pool = config->server->http.active_requests;
+    struct api_handler *handler = calloc(1, sizeof(*handler));
+    if (!handler)
+        return -ENOMEM;
+    handler->config = *config;
+    handler->connections =
+        aligned_alloc(CACHE_LINE_BYTES, (pool * sizeof(struct http_connection) + 63) / 64 * 64);
+    char problem[256];
+    int result = -ENOMEM;
+    if (handler->connections)
+        result = route_table_build(&handler->routes, config->server, problem, sizeof(problem));
+    if (result == -EINVAL)
+        log_error("routes: %s", problem);
+    if (result != 0) {
+        api_destroy(handler);
+        return result;
+    }
+    for (uint64_t i = pool; i-- > 0;) {
+        handler->connections[i].next = handler->free_connections;
+        handler->free_connections = &handler->connections[i];
+    }
+    handler->memory_queue_end = &handler->memory_queue;
+    handler->body_bytes_budget =
+        (config->server->http.body_memory_mib << 20) / config->worker_count;
+    handler->limits = (struct http_limits){
+        .request_line_bytes_max = (uint32_t)config->server->http.request_line_max,
+        .head_bytes_max = (uint32_t)config->server->http.head_max,
+        .fields_max = (uint32_t)config->server->http.fields_max,
+    };
+    handler->hit_second = UINT64_MAX;
+    struct random random = {.state = config->random_seed};
+    http_clock_init(&handler->clock, random_u64(&random));
+    *out = handler;
+    return 0;
+}
+
+void api_destroy(struct api_handler *handler)
+{
+    if (!handler)
+        return;
+    free(handler->connections);
+    free(handler);
+}

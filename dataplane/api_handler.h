@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * api_handler.h - requests to answers: cache, store, or a problem document.
+ *
+ * Purpose:   everything between TCP's bytes and the two places a value can come from.
+ * Ownership: the handler owns the state of requests under way; TCP owns the connections.
+ * Threading: one handler per worker.
+ * Units:     _ns monotone; bytes.
+ * Errors:    every refusal is an answer (4xx, 5xx) and a counter.
+ * Source:    RFC 9110, RFC 9112; README.md, the API.
+ */
+#ifndef GANNET_API_HANDLER_H
+#define GANNET_API_HANDLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/clock.h"
+
+struct api_handler;
+struct blob_stock;
+struct counters;
+struct response_cache;
+struct server_config;
+struct shard_client;
+struct shard_operation;
+struct tcp_stack;
+
+struct api_config {
+    const struct server_config *server;
+    struct tcp_stack *tcp;
+    struct response_cache *cache;
+    struct shard_client *shards;
+    struct blob_stock *stock;
+    struct counters *counters;
+    uint64_t cache_hash_seed;
+    uint32_t worker;
+    uint32_t worker_count;
+    uint64_t random_seed;
+};
+
+int api_create(const struct api_config *config, struct api_handler **handler);
+void api_destroy(struct api_handler *handler);
+
+void api_begin_round(struct api_handler *handler, const struct round_time *time);
+
+/* An operation that came home: answers the client if it is still there, and gives the credit back. */
+void api_take_answer(struct api_handler *handler, struct shard_operation *operation);
+
+/* All connections with events: parses, answers hits, starts store operations. Returns how many. */
+uint32_t api_handle_ready(struct api_handler *handler);
+
+/* From now on every answer closes its connection, and idle connections are closed. */
+void api_drain(struct api_handler *handler);
+
+#endif

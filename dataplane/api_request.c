@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/api_request.h"
+
+#include <string.h>
+
+#include "include/server_config.h"
+
+/* A client's id is echoed when it is 1 to 64 visible characters that need no quoting anywhere. */
+static bool is_valid_request_id(struct http_slice id)
+{
+    if (id.bytes == 0 || id.bytes > REQUEST_ID_BYTES_MAX)
+        return false;
+    for (uint32_t i = 0; i < id.bytes; i++) {
+        uint8_t c = id.at[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.' || c == ':' ||
+                        c == '/' || c == '+' || c == '=';
+        if (!is_plain)
+            return false;
+    }
+    return true;
+}
+
+static void read_request_id(const struct http_request *http, struct api_request *request)
+{
+    const struct http_field *field = http_find_field(http, "request-id");
+    if (field && is_valid_request_id(field->value)) {
+        memcpy(request->request_id, field->value.at, field->value.bytes);
+        request->request_id_bytes = (uint8_t)field->value.bytes;
+    }
+}
+
+static bool append_attribute(struct api_request *request, struct http_slice name,
+                             struct http_slice value)
+{
+    uint32_t bytes = name.bytes + 2 + value.bytes + 2;
+    if (request->attributes_bytes + bytes > ATTRIBUTES_BYTES_MAX)
+        return false;
+    uint8_t *at = request->bytes + request->key_bytes + request->attributes_bytes;
+    memcpy(at, name.at, name.bytes);
+    memcpy(at + name.bytes, ": ", 2);
+    memcpy(at + name.bytes + 2, value.at, value.bytes);
+    memcpy(at + name.bytes + 2 + value.bytes, "\r\n", 2);
+    request->attributes_bytes = (uint16_t)(request->attributes_bytes + bytes);
+    return true;
+}
+
+static bool is_metadata_name(struct http_slice name)
+{
+    return name.bytes > 5 && http_slice_is((struct http_slice){name.at, 5}, "meta-");
+}
+
+/* Content-Type and Meta-*: kept as the field lines with which they will be returned. */
+static enum http_problem read_attributes(const struct http_request *http,
+                                         struct api_request *request, const char **detail)
+{
+    static const char content_type[] = "Content-Type";
+    const struct http_field *type = http_find_field(http, "content-type");
+    struct http_slice name = {(const uint8_t *)content_type, sizeof(content_type) - 1};
+    struct http_slice value = {(const uint8_t *)"application/octet-stream", 24};
+    if (type && type->value.bytes > 0)
+        value = type->value;
+    bool fits = append_attribute(request, name, value);
+    for (uint32_t i = 0; i < http->field_count && fits; i++)
+        if (is_metadata_name(http->fields[i].name))
+            fits = append_attribute(request, http->fields[i].name, http->fields[i].value);
+    if (!fits) {
+        *detail = "Content-Type and Meta-* fields take at most 512 bytes together";
+        return HTTP_PROBLEM_FIELDS_TOO_LARGE;
+    }
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem read_expiry(const struct http_request *http, uint64_t fallback_ttl_s,
+                                     uint64_t wall_ms, struct api_request *request,
+                                     const char **detail)
+{
+    struct http_slice text;
+    uint64_t seconds;
+    if (http_query_parameter(http->query, "expires_at", &text)) {
+        if (!http_parse_decimal(text, &seconds) || seconds > UINT32_MAX ||
+            seconds * 1000 <= wall_ms) {
+            *detail = "expires_at: allowed are Unix seconds in the future, up to 4294967295";
+            return HTTP_PROBLEM_BAD_PARAMETER;
+        }
+        request->expires_at_ms = seconds * 1000;
+        return HTTP_PROBLEM_NONE;
+    }
+    seconds = fallback_ttl_s;
+    if (http_query_parameter(http->query, "ttl", &text) &&
+        (!http_parse_decimal(text, &seconds) || seconds == 0 || seconds > UINT32_MAX)) {
+        *detail = "ttl: allowed 1..4294967295 seconds";
+        return HTTP_PROBLEM_BAD_PARAMETER;
+    }
+    request->expires_at_ms = seconds ? wall_ms + seconds * 1000 : 0;
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem read_conditions(const struct http_request *http,
+                                         struct api_request *request, const char **detail)
+{
+    enum etag_verdict match = etag_list_parse(http, "if-match", ETAG_STRONG, &request->if_match);
+    enum etag_verdict none =
+        etag_list_parse(http, "if-none-match", ETAG_WEAK, &request->if_none_match);
+    if (match != ETAG_LIST_GOOD || none != ETAG_LIST_GOOD) {
+        *detail = "allowed is * or up to 4 entity tags, such as \"17\", \"18\"";
+        return HTTP_PROBLEM_BAD_CONDITION;
+    }
+    bool is_write = request->method == HTTP_PUT || request->method == HTTP_DELETE;
+    if (is_write && request->if_match.is_present && request->if_none_match.is_present) {
+        *detail = "a write takes If-Match or If-None-Match, not both";
+        return HTTP_PROBLEM_BAD_CONDITION;
+    }
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem problem_of_refusal(uint16_t status)
+{
+    switch (status) {
+    case 404:
+        return HTTP_PROBLEM_NO_RESOURCE;
+    case 405:
+        return HTTP_PROBLEM_METHOD_NOT_ALLOWED;
+    case 501:
+        return HTTP_PROBLEM_NOT_IMPLEMENTED;
+    default:
+        return HTTP_PROBLEM_BAD_KEY;
+    }
+}
+
+static enum http_problem read_value_request(const struct server_config *server,
+                                            const struct http_request *http, uint64_t wall_ms,
+                                            struct api_request *request, const char **detail)
+{
+    const struct config_namespaces *space = &server->namespaces[request->namespace_index];
+    enum http_problem problem = read_conditions(http, request, detail);
+    if (problem != HTTP_PROBLEM_NONE || request->method != HTTP_PUT)
+        return problem;
+    if (request->content_length > space->value_max) {
+        *detail = "larger than the namespace's value_max";
+        return HTTP_PROBLEM_BODY_TOO_LARGE;
+    }
+    problem = read_expiry(http, space->ttl_s, wall_ms, request, detail);
+    if (problem != HTTP_PROBLEM_NONE)
+        return problem;
+    return read_attributes(http, request, detail);
+}
+
+enum http_problem api_request_read(const struct route_table *routes,
+                                   const struct server_config *server,
+                                   const struct http_request *http, uint64_t wall_ms,
+                                   struct api_request *request, const char **detail)
+{
+    memset(request, 0, offsetof(struct api_request, request_id));
+    *detail = NULL;
+    request->method = http->method;
+    request->version_minor = http->version_minor;
+    request->must_close = !(http->flags & HTTP_KEEP_ALIVE);
+    request->is_chunked = http->flags & HTTP_CHUNKED;
+    request->expects_continue = http->flags & HTTP_EXPECT_CONTINUE;
+    request->content_length = http->flags & HTTP_HAS_LENGTH ? http->content_length : 0;
+    read_request_id(http, request);
+    if (request->content_length > server->http.body_max) {
+        *detail = "larger than http.body_max";
+        return HTTP_PROBLEM_BODY_TOO_LARGE;
+    }
+
+    struct route_match match;
+    route_match(routes, (enum http_method)http->method, http->path, request->bytes, &match);
+    request->route = match.route;
+    request->allow = match.allow;
+    request->namespace_index = match.namespace_index;
+    request->key_bytes = match.key_bytes;
+    if (match.route == ROUTE_REFUSED) {
+        *detail = match.reason;
+        return problem_of_refusal(match.status);
+    }
+    if (request->route == ROUTE_VALUE)
+        return read_value_request(server, http, wall_ms, request, detail);
+    return HTTP_PROBLEM_NONE;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * api_request.h - a parsed HTTP head distilled to what the API needs, independent of the bytes it came from.
+ *
+ * Purpose:   routing, key, conditions, attributes, time to live: checked once, then kept as long as
+ *            the request waits for its body or for the store.
+ * Ownership: the caller's struct; nothing points into the received bytes.
+ * Threading: none; the table is read-only.
+ * Units:     bytes; _ms wall.
+ * Errors:    a problem and a sentence, for the answer.
+ * Source:    RFC 9110 sections 8.8.3, 13.1 (entity tags, conditions); README.md, the API.
+ */
+#ifndef GANNET_API_REQUEST_H
+#define GANNET_API_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/api_route.h"
+#include "dataplane/etag.h"
+#include "dataplane/http_parser.h"
+#include "dataplane/http_response.h"
+#include "include/shard_operation.h"
+
+#define REQUEST_ID_BYTES_MAX 64u
+
+struct api_request {
+    const char *allow; /* the resource's list of methods; NULL where there is no resource */
+    uint8_t method;    /* enum http_method */
+    uint8_t version_minor;
+    uint8_t route;   /* enum route */
+    bool must_close; /* the connection ends after the answer */
+    bool is_chunked;
+    bool expects_continue;
+    uint8_t request_id_bytes;
+    uint16_t namespace_index;
+    uint16_t key_bytes;
+    uint16_t attributes_bytes;
+    uint64_t content_length;
+    uint64_t expires_at_ms; /* 0: never */
+    struct etag_list if_match, if_none_match;
+    uint8_t request_id[REQUEST_ID_BYTES_MAX];
+    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX]; /* key, then attributes */
+};
+
+static inline bool api_request_has_body(const struct api_request *request)
+{
+    return request->is_chunked || request->content_length > 0;
+}
+
+/*
+ * HTTP_PROBLEM_NONE, or what to answer; then `detail` is a sentence. The request id, version and
+ * must_close are always filled in, so that a problem can be answered. A request without an id has
+ * request_id_bytes 0: the caller makes one.
+ */
+enum http_problem api_request_read(const struct route_table *routes,
+                                   const struct server_config *server,
+                                   const struct http_request *http, uint64_t wall_ms,
+                                   struct api_request *request, const char **detail);
+
+#endif

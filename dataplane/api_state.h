@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * api_state.h - private to the api_*.c files: what a worker remembers about requests under way.
+ *
+ * Purpose:   the handler's own state, and one http_connection per request that has to wait.
+ * Ownership: the worker's api_handler owns all of it; http_connections come from a fixed pool. A
+ *            connection that is idle, or whose requests are answered at once, has none.
+ * Threading: one worker.
+ * Units:     bytes; _ns monotone.
+ * Errors:    no free http_connection: 503, counted.
+ * Source:    ARCHITECTURE.md, a request's journey.
+ */
+#ifndef GANNET_API_STATE_H
+#define GANNET_API_STATE_H
+
+#include "dataplane/api_handler.h"
+#include "dataplane/api_request.h"
+#include "dataplane/tcp.h"
+#include "include/blob.h"
+#include "include/clock.h"
+
+struct cache_entry;
+struct tcp_connection;
+
+#define API_OUTPUT_BYTES 65536u  /* heads, problems, small values, the list of namespaces */
+#define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
+#define HIT_BATCH 64u
+#define HIT_KEY_BYTES_MAX 128u
+
+enum http_state {
+    HTTP_READING_HEAD = 0, /* an incomplete head waits in the receive queue */
+    HTTP_READING_SMALL,    /* the body stays in the receive queue until it is complete */
+    HTTP_READING_BODY,     /* the body goes into a blob as it comes, or is thrown away */
+    HTTP_WAITING_MEMORY, /* for its share of http.body_memory_mib; the TCP window closes meanwhile */
+    HTTP_WAITING_STORE,  /* an operation is under way */
+};
+
+struct http_connection {
+    struct tcp_connection *tcp; /* NULL: gone, but still in the memory queue */
+    struct http_connection *next;
+    struct shard_operation *operation;
+    struct blob *body;
+    uint64_t body_left;       /* of Content-Length */
+    uint64_t body_checked_ns; /* body rate: when it was looked at last */
+    uint32_t body_bytes;      /* received so far */
+    uint32_t body_bytes_checked;
+    uint32_t prefix_bytes; /* of the blob: the echoed head in front of the body */
+    uint32_t head_bytes_seen;
+    uint8_t state; /* enum http_state */
+    bool is_discarding;
+    bool is_queued; /* in the memory queue */
+    struct http_chunked chunked;
+    struct api_request request;
+};
+
+/* A GET that the cache can probably answer: looked up a few stages after it was parsed. */
+struct api_hit {
+    struct tcp_connection *tcp;
+    uint64_t hash;
+    uint32_t head_bytes;
+    uint32_t key_bytes;
+    uint8_t key[HIT_KEY_BYTES_MAX];
+};
+
+struct api_handler {
+    struct api_config config;
+    struct route_table routes;
+    struct http_limits limits;
+    struct http_clock clock;
+    struct round_time time;
+    struct http_connection *connections; /* the pool */
+    struct http_connection *free_connections;
+    struct http_connection *memory_queue, **memory_queue_end;
+    uint64_t body_bytes_reserved, body_bytes_budget;
+    uint32_t drain_cursor;
+    bool is_draining;
+    bool is_drain_walk_done;
+
+    uint8_t
+        hit_head[192]; /* status line to Request-Id of a plain hit; date and id are patched in */
+    uint32_t hit_head_bytes;
+    uint32_t hit_id_offset;
+    uint64_t hit_second;
+
+    uint32_t hit_count;
+    struct api_hit hits[HIT_BATCH];
+    struct http_request http;
+    struct api_request request;
+    uint8_t scratch[API_SCRATCH_BYTES];
+    uint8_t output[API_OUTPUT_BYTES];
+};
+
+/*
+ * The word that TCP keeps per connection: the address of an http_connection, or a number with these
+ * bits. With the mark, the number's upper part is what was unacknowledged when it was looked at last.
+ */
+#define CONNECTION_PROGRESS_MARK UINT64_C(1)
+#define CONNECTION_CLOSING UINT64_C(2)
+
+static inline struct http_connection *connection_state(const struct tcp_connection *tcp)
+{
+    uint64_t user = tcp_user(tcp);
+    bool is_number = user & (CONNECTION_PROGRESS_MARK | CONNECTION_CLOSING);
+    return is_number ? NULL : (struct http_connection *)(uintptr_t)user;
+}
+
+static inline bool connection_is_closing(const struct tcp_connection *tcp)
+{
+    return !connection_state(tcp) && (tcp_user(tcp) & CONNECTION_CLOSING);
+}
+
+/* api_connection.c: the pool and the deadlines */
+struct http_connection *connection_state_take(struct api_handler *handler,
+                                              struct tcp_connection *tcp);
+void connection_state_drop(struct api_handler *handler, struct http_connection *http);
+void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp,
+                         uint64_t after_ms);
+void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp);
+void connection_close(struct api_handler *handler, struct tcp_connection *tcp);
+void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp);
+
+/* api_body.c: bodies, their memory, and what happens when they are complete */
+void body_begin(struct api_handler *handler, struct http_connection *http);
+void body_continue(struct api_handler *handler, struct http_connection *http);
+void body_memory_release(struct api_handler *handler, uint64_t bytes);
+void body_memory_serve_queue(struct api_handler *handler);
+
+/* api_handler.c: a request that is complete, body and all */
+void request_complete(struct api_handler *handler, struct http_connection *http);
+
+/* api_answer.c: what goes out; all of these queue bytes on the connection */
+struct value_view { /* a value wherever it lies: in the cache or in an operation */
+    uint64_t version;
+    uint64_t expires_at_ms;
+    const uint8_t *head; /* ready-made block */
+    uint32_t head_bytes;
+    uint32_t value_bytes;
+    const uint8_t *inline_value;
+    struct blob *blob;
+};
+
+bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
+                const struct cache_entry *entry);
+void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
+                  const struct api_request *request, const struct value_view *value,
+                  const char *cache_status);
+void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version);
+void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, uint16_t status, uint64_t version);
+void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
+                       const struct api_request *request);
+void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request);
+void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
+                 const struct api_request *request, struct blob *content, uint32_t bytes);
+void answer_continue(struct api_handler *handler, struct tcp_connection *tcp);
+void answer_update_clock(struct api_handler *handler);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cache_part.h - inside of the response cache: one part's table and log, and its eviction.
+ *
+ * Purpose:   what response_cache.c (readers, fills, rounds) and cache_eviction.c share.
+ * Ownership: the part's worker owns everything; readers follow slots only.
+ * Threading: the inline table functions are for readers as well; all others are the owner's.
+ * Units:     bytes; _ms wall.
+ * Errors:    none; refusals are decided in response_cache.c.
+ * Source:    response_cache.c says how it fits together.
+ */
+#ifndef GANNET_CACHE_PART_H
+#define GANNET_CACHE_PART_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "dataplane/cache_segments.h"
+#include "dataplane/response_cache.h"
+#include "include/assert_policy.h"
+#include "include/compiler.h"
+#include "include/memory_region.h"
+#include "include/shard_operation.h"
+
+#define SLOTS_PER_LINE 8u
+#define SLOTS_PER_PAIR (2 * SLOTS_PER_LINE)
+#define ADDRESS_MASK ((UINT64_C(1) << 48) - 1)
+#define GHOSTS_PER_PAIR 8u
+
+#define RETIRED_BLOBS_MAX 1024u /* waiting for a grace period one by one */
+
+#define OWNER_FLAGS 0u      /* owner_bytes[OWNER_FLAGS] */
+#define ENTRY_IS_LIVE 0x1u  /* published */
+#define ENTRY_HAS_BLOB 0x2u /* this copy holds the cache's reference */
+
+#define ENTRY_BYTES_MAX                                                                            \
+    (sizeof(struct cache_entry) + OPERATION_INLINE_BYTES + CACHE_HEAD_BYTES_MAX + SEGMENT_ALIGNMENT)
+
+static_assert(offsetof(struct cache_entry, bytes) == 56, "an entry's fixed cost");
+static_assert(ENTRY_BYTES_MAX <= SEGMENT_BYTES_MIN / 2, "two of the largest fit any segment");
+
+struct cache_pair {
+    alignas(2 * CACHE_LINE_BYTES) _Atomic uint64_t slots[SLOTS_PER_PAIR];
+};
+static_assert(sizeof(struct cache_pair) == 2 * CACHE_LINE_BYTES, "two lines");
+
+struct retired {
+    struct blob *blob; /* NULL: a segment */
+    uint32_t segment;
+    uint64_t token;
+};
+
+struct cache_part {
+    struct cache_pair *table;
+    uint64_t pair_count;
+    uint16_t *ghosts;
+    struct cache_segments segments;
+    uint64_t budget_bytes; /* of all segments: entries and blobs together */
+    uint64_t wanted_bytes; /* a value was refused for want of this much */
+    uint32_t free_target;
+    uint32_t victim_rotation;
+    uint64_t sweep_at;
+
+    struct retired *retired; /* ring; from `retired_tail` on, tokens up to `retired_with_token` */
+    uint32_t retired_mask;
+    uint32_t retired_head, retired_tail, retired_with_token;
+    uint32_t retired_blobs;
+    uint64_t retired_blob_bytes;
+    uint64_t passed_token;
+
+    uint64_t entry_count;
+    struct blob_stock *stock;
+    struct counters *counters;
+    struct memory_region region;
+    _Atomic uint64_t status[4]; /* entries, segment bytes in use, live blob bytes, waiting bytes */
+};
+
+/* --- the table, for readers and owner --- */
+
+static inline uint16_t tag_of(uint64_t hash)
+{
+    uint16_t tag = (uint16_t)(hash >> 32); /* not the owner's bits, not the bucket's */
+    return tag ? tag : 1;
+}
+
+static inline struct cache_entry *slot_entry(uint64_t slot)
+{
+    return (struct cache_entry *)(uintptr_t)(slot & ADDRESS_MASK);
+}
+
+static inline uint64_t slot_make(uint64_t hash, const struct cache_entry *entry)
+{
+    uint64_t address = (uint64_t)(uintptr_t)entry;
+    ASSERT_HOT((address & ~ADDRESS_MASK) == 0);
+    return (uint64_t)tag_of(hash) << 48 | address;
+}
+
+static inline uint64_t pair_index(uint64_t hash, uint64_t pair_count)
+{
+    return ((hash & UINT32_MAX) * pair_count) >> 32;
+}
+
+static inline uint32_t first_line(uint64_t hash)
+{
+    return (hash >> 48) & 1 ? SLOTS_PER_LINE : 0;
+}
+
+/* Which slots of a line carry the tag. Acquire pairs with the owner's release in slot_publish. */
+static inline uint32_t line_matches(const _Atomic uint64_t *line, uint16_t tag)
+{
+    uint32_t matches = 0;
+    for (uint32_t i = 0; i < SLOTS_PER_LINE; i++)
+        matches |= (uint32_t)(atomic_load_explicit(&line[i], memory_order_acquire) >> 48 == tag)
+                   << i;
+    return matches;
+}
+
+static inline bool entry_is_for(const struct cache_entry *entry, uint64_t hash, const void *key,
+                                uint32_t key_bytes)
+{
+    return entry && entry->hash == hash && entry->key_bytes == key_bytes &&
+           memcmp(entry->bytes, key, key_bytes) == 0;
+}
+
+static inline bool entry_is_expired(const struct cache_entry *entry, uint64_t wall_ms)
+{
+    return entry->expires_at_ms != 0 && entry->expires_at_ms <= wall_ms;
+}
+
+/* The slot that holds the key; `*found` is its entry. A reader may see the slot change afterwards.
+ */
+static inline _Atomic uint64_t *table_find(struct cache_pair *table, uint64_t pair_count,
+                                           uint64_t hash, const void *key, uint32_t key_bytes,
+                                           struct cache_entry **found)
+{
+    struct cache_pair *pair = &table[pair_index(hash, pair_count)];
+    uint32_t line = first_line(hash);
+    for (uint32_t side = 0; side < 2; side++, line ^= SLOTS_PER_LINE) {
+        uint32_t matches = line_matches(&pair->slots[line], tag_of(hash));
+        for (; matches; matches &= matches - 1) {
+            _Atomic uint64_t *slot = &pair->slots[line + (uint32_t)__builtin_ctz(matches)];
+            *found = slot_entry(atomic_load_explicit(slot, memory_order_acquire));
+            if (LIKELY(entry_is_for(*found, hash, key, key_bytes)))
+                return slot;
+        }
+    }
+    return NULL;
+}
+
+/* --- entries, for the owner --- */
+
+static inline uint32_t entry_bytes(const struct cache_entry *entry)
+{
+    size_t bytes = sizeof(*entry) + entry->key_bytes + entry->head_bytes +
+                   (entry->value ? 0 : entry->value_bytes);
+    return (uint32_t)((bytes + SEGMENT_ALIGNMENT - 1) & ~(size_t)(SEGMENT_ALIGNMENT - 1));
+}
+
+static inline enum cache_queue_name entry_queue(const struct cache_part *part,
+                                                const struct cache_entry *entry)
+{
+    return part->segments.segments[cache_segments_index(&part->segments, entry)].queue;
+}
+
+/* Queues a blob reference (NULL: a segment) until every worker passed a quiescent point. */
+void cache_retired_push(struct cache_part *part, struct blob *blob, uint32_t segment);
+
+/* The entry is no longer in the table: readers of this round may still look at it. */
+void cache_entry_retire(struct cache_part *part, struct cache_entry *entry);
+
+static inline void cache_slot_publish(_Atomic uint64_t *slot, uint64_t hash,
+                                      const struct cache_entry *entry)
+{
+    /* Release pairs with the acquire in line_matches: the entry is complete before it is found. */
+    atomic_store_explicit(slot, slot_make(hash, entry), memory_order_release);
+}
+
+/* Unpublishes what the slot points at. */
+void cache_slot_clear(struct cache_part *part, _Atomic uint64_t *slot);
+
+/* Room at the newest end of a queue; leaves `reserve` segments free. NULL when there is none. */
+void *cache_log_append(struct cache_part *part, enum cache_queue_name queue, uint32_t bytes,
+                       uint32_t reserve);
+
+/* --- eviction: cache_eviction.c --- */
+
+/* Whether the key was evicted a short while ago, unread; forgets it. */
+bool cache_ghost_recall(struct cache_part *part, uint64_t hash);
+
+uint64_t cache_live_blob_bytes(const struct cache_part *part);
+
+/* Budget not used by what is published; what waits for a grace period counts as free. */
+int64_t cache_room_bytes(const struct cache_part *part);
+
+void cache_entry_evict(struct cache_part *part, struct cache_entry *entry, uint64_t wall_ms);
+
+/* Deals with one entry. False: nothing left to evict, or none before a grace period ends. */
+bool cache_evict_step(struct cache_part *part, uint64_t wall_ms);
+
+/* Steps until `wanted_bytes` and the part's free segments are there, or `steps` are done. */
+void cache_evict_until(struct cache_part *part, uint64_t wanted_bytes, uint32_t steps,
+                       uint64_t wall_ms);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/core_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/api_handler.h"
+#include "dataplane/network.h"
+#include "dataplane/nic.h"
+#include "dataplane/response_cache.h"
+#include "dataplane/shard_client.h"
+#include "dataplane/tcp.h"
+#include "dataplane/tcp_input.h"
+#include "dataplane/tcp_stack.h"
+#include "include/assert_policy.h"
+#include "include/blob.h"
+#include "include/counters.h"
+#include "include/server_config.h"
+#include "include/shard_fabric.h"
+
+#define ANSWERS_PER_ROUND 64u
+
+static uint32_t receive(struct core *core)
+{
+    struct packet *frames[NIC_BURST_MAX], *segments[NIC_BURST_MAX];
+    uint32_t burst = (uint32_t)core->shared->server->workers.rx_burst;
+    uint32_t received = 0;
+    for (uint8_t port = 0; port < network_port_count(core->network); port++) {
+        uint32_t frame_count = network_receive(core->network, port, frames, burst);
+        uint32_t segment_count =
+            network_input(core->network, port, frames, frame_count, core->time.now_ns, segments);
+        tcp_input(core->tcp, segments, segment_count, core->time.now_ns);
+        received += frame_count;
+    }
+    return received;
+}
+
+/* Errors that routers sent about our segments; TCP believes them only within its window (RFC 5927). */
+static void take_icmp_errors(struct core *core)
+{
+    struct network_icmp_error errors[NETWORK_ICMP_ERRORS_MAX];
+    uint32_t got = network_take_icmp_errors(core->network, errors, NETWORK_ICMP_ERRORS_MAX);
+    for (uint32_t i = 0; i < got; i++)
+        tcp_icmp_error(core->tcp, &errors[i].flow, errors[i].local_port, errors[i].remote_port,
+                       errors[i].sequence, errors[i].new_mtu, core->time.now_ns);
+}
+
+static uint32_t take_answers(struct core *core)
+{
+    struct shard_operation *answers[ANSWERS_PER_ROUND];
+    uint32_t got = shard_client_poll(core->shards, &core->time, answers, ANSWERS_PER_ROUND);
+    for (uint32_t i = 0; i < got; i++)
+        api_take_answer(core->api, answers[i]);
+    return got;
+}
+
+/* One round: the table of contents of the dataplane. */
+uint32_t core_run_once(struct core *core, const struct round_time *time)
+{
+    core->time = *time;
+    api_begin_round(core->api, time);
+
+    uint32_t work = receive(core); /* frames -> segments -> connections with new bytes */
+    take_icmp_errors(core);
+    tcp_timers_run(core->tcp, time->now_ns);
+    work += take_answers(core);          /* from the store: cache first, then the client */
+    work += api_handle_ready(core->api); /* parse, cache, answer or ask the store */
+
+    network_timers(core->network, time->now_ns);
+    tcp_output(core->tcp, time->now_ns); /* everything this round wants to send, ACKs included */
+    network_flush(core->network);
+    shard_client_flush(core->shards); /* at most one wake-up per sleeping thread */
+
+    response_cache_maintain(core->shared->cache, core->index, time->wall_ms);
+    response_cache_quiescent(core->shared->cache, core->index);
+    return work;
+}
+
+static void change_phase(struct core *core)
+{
+    uint32_t wanted = atomic_load_explicit(&core->wanted_phase, memory_order_acquire);
+    if (LIKELY(wanted == (uint32_t)core->phase))
+        return;
+    core->phase = (enum core_phase)wanted;
+    if (core->phase == CORE_DRAINING) {
+        for (uint32_t i = 0; i < core->shared->server->listeners_count; i++)
+            tcp_stop_listening(core->tcp, (uint16_t)core->shared->server->listeners[i].port);
+        api_drain(core->api);
+    }
+}
+
+/* Nothing came for idle_us: sleep until a control thread wakes us, a timer is due, or sleep_us passed. */
+static void sleep_while_idle(struct core *core)
+{
+    const struct server_config *server = core->shared->server;
+    uint64_t timeout_ns = server->workers.sleep_us * NS_PER_US;
+    uint64_t due_ns = tcp_next_timer_ns(core->tcp);
+    if (due_ns <= core->time.now_ns)
+        return;
+    if (due_ns - core->time.now_ns < timeout_ns)
+        timeout_ns = due_ns - core->time.now_ns;
+
+    response_cache_offline(core->shared->cache, core->index);
+    sleeper_announce(core->sleeper);
+    if (!shard_client_has_input(core->shards)) {
+        struct pollfd input = {.fd = core->sleeper->event_fd, .events = POLLIN};
+        struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                                   .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+        ppoll(&input, 1, &timeout, NULL); /* EINTR is one more idle round */
+    }
+    sleeper_awake(core->sleeper);
+    response_cache_online(core->shared->cache, core->index);
+}
+
+void core_run(struct core *core)
+{
+    const struct server_config *server = core->shared->server;
+    bool may_sleep = server->workers.poll == CONFIG_POLL_ADAPTIVE;
+    uint64_t idle_ns = server->workers.idle_us * NS_PER_US;
+    uint64_t budget_ns = server->workers.round_budget_us * NS_PER_US;
+
+    response_cache_attach(core->shared->cache, core->index, core->stock, core->counters);
+    response_cache_online(core->shared->cache, core->index);
+    atomic_store_explicit(&core->is_running, 1, memory_order_release);
+    struct round_time time = {.now_ns = clock_now_ns()};
+    while (core->phase != CORE_STOPPED) {
+        time.wall_ms = wall_clock_read(core->shared->wall_clock);
+        uint32_t work = core_run_once(core, &time);
+        change_phase(core);
+        counter_bump(&core->rounds, 1);
+        atomic_store_explicit(&core->open_connections, tcp_connection_count(core->tcp),
+                              memory_order_relaxed);
+
+        uint64_t end_ns = clock_now_ns(); /* this round's end is the next one's start */
+        if (work > 0) {
+            core->idle_since_ns = end_ns;
+            histogram_record(core->counters, HISTOGRAM_ROUND_NS, end_ns - time.now_ns);
+            count_many(core->counters, COUNTER_WORKER_BUSY_NS, end_ns - time.now_ns);
+            if (UNLIKELY(end_ns - time.now_ns > budget_ns))
+                count(core->counters, COUNTER_WORKER_ROUNDS_LATE);
+        } else if (may_sleep && end_ns - core->idle_since_ns > idle_ns) {
+            sleep_while_idle(core);
+            end_ns = clock_now_ns();
+        }
+        time.now_ns = end_ns;
+    }
+    response_cache_offline(core->shared->cache, core->index);
+    atomic_store_explicit(&core->is_running, 0, memory_order_release);
+}
+
+static int create_parts(struct core *core, const struct core_config *config)
+{
+    const struct core_shared *shared = config->shared;
+    core->stock = blob_stock_create(shared->blobs);
+    if (!core->stock)
+        return -ENOMEM;
+
+    struct shard_client_config shards = {.fabric = shared->fabric,
+                                         .cache = shared->cache,
+                                         .stock = core->stock,
+                                         .counters = core->counters,
+                                         .worker = config->index,
+                                         .cache_hash_seed = shared->cache_hash_seed};
+    int result = shard_client_create(&shards, &core->shards);
+    if (result != 0)
+        return result;
+
+    struct tcp_stack_config tcp;
+    tcp_stack_config_from(shared->server, &tcp);
+    tcp.key = shared->siphash_key;
+    tcp.packets = config->packets;
+    tcp.descriptors = config->descriptors;
+    tcp.network = config->network;
+    tcp.counters = core->counters;
+    tcp.blob_stock = core->stock;
+    tcp.blob_pool = shared->blobs;
+    result = tcp_stack_create(&tcp, config->now_ns, &core->tcp);
+    if (result != 0)
+        return result;
+    for (uint32_t i = 0; i < shared->server->listeners_count; i++)
+        if (!tcp_listen(core->tcp, (uint16_t)shared->server->listeners[i].port))
+            return -ENOSPC;
+
+    struct api_config api = {.server = shared->server,
+                             .tcp = core->tcp,
+                             .cache = shared->cache,
+                             .shards = core->shards,
+                             .stock = core->stock,
+                             .counters = core->counters,
+                             .cache_hash_seed = shared->cache_hash_seed,
+                             .worker = config->index,
+                             .worker_count = shared->fabric->worker_count,
+                             .random_seed = config->random_seed};
+    return api_create(&api, &core->api);
+}
+
+int core_create(const struct core_config *config, struct core **out)
+{
+    struct core *core = aligned_alloc(GUARD_BYTES, sizeof(*core));
+    if (!core)
+        return -ENOMEM;
+    memset(core, 0, sizeof(*core));
+    core->shared = config->shared;
+    core->network = config->network;
+    core->counters = config->counters;
+    core->index = config->index;
+    core->sleeper = &config->shared->fabric->worker_sleepers[config->index];
+    int result = create_parts(core, config);
+    if (result != 0) {
+        core_destroy(core);
+        return result;
+    }
+    *out = core;
+    return 0;
+}
+
+void core_destroy(struct core *core)
+{
+    if (!core)
+        return;
+    api_destroy(core->api);
+    tcp_stack_destroy(core->tcp);
+    shard_client_destroy(core->shards);
+    if (core->stock)
+        blob_stock_destroy(core->stock);
+    free(core);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * core_loop.h - READ FIRST: one worker and one round of its poll loop.
+ *
+ * Purpose:   the table of contents of the dataplane: receive, TCP, HTTP, store answers, transmit.
+ * Ownership: a core owns its stack, its API state, its cache part and its packets, for life.
+ * Threading: core_run_once by the worker's own thread (or by a simulation, one core after another);
+ *            the fields under "shared" may be read and set by the main thread.
+ * Units:     _ns monotone, _us in the configuration.
+ * Errors:    create returns a negative errno.
+ * Source:    run to completion in batches, after IX and Seastar; see ARCHITECTURE.md.
+ */
+#ifndef GANNET_CORE_LOOP_H
+#define GANNET_CORE_LOOP_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/clock.h"
+#include "include/compiler.h"
+#include "include/key_hash.h"
+
+struct api_handler;
+struct blob_pool;
+struct blob_stock;
+struct counters;
+struct network;
+struct packet;
+struct response_cache;
+struct rte_mempool;
+struct server_config;
+struct shard_client;
+struct shard_fabric;
+struct sleeper;
+struct tcp_stack;
+
+enum core_phase {
+    CORE_SERVING = 0,
+    CORE_DRAINING, /* no new connections; the open ones are closed after their answer */
+    CORE_STOPPED,
+};
+
+/* What all cores of a process share, and what makes runs repeatable. */
+struct core_shared {
+    const struct server_config *server;
+    struct shard_fabric *fabric;
+    struct response_cache *cache;
+    struct blob_pool *blobs;
+    struct wall_clock *wall_clock;
+    uint64_t cache_hash_seed;
+    struct siphash_key siphash_key;
+};
+
+struct core {
+    const struct core_shared *shared;
+    struct round_time time;
+    struct network *network;
+    struct tcp_stack *tcp;
+    struct api_handler *api;
+    struct shard_client *shards;
+    struct blob_stock *stock;
+    struct counters *counters;
+    struct sleeper *sleeper;
+    uint32_t index;
+    enum core_phase phase;
+    uint64_t idle_since_ns;
+
+    /* shared with the main thread */
+    alignas(GUARD_BYTES) _Atomic uint32_t wanted_phase; /* enum core_phase */
+    _Atomic uint32_t open_connections;
+    _Atomic uint32_t is_running;
+    _Atomic uint64_t rounds; /* heartbeat */
+};
+
+struct core_config {
+    const struct core_shared *shared;
+    struct network *network; /* its ports and addresses are set up */
+    struct rte_mempool *packets;
+    struct rte_mempool *descriptors; /* packets without room of their own, for value bytes */
+    uint64_t now_ns;
+    struct counters *counters;
+    uint32_t index;
+    uint64_t random_seed;
+};
+
+int core_create(const struct core_config *config, struct core **core);
+void core_destroy(struct core *core);
+
+/* One round at the given time. Returns how much there was to do; 0 means idle. */
+uint32_t core_run_once(struct core *core, const struct round_time *time);
+
+/* The thread: rounds until the main thread wants it to stop; sleeps when it may and nothing comes. */
+void core_run(struct core *core);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/http_response.h"
+
+#include "dataplane/http_date.h"
+#include "include/compiler.h"
+#include "include/shard_operation.h"
+
+const uint16_t http_problem_status[HTTP_PROBLEM_COUNT] = {
+#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = status,
+#include "dataplane/http_problems.def"
+#undef HTTP_PROBLEM
+};
+
+static const char *const problem_types[HTTP_PROBLEM_COUNT] = {
+#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = type,
+#include "dataplane/http_problems.def"
+#undef HTTP_PROBLEM
+};
+
+static const char *const problem_titles[HTTP_PROBLEM_COUNT] = {
+#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = title,
+#include "dataplane/http_problems.def"
+#undef HTTP_PROBLEM
+};
+
+void http_write_text(struct http_writer *writer, const char *text)
+{
+    http_write(writer, text, strlen(text));
+}
+
+void http_write_decimal(struct http_writer *writer, uint64_t value)
+{
+    uint8_t digits[20];
+    uint32_t at = sizeof(digits);
+    do {
+        digits[--at] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    http_write(writer, digits + at, sizeof(digits) - at);
+}
+
+static void format_hex64(uint8_t out[16], uint64_t value)
+{
+    for (uint32_t i = 0; i < 16; i++)
+        out[i] = (uint8_t) "0123456789abcdef"[value >> (60 - 4 * i) & 15];
+}
+
+void http_write_hex64(struct http_writer *writer, uint64_t value)
+{
+    uint8_t digits[16];
+    format_hex64(digits, value);
+    http_write(writer, digits, sizeof(digits));
+}
+
+static void write_json_escape(struct http_writer *writer, uint8_t byte)
+{
+    uint8_t escape[6] = {'\\',
+                         'u',
+                         '0',
+                         '0',
+                         (uint8_t) "0123456789abcdef"[byte >> 4],
+                         (uint8_t) "0123456789abcdef"[byte & 15]};
+    http_write(writer, escape, sizeof(escape));
+}
+
+void http_write_json_string(struct http_writer *writer, const void *bytes, uint32_t length)
+{
+    const uint8_t *at = bytes;
+    HTTP_WRITE_LITERAL(writer, "\"");
+    for (uint32_t i = 0; i < length; i++) {
+        if (at[i] == '"' || at[i] == '\\' || at[i] < 0x20 || at[i] >= 0x7f)
+            write_json_escape(writer, at[i]);
+        else
+            http_write(writer, at + i, 1);
+    }
+    HTTP_WRITE_LITERAL(writer, "\"");
+}
+
+static const char *reason_of(uint16_t status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 411:
+        return "Length Required";
+    case 412:
+        return "Precondition Failed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 428:
+        return "Precondition Required";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return "";
+    }
+}
+
+void http_write_status(struct http_writer *writer, uint16_t status)
+{
+    HTTP_WRITE_LITERAL(writer, "HTTP/1.1 ");
+    http_write_decimal(writer, status);
+    HTTP_WRITE_LITERAL(writer, " ");
+    http_write_text(writer, reason_of(status));
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+}
+
+uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation)
+{
+    struct http_writer writer = http_writer_on(out, ATTRIBUTES_BYTES_MAX + 160);
+    uint8_t date[HTTP_DATE_BYTES];
+    HTTP_WRITE_LITERAL(&writer, "ETag: \"");
+    http_write_decimal(&writer, operation->version);
+    HTTP_WRITE_LITERAL(&writer, "\"\r\nLast-Modified: ");
+    http_date_format(operation->modified_at_ms / 1000, date);
+    http_write(&writer, date, sizeof(date));
+    HTTP_WRITE_LITERAL(&writer, "\r\nContent-Length: ");
+    http_write_decimal(&writer, operation->value_bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    http_write(&writer, operation->bytes + operation->key_bytes, operation->attributes_bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    return http_writer_bytes(&writer);
+}
+
+void http_clock_init(struct http_clock *clock, uint64_t random)
+{
+    *clock = (struct http_clock){.second = UINT64_MAX, .request_prefix = random << 32};
+}
+
+void http_clock_update(struct http_clock *clock, uint64_t wall_ms)
+{
+    uint64_t second = wall_ms / 1000;
+    if (LIKELY(second == clock->second))
+        return;
+    clock->second = second;
+    http_date_format(second, clock->date);
+}
+
+void http_clock_request_id(struct http_clock *clock, uint8_t out[16])
+{
+    format_hex64(out, clock->request_prefix | clock->request_number++);
+}
+
+void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,
+                        const uint8_t *request_id, uint32_t request_id_bytes,
+                        uint64_t current_version)
+{
+    HTTP_WRITE_LITERAL(writer, "{\"type\":\"urn:gannet:problem:");
+    http_write_text(writer, problem_types[problem]);
+    HTTP_WRITE_LITERAL(writer, "\",\"title\":\"");
+    http_write_text(writer, problem_titles[problem]);
+    HTTP_WRITE_LITERAL(writer, "\",\"status\":");
+    http_write_decimal(writer, http_problem_status[problem]);
+    if (detail) {
+        HTTP_WRITE_LITERAL(writer, ",\"detail\":");
+        http_write_json_string(writer, detail, (uint32_t)strlen(detail));
+    }
+    HTTP_WRITE_LITERAL(writer, ",\"instance\":");
+    http_write_json_string(writer, request_id, request_id_bytes);
+    if (current_version) {
+        HTTP_WRITE_LITERAL(writer, ",\"current_etag\":\"\\\"");
+        http_write_decimal(writer, current_version);
+        HTTP_WRITE_LITERAL(writer, "\\\"\"");
+    }
+    HTTP_WRITE_LITERAL(writer, "}\n");
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * http_response.h - response heads as text: a bounded writer, the ready-made head of a value, problem documents.
+ *
+ * Purpose:   every byte of a response head is written here and nowhere else.
+ * Ownership: the caller's buffers.
+ * Threading: none; struct http_clock belongs to one worker.
+ * Units:     bytes; _ms wall.
+ * Errors:    a writer that runs out of room remembers it (is_full) and writes nothing more.
+ * Source:    RFC 9110 (fields), RFC 9112 (status line), RFC 9211 (Cache-Status), RFC 9457 (problems).
+ */
+#ifndef GANNET_HTTP_RESPONSE_H
+#define GANNET_HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct shard_operation;
+
+struct http_writer {
+    uint8_t *start, *at, *end;
+    bool is_full;
+};
+
+static inline struct http_writer http_writer_on(void *buffer, uint32_t bytes)
+{
+    uint8_t *start = buffer;
+    return (struct http_writer){.start = start, .at = start, .end = start + bytes};
+}
+
+static inline uint32_t http_writer_bytes(const struct http_writer *writer)
+{
+    return (uint32_t)(writer->at - writer->start);
+}
+
+static inline void http_write(struct http_writer *writer, const void *bytes, size_t length)
+{
+    if ((size_t)(writer->end - writer->at) < length) {
+        writer->is_full = true;
+        return;
+    }
+    memcpy(writer->at, bytes, length);
+    writer->at += length;
+}
+
+#define HTTP_WRITE_LITERAL(writer, literal) http_write(writer, literal, sizeof(literal) - 1)
+
+void http_write_text(struct http_writer *writer, const char *text);
+void http_write_decimal(struct http_writer *writer, uint64_t value);
+void http_write_hex64(struct http_writer *writer, uint64_t value); /* 16 digits */
+/* As a JSON string with its quotes; bytes that are not UTF-8 or printable become \u00XX. */
+void http_write_json_string(struct http_writer *writer, const void *bytes, uint32_t length);
+
+/* "HTTP/1.1 200 OK\r\n"; an unknown status gets an empty reason. */
+void http_write_status(struct http_writer *writer, uint16_t status);
+
+/*
+ * What depends only on the value: ETag, Last-Modified, Content-Length, the stored attributes, and the
+ * empty line that ends a head. So a cached answer is: general fields, this block, the value. Returns the
+ * bytes written to `out`, which has room for CACHE_HEAD_BYTES_MAX.
+ */
+uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation);
+
+/* A worker's Date line and request numbers: formatted once a second, not once a response. */
+struct http_clock {
+    uint64_t second;
+    uint64_t request_prefix; /* random per worker and boot */
+    uint32_t request_number;
+    uint8_t date[29];
+};
+
+void http_clock_init(struct http_clock *clock, uint64_t random);
+void http_clock_update(struct http_clock *clock, uint64_t wall_ms); /* once per round */
+/* A new request id, 16 hexadecimal digits. */
+void http_clock_request_id(struct http_clock *clock, uint8_t out[16]);
+
+/* Every kind of error answer: status, type (the last part of its URN), title. */
+enum http_problem {
+    HTTP_PROBLEM_NONE = 0,
+#define HTTP_PROBLEM(name, status, type, title) HTTP_PROBLEM_##name,
+#include "dataplane/http_problems.def"
+#undef HTTP_PROBLEM
+    HTTP_PROBLEM_COUNT,
+};
+
+extern const uint16_t http_problem_status[HTTP_PROBLEM_COUNT];
+
+/* The RFC 9457 document. `detail` may be NULL; `current_version` is written when it is not 0. */
+void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,
+                        const uint8_t *request_id, uint32_t request_id_bytes,
+                        uint64_t current_version);
+
+#endif
