@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports: is the device there, bound and permitted, and does anybody need it for something else? */
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/preflight_state.h"
+#include "include/memory_need.h"
+
+#define SSH_PORT 22u
+#define TCP_ESTABLISHED 1u
+#define INTERFACES_MAX 8u /* of one device */
+
+/* A device of the config, and the kernel's interfaces that would go with it. */
+struct device {
+    uint32_t port;
+    const struct config_ports *config;
+    uint32_t interface_count;
+    char interfaces[INTERFACES_MAX][IFNAMSIZ];
+};
+
+static void add_interface(struct device *device, const char *name)
+{
+    if (device->interface_count < INTERFACES_MAX && strlen(name) < IFNAMSIZ)
+        snprintf(device->interfaces[device->interface_count++], IFNAMSIZ, "%s", name);
+}
+
+static bool has_interface(const struct device *device, const char *name)
+{
+    for (uint32_t i = 0; i < device->interface_count; i++)
+        if (strcmp(device->interfaces[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- PCI ---- */
+
+static bool is_pci(const char *text, char address[16])
+{
+    unsigned domain = 0, bus, slot, function;
+    int used = 0;
+    if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &used) != 4) {
+        domain = 0;
+        if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &used) != 3)
+            return false;
+    }
+    if (text[used] != '\0' && text[used] != ',')
+        return false;
+    snprintf(address, 16, "%04x:%02x:%02x.%1x", domain & 0xffff, bus & 0xff, slot & 0x1f,
+             function & 7);
+    return true;
+}
+
+/* The last part of a symbolic link's target; empty when there is none. */
+static void link_target(const struct preflight *preflight, const char *address, const char *name,
+                        char *out, size_t bytes)
+{
+    char path[PATH_MAX], target[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/%s", preflight->root, address, name);
+    ssize_t length = readlink(path, target, sizeof(target) - 1);
+    target[length > 0 ? length : 0] = '\0';
+    const char *slash = strrchr(target, '/');
+    snprintf(out, bytes, "%.63s", slash ? slash + 1 : target);
+}
+
+static void find_pci_interfaces(const struct preflight *preflight, const char *address,
+                                struct device *device)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/net", preflight->root, address);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (entry->d_name[0] != '.')
+            add_interface(device, entry->d_name);
+    closedir(directory);
+}
+
+/* vfio: the group's device file must be ours to open; without an IOMMU the kernel must be told so. */
+static void check_vfio(struct preflight *preflight, uint32_t port, const char *address)
+{
+    char group[64], what[256], command[256], unsafe[8], path[PATH_MAX];
+    link_target(preflight, address, "iommu_group", group, sizeof(group));
+    if (group[0] == '\0') {
+        if (preflight_read(preflight, unsafe, sizeof(unsafe),
+                           "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") &&
+            unsafe[0] == 'Y')
+            return;
+        snprintf(what, sizeof(what), "port %u: %s has no IOMMU group: vfio-pci cannot drive it",
+                 port, address);
+        preflight_add(preflight, PREFLIGHT_ERROR, what,
+                      "add intel_iommu=on iommu=pt to the kernel's command line and reboot, or: "
+                      "echo 1 | sudo tee /sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+        return;
+    }
+    snprintf(path, sizeof(path), "%s/dev/vfio/%s", preflight->root, group);
+    if (access(path, R_OK | W_OK) == 0)
+        return;
+    snprintf(what, sizeof(what), "port %u: no permission to open /dev/vfio/%s of %s", port, group,
+             address);
+    snprintf(command, sizeof(command), "sudo chown \"$USER\" /dev/vfio/%s", group);
+    preflight_add(preflight, PREFLIGHT_ERROR, what, command);
+}
+
+static void check_memlock(struct preflight *preflight, uint32_t port)
+{
+    char limits[8192], what[256];
+    uint64_t need = memory_need_devices(preflight->config, preflight->result->worker_count);
+    if (preflight_is_root(preflight) ||
+        !preflight_read(preflight, limits, sizeof(limits), "/proc/self/limits"))
+        return;
+    const char *line = strstr(limits, "Max locked memory");
+    if (!line)
+        return;
+    line += strlen("Max locked memory");
+    line += strspn(line, " ");
+    if (!isdigit((unsigned char)*line) || strtoull(line, NULL, 10) >= need)
+        return; /* "unlimited" */
+    snprintf(what, sizeof(what),
+             "port %u: %" PRIu64 " MiB must be locked in memory, %" PRIu64 " KiB are allowed", port,
+             need >> 20, (uint64_t)strtoull(line, NULL, 10) >> 10);
+    preflight_add(preflight, PREFLIGHT_ERROR, what,
+                  "ulimit -l unlimited (a service: LimitMEMLOCK=infinity)");
+}
+
+static void check_pci(struct preflight *preflight, struct device *device, const char *address)
+{
+    char driver[64], what[256], command[256];
+    uint32_t port = device->port;
+    if (!preflight_exists(preflight, "/sys/bus/pci/devices/%s", address)) {
+        snprintf(what, sizeof(what), "port %u: ports.device = %s: there is no such PCI device",
+                 port, address);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, "dpdk-devbind.py --status-dev net");
+        return;
+    }
+    find_pci_interfaces(preflight, address, device);
+    link_target(preflight, address, "driver", driver, sizeof(driver));
+    if (strcmp(driver, "vfio-pci") == 0) {
+        check_vfio(preflight, port, address);
+        check_memlock(preflight, port);
+    } else if (strcmp(driver, "mlx5_core") == 0 || strcmp(driver, "mlx4_core") == 0) {
+        check_memlock(preflight, port); /* stays with the kernel's driver */
+    } else if (strcmp(driver, "igb_uio") != 0 && strcmp(driver, "uio_pci_generic") != 0) {
+        snprintf(what, sizeof(what), "port %u: %s is bound to %s, not to vfio-pci", port, address,
+                 driver[0] ? driver : "no driver");
+        snprintf(command, sizeof(command),
+                 "sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s", address);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, command);
+    }
+}
+
+/* ---- devices on top of a kernel interface ---- */
+
+/* The value of name=... in a vdev string. */
+static bool vdev_argument(const char *device, const char *name, char *out, size_t bytes)
+{
+    size_t length = strlen(name);
+    for (const char *at = strchr(device, ','); at; at = strchr(at + 1, ',')) {
+        if (strncmp(at + 1, name, length) != 0 || at[1 + length] != '=')
+            continue;
+        const char *value = at + 2 + length;
+        snprintf(out, bytes, "%.*s", (int)strcspn(value, ","), value);
+        return true;
+    }
+    return false;
+}
+
+static void check_interface(struct preflight *preflight, struct device *device, const char *name)
+{
+    char what[256], command[256];
+    uint64_t flags = 0;
+    add_interface(device, name);
+    if (!preflight_read_number(preflight, &flags, "/sys/class/net/%s/flags", name)) {
+        snprintf(what, sizeof(what), "port %u: there is no network interface %s", device->port,
+                 name);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, "ip link");
+    } else if (!(flags & IFF_UP)) {
+        snprintf(what, sizeof(what), "port %u: network interface %s is down", device->port, name);
+        snprintf(command, sizeof(command), "sudo ip link set %s up", name);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, command);
+    }
+}
+
+/* ---- the machine's own connections ---- */
+
+/* The interface that leads to an IPv4 address, as /proc/net/route has it: longest prefix first. */
+static void route_of(const char *routes, uint32_t address, char out[IFNAMSIZ])
+{
+    uint32_t best_mask = 0;
+    bool has_route = false;
+    out[0] = '\0';
+    for (const char *line = strchr(routes, '\n'); line; line = strchr(line + 1, '\n')) {
+        char name[IFNAMSIZ];
+        unsigned destination, gateway, flags, count, use, metric, mask;
+        if (sscanf(line + 1, "%15s %x %x %x %u %u %u %x", name, &destination, &gateway, &flags,
+                   &count, &use, &metric, &mask) != 8)
+            continue;
+        /* in memory order, so compare the masks as numbers on the wire */
+        if ((address & mask) != destination || (has_route && __builtin_bswap32(mask) < best_mask))
+            continue;
+        has_route = true;
+        best_mask = __builtin_bswap32(mask);
+        snprintf(out, IFNAMSIZ, "%s", name);
+    }
+}
+
+struct ipv6_route {
+    uint8_t destination[16];
+    uint32_t prefix_bits;
+    char name[IFNAMSIZ];
+};
+
+static bool parse_hex(const char *text, uint8_t *out, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i++) {
+        unsigned value;
+        if (!isxdigit((unsigned char)text[2 * i]) || sscanf(text + 2 * i, "%2x", &value) != 1)
+            return false;
+        out[i] = (uint8_t)value;
+    }
+    return true;
+}
+
+static bool parse_ipv6_route(const char *line, struct ipv6_route *route)
+{
+    char destination[33], source[33], via[33];
+    unsigned bits, source_bits, metric, count, use, flags;
+    if (sscanf(line, "%32s %x %32s %x %32s %x %x %x %x %15s", destination, &bits, source,
+               &source_bits, via, &metric, &count, &use, &flags, route->name) != 10)
+        return false;
+    route->prefix_bits = bits;
+    return strcmp(route->name, "lo") != 0 && bits <= 128 &&
+           parse_hex(destination, route->destination, 16);
+}
+
+static bool is_in_prefix(const uint8_t address[16], const struct ipv6_route *route)
+{
+    uint32_t whole = route->prefix_bits / 8, rest = route->prefix_bits % 8;
+    return memcmp(address, route->destination, whole) == 0 &&
+           (rest == 0 || (address[whole] ^ route->destination[whole]) >> (8 - rest) == 0);
+}
+
+static void route_of_ipv6(const char *routes, const uint8_t address[16], char out[IFNAMSIZ])
+{
+    struct ipv6_route route;
+    uint32_t best_bits = 0;
+    out[0] = '\0';
+    for (const char *line = routes; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!parse_ipv6_route(line, &route) || !is_in_prefix(address, &route) ||
+            (out[0] && route.prefix_bits < best_bits))
+            continue;
+        best_bits = route.prefix_bits;
+        snprintf(out, IFNAMSIZ, "%s", route.name);
+    }
+}
+
+/* Does any established SSH session in `table` go through one of the device's interfaces? */
+static bool carries_ssh(const struct device *device, const char *table, const char *routes,
+                        const char *routes6)
+{
+    for (const char *line = strchr(table, '\n'); line; line = strchr(line + 1, '\n')) {
+        char local[33], remote[33], name[IFNAMSIZ];
+        unsigned slot, local_port, remote_port, state;
+        uint8_t address[16];
+        static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+        if (sscanf(line + 1, " %u: %32[0-9A-Fa-f]:%x %32[0-9A-Fa-f]:%x %x", &slot, local,
+                   &local_port, remote, &remote_port, &state) != 6 ||
+            local_port != SSH_PORT || state != TCP_ESTABLISHED)
+            continue;
+        if (strlen(remote) == 8) {
+            route_of(routes, (uint32_t)strtoul(remote, NULL, 16), name);
+        } else {
+            for (uint32_t i = 0; i < 4; i++) { /* four words, each in the machine's byte order */
+                char word[9];
+                snprintf(word, sizeof(word), "%.8s", remote + 8 * i);
+                uint32_t value = (uint32_t)strtoul(word, NULL, 16);
+                memcpy(address + 4 * i, &value, 4);
+            }
+            uint32_t last;
+            memcpy(&last, address + 12, 4);
+            if (memcmp(address, mapped, sizeof(mapped)) == 0)
+                route_of(routes, last, name);
+            else
+                route_of_ipv6(routes6, address, name);
+        }
+        if (has_interface(device, name))
+            return true;
+    }
+    return false;
+}
+
+static void refuse(struct preflight *preflight, const struct device *device, const char *what_for)
+{
+    char what[256];
+    snprintf(what, sizeof(what), "port %u: %s carries %s: taking it would cut this machine off",
+             device->port, device->interfaces[0], what_for);
+    preflight_add(preflight, PREFLIGHT_ERROR, what,
+                  "choose another device, or set take_default_route: true for this port");
+}
+
+static void check_own_connections(struct preflight *preflight, const struct device *device)
+{
+    static char routes[PREFLIGHT_FILE_BYTES], routes6[PREFLIGHT_FILE_BYTES];
+    static char tcp[PREFLIGHT_FILE_BYTES], tcp6[PREFLIGHT_FILE_BYTES]; /* main thread, at start */
+    static const uint8_t anywhere[16];
+    char name[IFNAMSIZ], name6[IFNAMSIZ];
+    if (device->config->take_default_route || device->interface_count == 0)
+        return;
+    routes[0] = routes6[0] = tcp[0] = tcp6[0] = '\0';
+    preflight_read(preflight, routes, sizeof(routes), "/proc/net/route");
+    preflight_read(preflight, routes6, sizeof(routes6), "/proc/net/ipv6_route");
+    preflight_read(preflight, tcp, sizeof(tcp), "/proc/net/tcp");
+    preflight_read(preflight, tcp6, sizeof(tcp6), "/proc/net/tcp6");
+    route_of(routes, 0, name);
+    route_of_ipv6(routes6, anywhere, name6);
+    if (has_interface(device, name) || has_interface(device, name6))
+        refuse(preflight, device, "the default route");
+    if (carries_ssh(device, tcp, routes, routes6) || carries_ssh(device, tcp6, routes, routes6))
+        refuse(preflight, device, "an SSH session");
+}
+
+void preflight_devices(struct preflight *preflight)
+{
+    const struct server_config *config = preflight->config;
+    for (uint32_t i = 0; i < config->ports_count; i++) {
+        char address[16], name[64];
+        struct device device = {.port = i, .config = &config->ports[i]};
+        const char *text = config->ports[i].device;
+        if (is_pci(text, address))
+            check_pci(preflight, &device, address);
+        else if (vdev_argument(text, "iface", name, sizeof(name)) &&
+                 (strncmp(text, "net_af_packet", 13) == 0 || strncmp(text, "net_af_xdp", 10) == 0))
+            check_interface(preflight, &device, name);
+        check_own_connections(preflight, &device);
+    }
+}
