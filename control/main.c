@@ -2,6 +2,7 @@
 /* The program: commands, and the order in which a server starts and stops. The only file that sees both sides. */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "control/admin.h"
 #include "control/command_line.h"
 #include "control/config_file.h"
+#include "control/config_plan.h"
 #include "control/control_loop.h"
 #include "control/io_loop.h"
 #include "control/preflight.h"
@@ -30,7 +32,7 @@
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 
-#define HANG_NS (5 * NS_PER_S) /* a thread whose heartbeat stands still this long hangs */
+#define HANG_S 5u /* a thread whose heartbeat stands still this long hangs */
 #define WATCH_INTERVAL_NS (100 * NS_PER_MS)
 
 struct heartbeat {
@@ -371,14 +373,14 @@ static void write_config(void *context, struct text_buffer *text)
     free(yaml);
 }
 
-/* A counter that grows at least every HANG_NS; looked at by the admin thread. */
+/* A counter that grows at least every HANG_S; looked at by the admin thread. */
 static bool beats(struct heartbeat *beat, uint64_t now_count, uint64_t now_ns)
 {
-    if (now_count != beat->last_count) {
+    if (now_count != beat->last_count || beat->moved_ns == 0) {
         beat->last_count = now_count;
         beat->moved_ns = now_ns;
     }
-    return now_ns - beat->moved_ns < HANG_NS;
+    return now_ns - beat->moved_ns < HANG_S * NS_PER_S;
 }
 
 /* By the main thread only, so that the heartbeats' memory needs no lock. */
@@ -519,7 +521,7 @@ static void watch(struct server *server, struct service_notify *notify)
     const char *hanging = find_hanging_thread(server);
     const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);
     if (hanging && !before)
-        log_error("%s: no progress for %" PRIu64 " s", hanging, HANG_NS / NS_PER_S);
+        log_error("%s: no progress for %" PRIu64 " s", hanging, (uint64_t)HANG_S);
     if (!hanging)
         service_notify_alive(notify);
 }
@@ -586,5 +588,48 @@ static int serve(const char *config_path)
     stop_steps(&server, ARRAY_COUNT(steps));
     service_notify_close(&notify);
     log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+static int check(const struct command_line *line)
+{
+    struct server_config config;
+    struct config_errors errors;
+    if (config_read(line->config_path, &config, &errors) != 0) {
+        config_errors_print(stderr, &errors);
+        return EXIT_FAILURE;
+    }
+    config_print_plan(stdout, &config);
+    if (line->is_offline)
+        return EXIT_SUCCESS;
+    struct preflight_result result;
+    preflight_run(&config, "", &result);
+    preflight_print(stdout, &result);
+    return result.error_count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argument_count, char *arguments[])
+{
+    struct command_line line;
+    char error[512];
+    if (command_line_parse(argument_count, arguments, &line, error, sizeof(error)) != 0) {
+        fprintf(stderr, "gannet: %s\n", error);
+        return EXIT_FAILURE;
+    }
+    switch (line.command) {
+    case COMMAND_SERVE:
+        return serve(line.config_path);
+    case COMMAND_CHECK:
+        return check(&line);
+    case COMMAND_KEYS:
+        config_print_reference(stdout);
+        break;
+    case COMMAND_VERSION:
+        command_line_print_version(stdout);
+        break;
+    case COMMAND_HELP:
+        command_line_print_help(stdout);
+        break;
+    }
     return EXIT_SUCCESS;
 }
