@@ -75,6 +75,22 @@ struct tcp_connection *tcp_find(struct tcp_stack *stack, uint64_t handle)
     return connection;
 }
 
+bool tcp_peer_is_closed(const struct tcp_connection *connection)
+{
+    return connection->state == TCP_CLOSE_WAIT || connection->state == TCP_CLOSING ||
+           connection->state == TCP_LAST_ACK;
+}
+
+struct tcp_connection *tcp_next_open(struct tcp_stack *stack, uint32_t *cursor)
+{
+    while (*cursor < stack->config.connections) {
+        struct tcp_connection *connection = &stack->slots[(*cursor)++].connection;
+        if (connection->state >= TCP_ESTABLISHED && !(connection->flags & CONNECTION_GONE))
+            return connection;
+    }
+    return NULL;
+}
+
 /* ---- receiving ---- */
 
 uint32_t tcp_receive_run(const struct tcp_connection *connection, const uint8_t **bytes)
