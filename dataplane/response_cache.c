@@ -29,6 +29,7 @@
 #include "dataplane/cache_part.h"
 #include "include/counters.h"
 #include "include/log.h"
+#include "include/model_bug.h"
 
 /* Of the budget: entries are rarely smaller, their heads alone are 110 bytes. */
 #define BYTES_PER_SLOT 160u
@@ -206,7 +207,8 @@ static void invalidate(struct cache_part *part, const struct shard_operation *op
 static void refuse(struct cache_part *part, const struct shard_operation *operation)
 {
     count(part->counters, COUNTER_CACHE_REFUSED);
-    invalidate(part, operation);
+    if (!MODEL_BUG(REFUSED_FILL_STAYS))
+        invalidate(part, operation);
 }
 
 /* A free slot of the key's pair, made free if need be: the first entry nobody asked for, in turn.
@@ -296,7 +298,7 @@ static void fill(struct response_cache *cache, struct cache_part *part,
     }
     struct cache_entry *old = NULL;
     _Atomic uint64_t *slot = part_find(part, operation, &old); /* now: making room may move it */
-    if (slot && old->version >= operation->version)
+    if (slot && old->version >= operation->version && !MODEL_BUG(OLDER_REPLACES_NEWER))
         return; /* never newer by older; the same version is the same value */
     enum cache_queue_name queue = CACHE_QUEUE_NEW;
     if (slot ? entry_queue(part, old) == CACHE_QUEUE_KEPT
