@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,12 +100,15 @@ const uint8_t *nic_mac(const struct nic_queue *queue)
 
 /* ---- environment ---- */
 
-/* True for what DPDK says on every healthy start without hugepages or NUMA. */
+/* True for what DPDK says on a healthy start. */
 static bool is_harmless(const char *line)
 {
-    static const char *const known[] = {"hugepages reported on node", "TSC frequency estimate",
-                                        "cannot open /proc/self/numa_maps", "No legacy callbacks",
-                                        "VFIO support not initialized"};
+    static const char *const known[] = {
+        "hugepages reported on node", "TSC frequency estimate", "cannot open /proc/self/numa_maps",
+        "No legacy callbacks", "VFIO support not initialized",
+        /* net_tap on kernels without multiq, and without a second process */
+        "multiq qdisc", "qdisc kind is unknown", "Disabling rte flow support",
+        "tap_mp_req_on_rxtx"};
     for (size_t i = 0; i < ARRAY_COUNT(known); i++)
         if (strstr(line, known[i]))
             return true;
@@ -147,21 +151,36 @@ static int start_environment(struct nic_runtime *runtime)
     return 0;
 }
 
-/* What a start without hugepages leaves behind; nothing is there in the other case. */
-static void remove_runtime_files(void)
+static void remove_directory(int parent, const char *name)
 {
-    char prefix[32], path[PATH_MAX];
-    const char *base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
-    nic_file_prefix(getpid(), prefix, sizeof(prefix));
-    snprintf(path, sizeof(path), "%s/dpdk/%s", base ? base : "/tmp", prefix);
-    DIR *directory = opendir(path);
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory)
         return;
     for (struct dirent *entry; (entry = readdir(directory));)
         if (entry->d_name[0] != '.')
-            unlinkat(dirfd(directory), entry->d_name, 0);
+            unlinkat(fd, entry->d_name, 0);
     closedir(directory);
-    rmdir(path);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* What DPDK leaves in its runtime directory: ours, and those of servers that were killed. */
+static void remove_runtime_files(void)
+{
+    char path[PATH_MAX];
+    const char *base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
+    snprintf(path, sizeof(path), "%s/dpdk", base ? base : "/tmp");
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        int pid, used = 0;
+        if (sscanf(entry->d_name, "gannet-%d%n", &pid, &used) == 1 && pid > 0 &&
+            entry->d_name[used] == '\0' &&
+            (pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH)))
+            remove_directory(dirfd(directory), entry->d_name);
+    }
+    closedir(directory);
 }
 
 static void stop_environment(struct nic_runtime *runtime)

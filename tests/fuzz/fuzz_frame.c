@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frames into the network layer: two bytes of length, then the frame, until the input ends. */
+#include "dataplane/network.h"
+#include "dataplane/packet.h"
+#include "dataplane/packet_pool.h"
+#include "include/counters.h"
+#include "tests/fuzz/fuzz_target.h"
+#include "tests/support/dpdk_environment.h"
+#include "tests/support/fake_nic.h"
+#include "tests/support/frames.h"
+
+static struct rte_mempool *pool;
+static struct counters *counters;
+
+static struct network *make_network(struct fake_nic *nic)
+{
+    struct network_port_config port = {.queue = fake_nic_queue(nic, 0),
+                                       .mtu = 1500,
+                                       .ipv4_prefix_bits = 24,
+                                       .ipv6_prefix_bits = 64};
+    memcpy(port.ipv4, frames_our_ipv4, 4);
+    memcpy(port.ipv6, frames_our_ipv6, 16);
+    struct network *network = network_create(&(struct network_config){.ports = &port,
+                                                                      .port_count = 1,
+                                                                      .neighbour_count = 64,
+                                                                      .icmp_per_s = 1000,
+                                                                      .pool = pool,
+                                                                      .counters = counters});
+    ASSERT(network != NULL);
+    return network;
+}
+
+/* What came up must lie inside its packet, or TCP would read beyond it. */
+static void check_segment(const struct packet *segment)
+{
+    struct network_flow flow;
+    ASSERT(segment->rx.payload_bytes >= 20);
+    ASSERT(segment->rx.transport_offset + segment->rx.payload_bytes == packet_first_bytes(segment));
+    network_flow_of(segment, &flow);
+    ASSERT(flow.ip_version == 4 || flow.ip_version == 6);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t now_ns = UINT64_C(1000000000);
+    struct packet *sent;
+    if (!pool) {
+        dpdk_environment_start();
+        pool = dpdk_environment_pool(255);
+        counters = counters_register("fuzz");
+    }
+    struct fake_nic_config config = {.queue_count = 1, .depth = 64, .mtu = 1500};
+    memcpy(config.mac, frames_our_mac, 6);
+    struct fake_nic *nic = fake_nic_create(&config);
+    struct network *network = make_network(nic);
+    while (size > 2) {
+        uint16_t length = (uint16_t)((data[0] << 8 | data[1]) % 1515);
+        data += 2;
+        size -= 2;
+        if (length > size)
+            length = (uint16_t)size;
+        struct packet *frame = packet_alloc(pool), *segment;
+        ASSERT(frame != NULL);
+        memcpy(packet_append(frame, length), data, length);
+        data += length;
+        size -= length;
+        now_ns += UINT64_C(100000000);
+        if (network_input(network, 0, &frame, 1, now_ns, &segment) == 1) {
+            check_segment(segment);
+            packet_free(segment);
+        }
+        network_timers(network, now_ns);
+        network_flush(network);
+        while (fake_nic_take(nic, 0, &sent, 1) == 1)
+            packet_free(sent);
+    }
+    network_destroy(network);
+    fake_nic_destroy(nic);
+    ASSERT(packet_pool_used(pool) == 0);
+    return 0;
+}
