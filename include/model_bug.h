@@ -2,8 +2,8 @@
 /*
  * model_bug.h - bugs that tests switch on to prove that they would be noticed.
  *
- * Purpose:   MODEL_BUG(NAME) is false in every build but those with -DGANNET_PLANTED_BUGS, where the
- *            test program chooses one by its command line.
+ * Purpose:   MODEL_BUG(NAME) is false in every build but those with -DGANNET_PLANTED_BUGS, where
+ *            the test program chooses one by its command line.
  * Ownership: `model_bug` belongs to the test program that defines it.
  * Threading: set before anything runs.
  * Units:     none.

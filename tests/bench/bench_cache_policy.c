@@ -54,7 +54,7 @@ static void trace_make(double exponent, uint32_t scan_percent, uint64_t seed)
     }
 }
 
-/* --- lists of ids ------------------------------------------------------------------------------ */
+/* --- lists of ids ---------------------------------------------------------------------------- */
 
 struct list {
     uint32_t newest, oldest, count;
@@ -96,7 +96,7 @@ static void list_remove(struct list *list, uint32_t id)
     where[id] = 0;
 }
 
-/* --- policies: each answers whether the id was there, and makes it be there ------------------------- */
+/* --- policies: each answers whether the id was there, and makes it be there ------------------ */
 
 static struct list first, second, ghost;
 static uint32_t hand, capacity;
@@ -204,7 +204,7 @@ static bool s3_fifo_2_bits(uint32_t id)
     return s3_fifo_marked(id, 3);
 }
 
-/* --- the real one ------------------------------------------------------------------------------------ */
+/* --- the real one ---------------------------------------------------------------------------- */
 
 static struct response_cache *cache;
 static struct counters *counters;

@@ -32,7 +32,7 @@ DPDK_ALLOWED = [
     (r'include/message_ring\.[ch]', r'rte_(ring\w*|errno|malloc|common)', 'the one ring between threads'),
     (r'include/blob\.[ch]', r'rte_(stack|ring|mempool|malloc|memzone|errno|lcore|eal)',
      'value memory comes from hugepages'),
-    (r'include/memory_region\.[ch]', r'rte_(malloc|lcore|eal)', 'hugepages, or ordinary pages'),
+    (r'include/memory_region\.[ch]', r'rte_(malloc|memory|lcore|eal)', 'hugepages, or ordinary pages'),
     (r'include/clock\.h', r'rte_cycles', 'the time stamp counter'),
     (r'dataplane/packet(_pool)?\.[ch]', r'rte_\w+', 'where frame ownership is defined'),
     (r'dataplane/nic_dpdk\.c', r'rte_\w+', 'the only user of ethdev'),

@@ -2,7 +2,7 @@
 /*
  * The store as the protocol sees it, small enough to be believed: a durable map, group commit whose
  * sync takes a while, reads that take a while, single-flight joins, conditions on pending versions,
- * versions under a durable ceiling, expiry, failed syncs, and crashes that lose what was not synced.
+ * versions under a durable ceiling, expiry, failed syncs, crashes that lose what was not synced.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ static struct record record_of_write(const struct shard_operation *operation)
     };
 }
 
-/* --- writes ---------------------------------------------------------------------------------------- */
+/* --- writes ---------------------------------------------------------------------------------- */
 
 /* The newest version of a key, whether its commit is through or not. */
 static struct record newest(const struct abstract_store *store, uint32_t key)
@@ -225,7 +225,7 @@ static void commit_step(struct abstract *engine, struct abstract_store *store)
     }
 }
 
-/* --- reads ------------------------------------------------------------------------------------------ */
+/* --- reads ----------------------------------------------------------------------------------- */
 
 static void flight_start(struct abstract *engine, struct abstract_store *store,
                          struct flight *flight, uint32_t key)
@@ -321,7 +321,7 @@ static void reads_step(struct abstract *engine, struct abstract_store *store)
         read_start(engine, store, waiting.items[i]);
 }
 
-/* --- the seam ----------------------------------------------------------------------------------------- */
+/* --- the seam -------------------------------------------------------------------------------- */
 
 static void *abstract_create(const struct model_engine_config *config)
 {
@@ -449,6 +449,12 @@ static uint32_t abstract_reap(void *opaque, uint32_t control, struct shard_opera
     return answered;
 }
 
+static uint64_t abstract_wall_ms(void *opaque)
+{
+    const struct abstract *engine = opaque;
+    return engine->stores[0].wall_ms;
+}
+
 const struct model_engine abstract_engine = {
     .name = "abstract",
     .create = abstract_create,
@@ -458,4 +464,5 @@ const struct model_engine abstract_engine = {
     .submit = abstract_submit,
     .step = abstract_step,
     .reap = abstract_reap,
+    .wall_ms = abstract_wall_ms,
 };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole path of a key in one thread: workers with the real cache and the real shard_client, real
- * rings, control threads with a store, clients, crashes. A seeded scheduler picks who moves next and how
- * far, so a ring delivers as late as it likes. The judge is history.c.
+ * The whole path of a key in one thread: workers with the real cache and the real shard_client,
+ * real rings, control threads with a store, clients, crashes. A seeded scheduler picks who moves
+ * next and how far, so a ring delivers as late as it likes. The judge is history.c.
  *
  *   coherence_model --seeds 500                      clean runs, the abstract store
  *   coherence_model --seed 17                        one of them again
  *   coherence_model --seeds 500 --bug late-fill      succeeds only if a violation is found
+ *   coherence_model --seeds 500 --engine log         over the real store and a simulated disk
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,7 +110,15 @@ static struct round_time world_time(const struct world *world)
     return (struct round_time){.now_ns = world->clock * 1000, .wall_ms = world->wall_ms};
 }
 
-/* --- a process: everything that a crash takes ------------------------------------------------------ */
+/* One wall clock for all: whoever is ahead, the others follow. */
+static void world_follow_clock(struct world *world)
+{
+    uint64_t engine_ms = world->engine->wall_ms(world->store);
+    if (engine_ms > world->wall_ms)
+        world->wall_ms = engine_ms;
+}
+
+/* --- a process: everything that a crash takes ------------------------------------------------ */
 
 static void process_start(struct world *world)
 {
@@ -138,6 +147,8 @@ static void process_start(struct world *world)
         world->control_stocks[i] = blob_stock_create(world->pool);
     if (!world->engine->start(world->store, world->control_stocks))
         world->violation = "the store did not start on what the crash left behind";
+    else
+        world_follow_clock(world);
 }
 
 static void process_end(struct world *world)
@@ -162,7 +173,7 @@ static void crash(struct world *world)
     process_start(world);
 }
 
-/* --- what clients ask ---------------------------------------------------------------------------- */
+/* --- what clients ask ------------------------------------------------------------------------ */
 
 static struct event *event_of(struct world *world, uint32_t index)
 {
@@ -346,7 +357,7 @@ static void client_writes(struct world *world, struct worker *worker, uint32_t w
     client_sends(world, worker, client, operation);
 }
 
-/* --- who moves ------------------------------------------------------------------------------------- */
+/* --- who moves ------------------------------------------------------------------------------- */
 
 /* Planted: answers travel on first, the cache hears of them in a later round. */
 static uint32_t poll_answering_first(struct world *world, uint32_t index,
@@ -444,6 +455,7 @@ static void control_step(struct world *world, uint32_t control)
             world->engine->submit(world->store, control, batch[i]);
     }
     world->engine->step(world->store, control, world->wall_ms);
+    world_follow_clock(world);
     uint32_t answered =
         world->engine->reap(world->store, control, batch, random_below(random, ARRAY_COUNT(batch)));
     for (uint32_t i = 0; i < answered; i++)
@@ -479,7 +491,7 @@ static void drain(struct world *world)
         world->violation = "an operation never came home";
 }
 
-/* --- a run --------------------------------------------------------------------------------------- */
+/* --- a run ----------------------------------------------------------------------------------- */
 
 static void shape_draw(struct shape *shape, struct random *random,
                        const struct model_engine *engine)
@@ -579,6 +591,7 @@ static bool run_seed(uint64_t seed, const struct model_engine *engine, struct to
     ASSERT(world.store != NULL);
     process_start(&world);
     run_steps(&world);
+    engine->crash(world.store); /* an end is a crash that nobody looks at */
     process_end(&world);
     engine->destroy(world.store);
     const char *violation = world.violation;
@@ -629,7 +642,7 @@ static bool choose_bug(struct options *options, const char *name)
 
 static bool choose_engine(struct options *options, const char *name)
 {
-    static const struct model_engine *const engines[] = {&abstract_engine};
+    static const struct model_engine *const engines[] = {&abstract_engine, &log_engine};
     for (uint32_t i = 0; i < ARRAY_COUNT(engines); i++) {
         if (strcmp(engines[i]->name, name) == 0) {
             options->engine = engines[i];

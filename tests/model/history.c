@@ -41,7 +41,7 @@ uint32_t history_add(struct history *history, const struct event *event)
     return history->count++;
 }
 
-/* --- one key's events --------------------------------------------------------------------------- */
+/* --- one key's events ------------------------------------------------------------------------ */
 
 struct chain {
     struct event *events; /* in order of invocation */
@@ -294,7 +294,7 @@ static const char *check_values_only(struct chain *chain)
     return violation;
 }
 
-/* --- exhaustive search --------------------------------------------------------------------------- */
+/* --- exhaustive search ----------------------------------------------------------------------- */
 
 struct search {
     const struct chain *chain;
@@ -410,7 +410,7 @@ static const char *check_by_search(struct chain *chain, bool *was_searched)
                                    "what was answered");
 }
 
-/* --- all keys ------------------------------------------------------------------------------------- */
+/* --- all keys -------------------------------------------------------------------------------- */
 
 static const char *check_key(const struct history *history, uint32_t key,
                              struct history_report *report)

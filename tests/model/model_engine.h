@@ -2,11 +2,11 @@
 /*
  * model_engine.h - what the model asks of a store: control/store.h, and a machine that can crash.
  *
- * Purpose:   the same scheduler, workers and judge run over the abstract store and over the real one.
+ * Purpose:   the same scheduler, workers and judge run over the abstract store and the real one.
  * Ownership: as store.h: submit takes an operation, reap gives it back.
  * Threading: one thread; `control` says which control thread is meant to run.
  * Units:     _ms wall.
- * Errors:    create returns NULL; start returns false when the engine refuses what it finds on disk.
+ * Errors:    create returns NULL; start returns false when the engine refuses what is on disk.
  * Source:    control/store.h.
  */
 #ifndef GANNET_TESTS_MODEL_ENGINE_H
@@ -37,6 +37,8 @@ struct model_engine {
     void (*crash)(void *engine);
     void (*submit)(void *engine, uint32_t control, struct shard_operation *operation);
     void (*step)(void *engine, uint32_t control, uint64_t wall_ms);
+    /* The engine's own wall clock, which only grows; the world's follows it. */
+    uint64_t (*wall_ms)(void *engine);
     uint32_t (*reap)(void *engine, uint32_t control, struct shard_operation **out, uint32_t limit);
 };
 

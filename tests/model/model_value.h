@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * model_value.h - keys and values of the model: a value is its number, spelled out in all its bytes.
+ * model_value.h - keys and values of the model: a value is its number, spelled out in its bytes.
  *
  * Purpose:   a reader can tell from the bytes which write they come from, and that all are right.
  * Ownership: none.
