@@ -352,6 +352,8 @@ static void enter_recovery(struct tcp_stack *stack, struct tcp_connection *conne
     cold->prr_delivered_bytes = 0;
     cold->prr_out_bytes = 0;
     tcp_congestion_lost(stack, connection, cold);
+    if (cold->retransmit_timer == TCP_TIMER_TLP) /* no probe while losses are being mended */
+        tcp_retransmit_arm(stack, connection);
 }
 
 /* RFC 6937: sends in proportion to what arrives, down to ssthresh over one round trip. */
@@ -502,7 +504,9 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
     }
     if (has_lost)
         enter_recovery(stack, connection, cold);
-    window_grow(stack, connection, cold, connection->snd_una - una_before, news.delivered_bytes);
+    if (!is_recovered)
+        window_grow(stack, connection, cold, connection->snd_una - una_before,
+                    news.delivered_bytes);
     if (connection->snd_wnd_bytes > 0 && cold->retransmit_timer == TCP_TIMER_PERSIST) {
         cold->retransmit_timer = TCP_TIMER_RTO;
         connection->retransmit_tick = 0;

@@ -183,6 +183,10 @@ static void keepalive_timed_out(struct tcp_stack *stack, struct tcp_connection *
 {
     uint32_t idle = stack->now_tick - connection->last_received_tick;
     uint32_t interval = u32_min(stack->keepalive_ticks, tcp_ticks_of_ms(KEEPALIVE_PROBE_MS));
+    uint32_t last_probe_tick = cold->keepalive_tick - interval;
+    if (cold->keepalive_probes > 0 &&
+        (int32_t)(connection->last_received_tick - last_probe_tick) >= 0)
+        cold->keepalive_probes = 0; /* answered */
     if (idle < stack->keepalive_ticks || connection->snd_una != connection->snd_nxt) {
         cold->keepalive_probes = 0;
         uint32_t rest = idle < stack->keepalive_ticks ? stack->keepalive_ticks - idle : interval;

@@ -210,6 +210,17 @@ static struct endpoint *endpoint_of(struct simulation *sim, struct side *side,
     return end;
 }
 
+static void connect_end(struct simulation *sim, uint32_t index)
+{
+    struct endpoint *end = &sim->sides[0].ends[index];
+    end->connection = tcp_connect(sim->sides[0].stack, &sim->flow, (uint16_t)(CLIENT_PORT + index),
+                                  SERVER_PORT, sim->now_ns);
+    if (end->connection)
+        tcp_set_user(end->connection, (uint64_t)(uintptr_t)end);
+    else
+        fail(sim, "tcp_connect found no slot");
+}
+
 static void run_application(struct simulation *sim, struct side *side)
 {
     struct tcp_connection *ready[FLOWS_MAX];
@@ -223,7 +234,9 @@ static void run_application(struct simulation *sim, struct side *side)
             end->was_opened = true;
         if (events & TCP_EVENT_PEER_CLOSED)
             end->peer_closed = true;
-        if (events & TCP_EVENT_GONE) {
+        if ((events & TCP_EVENT_GONE) && !end->was_opened && side == &sim->sides[0]) {
+            connect_end(sim, (uint32_t)(end - side->ends)); /* every SYN was lost: once more */
+        } else if (events & TCP_EVENT_GONE) {
             end->is_gone = true;
             if (!end->was_opened || end->received != end->to_receive || !end->has_closed)
                 fail(sim, "a connection ended before everything had arrived");
@@ -250,15 +263,7 @@ static void open_next(struct simulation *sim)
 {
     if (sim->opened == sim->flow_count || sim->now_ns < sim->next_open_ns)
         return;
-    struct endpoint *end = &sim->sides[0].ends[sim->opened];
-    end->connection = tcp_connect(sim->sides[0].stack, &sim->flow,
-                                  (uint16_t)(CLIENT_PORT + sim->opened), SERVER_PORT, sim->now_ns);
-    if (!end->connection) {
-        fail(sim, "tcp_connect found no slot");
-        return;
-    }
-    tcp_set_user(end->connection, (uint64_t)(uintptr_t)end);
-    sim->opened++;
+    connect_end(sim, sim->opened++);
     sim->next_open_ns = sim->now_ns + random_u64(&sim->random) % NS_PER_S;
 }
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/support/tcp_peer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/checksum.h"
+#include "dataplane/packet_pool.h"
+#include "include/assert_policy.h"
+
+#define IP_AT 14u
+#define TCP_AT 34u
+#define POOL_PACKETS 4095u
+
+static const uint8_t stack_address[4] = {192, 0, 2, 1}, peer_address[4] = {192, 0, 2, 2};
+
+void peer_init(struct tcp_peer *peer)
+{
+    static struct rte_mempool *pool;
+    static struct counters *block;
+    if (!pool)
+        pool = packet_pool_create("peer", POOL_PACKETS, -1, PACKET_ROOM_BYTES);
+    if (!block)
+        block = counters_register("peer");
+    memset(peer, 0, sizeof(*peer));
+    memset(block->values, 0, sizeof(block->values));
+    memset(block->drops, 0, sizeof(block->drops));
+    memcpy(peer->network.local4, stack_address, 4);
+    peer->network.mtu = 1500;
+    peer->pool = pool;
+    peer->counters = block;
+    peer->now_ns = UINT64_C(1000000000000);
+    peer->port = PEER_PORT;
+    peer->config = (struct tcp_stack_config){
+        .connections = 64,
+        .half_open_max = 16,
+        .receive_window_bytes = 65535,
+        .send_budget_bytes = 1u << 20,
+        .initial_window_segments = 10,
+        .out_of_order_max = 16,
+        .offer_timestamps = true,
+        .offer_sack = true,
+        .rto_min_ms = 200,
+        .delayed_ack_ms = 40,
+        .user_timeout_ms = 120000,
+        .time_wait_ms = 60000,
+        .fin_wait_ms = 60000,
+        .reset_rate_per_s = 1000,
+        .listen_ports = {STACK_PORT},
+        .listen_port_count = 1,
+        .key = {1, 2},
+        .packets = pool,
+        .network = &peer->network,
+        .counters = block,
+    };
+}
+
+void peer_start(struct tcp_peer *peer)
+{
+    assert_int_equal(tcp_stack_create(&peer->config, peer->now_ns, &peer->stack), 0);
+}
+
+void peer_stop(struct tcp_peer *peer)
+{
+    tcp_stack_destroy(peer->stack);
+    peer_discard(peer);
+    assert_int_equal(packet_pool_used(peer->pool), 0);
+}
+
+/* ---- in ---- */
+
+static void store32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static uint32_t write_options(struct tcp_peer *peer, uint8_t *at,
+                              const struct peer_segment *segment)
+{
+    if (segment->options) {
+        memcpy(at, segment->options, segment->option_bytes);
+        return segment->option_bytes;
+    }
+    uint32_t used = 0;
+    if (peer->uses_timestamps && !(segment->flags & TCP_FLAG_SYN))
+        used += tcp_options_write_timestamps(at, peer->timestamp, peer->timestamp_echo);
+    struct tcp_sack_block blocks[4];
+    for (uint32_t i = 0; i < segment->sack_count; i++) {
+        blocks[i].left = peer->stack_iss + segment->sack[i].left;
+        blocks[i].right = peer->stack_iss + segment->sack[i].right;
+    }
+    return used + tcp_options_write_sack(at + used, blocks, segment->sack_count);
+}
+
+static struct packet *build(struct tcp_peer *peer, const struct peer_segment *segment)
+{
+    struct packet *packet = packet_alloc(peer->pool);
+    assert_non_null(packet);
+    uint8_t *frame = packet_append(packet, TCP_AT);
+    memset(frame, 0, TCP_AT);
+    frame[12] = 8;
+    uint8_t *tcp = packet_append(packet, 20);
+    memset(tcp, 0, 20);
+    uint32_t option_bytes = write_options(peer, tcp + 20, segment);
+    packet_append(packet, (uint16_t)option_bytes);
+    uint8_t *payload = packet_append(packet, (uint16_t)segment->length);
+    if (segment->payload)
+        memcpy(payload, segment->payload, segment->length);
+    else
+        memset(payload, 0, segment->length);
+    uint32_t tcp_bytes = 20 + option_bytes + segment->length;
+    uint8_t *ip = frame + IP_AT;
+    ip[0] = 0x45;
+    ip[2] = (uint8_t)((tcp_bytes + 20) >> 8);
+    ip[3] = (uint8_t)(tcp_bytes + 20);
+    ip[8] = 64;
+    ip[9] = 6;
+    memcpy(ip + 12, peer_address, 4);
+    memcpy(ip + 16, stack_address, 4);
+    uint16_t checksum = checksum_of(ip, 20);
+    memcpy(ip + 10, &checksum, 2);
+    tcp[0] = (uint8_t)(peer->port >> 8);
+    tcp[1] = (uint8_t)peer->port;
+    tcp[3] = STACK_PORT;
+    store32(tcp + 4, PEER_ISS + segment->seq);
+    if (segment->flags & TCP_FLAG_ACK)
+        store32(tcp + 8, peer->stack_iss + segment->ack);
+    tcp[12] = (uint8_t)((20 + option_bytes) << 2);
+    tcp[13] = segment->flags;
+    uint16_t window = segment->window == 0                  ? 65535
+                      : segment->window == PEER_WINDOW_ZERO ? 0
+                                                            : segment->window;
+    tcp[14] = (uint8_t)(window >> 8);
+    tcp[15] = (uint8_t)window;
+    uint32_t sum = checksum_pseudo_ipv4(peer_address, stack_address, 6);
+    sum = checksum_add_number(sum, (uint16_t)tcp_bytes);
+    checksum = checksum_finish(checksum_add(sum, tcp, tcp_bytes));
+    memcpy(tcp + 16, &checksum, 2);
+    return packet;
+}
+
+void peer_queue(struct tcp_peer *peer, struct peer_segment segment)
+{
+    struct packet *packet = build(peer, &segment);
+    assert_true(test_network_accepts(&peer->network, packet));
+    tcp_input(peer->stack, &packet, 1, peer->now_ns);
+}
+
+void peer_input_raw(struct tcp_peer *peer, const uint8_t *frame, uint32_t length)
+{
+    struct packet *packet = packet_alloc(peer->pool);
+    memcpy(packet_append(packet, (uint16_t)length), frame, length);
+    if (test_network_accepts(&peer->network, packet))
+        tcp_input(peer->stack, &packet, 1, peer->now_ns);
+    else
+        packet_free(packet);
+}
+
+void peer_round(struct tcp_peer *peer)
+{
+    struct tcp_connection *ready[64];
+    tcp_timers_run(peer->stack, peer->now_ns);
+    uint32_t count = tcp_take_ready(peer->stack, ready, 64);
+    for (uint32_t i = 0; i < count; i++) {
+        peer->connection = ready[i];
+        peer->events |= tcp_events(ready[i]);
+        if (tcp_events(ready[i]) & TCP_EVENT_GONE)
+            peer->connection = NULL;
+    }
+    tcp_output(peer->stack, peer->now_ns);
+    struct packet *out[PEER_OUT_MAX];
+    assert_true(peer->network.out_count <= PEER_OUT_MAX);
+    uint32_t sent = test_network_take(&peer->network, out, PEER_OUT_MAX);
+    assert_true(peer->out_count + sent <= PEER_OUT_MAX);
+    for (uint32_t i = 0; i < sent; i++)
+        peer->out[(peer->out_head + peer->out_count++) % PEER_OUT_MAX] = out[i];
+}
+
+void peer_send(struct tcp_peer *peer, struct peer_segment segment)
+{
+    peer_queue(peer, segment);
+    peer_round(peer);
+}
+
+uint32_t peer_wait(struct tcp_peer *peer, uint32_t ms)
+{
+    for (uint32_t passed = 1; passed <= ms; passed++) {
+        peer->now_ns += 1000000;
+        peer_round(peer);
+        if (peer->out_count > 0)
+            return passed;
+    }
+    return ms;
+}
+
+void peer_sleep(struct tcp_peer *peer, uint32_t ms)
+{
+    for (uint32_t passed = 0; passed < ms; passed++) {
+        peer->now_ns += 1000000;
+        peer_round(peer);
+    }
+}
+
+/* ---- out ---- */
+
+static uint32_t load32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void check_checksum(const uint8_t *frame, uint32_t tcp_bytes)
+{
+    uint32_t sum = checksum_pseudo_ipv4(frame + IP_AT + 12, frame + IP_AT + 16, 6);
+    sum = checksum_add_number(sum, (uint16_t)tcp_bytes);
+    assert_int_equal(checksum_finish(checksum_add(sum, frame + TCP_AT, tcp_bytes)), 0);
+    assert_int_equal(checksum_of(frame + IP_AT, 20), 0);
+}
+
+bool peer_sees(struct tcp_peer *peer, struct seen_segment *seen)
+{
+    if (peer->out_count == 0)
+        return false;
+    struct packet *packet = peer->out[peer->out_head];
+    peer->out_head = (peer->out_head + 1) % PEER_OUT_MAX;
+    peer->out_count--;
+    memset(seen, 0, sizeof(*seen));
+    const uint8_t *frame = packet_data(packet);
+    const uint8_t *tcp = frame + TCP_AT;
+    uint32_t tcp_bytes = (uint32_t)(frame[IP_AT + 2] << 8 | frame[IP_AT + 3]) - 20;
+    assert_int_equal(packet_bytes(packet), TCP_AT + tcp_bytes);
+    check_checksum(frame, tcp_bytes);
+    uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
+    seen->flags = tcp[13];
+    if (seen->flags & TCP_FLAG_SYN)
+        peer->stack_iss = load32(tcp + 4);
+    seen->seq = load32(tcp + 4) - peer->stack_iss;
+    seen->ack = seen->flags & TCP_FLAG_ACK ? load32(tcp + 8) - PEER_ISS : 0;
+    seen->window = (uint32_t)(tcp[14] << 8 | tcp[15]);
+    seen->length = tcp_bytes - header;
+    memcpy(seen->payload, tcp + header, seen->length);
+    struct tcp_segment_options options;
+    tcp_options_parse(tcp + 20, header - 20, &options);
+    if (options.has_timestamps)
+        peer->timestamp_echo = options.timestamp_value;
+    if (seen->flags & TCP_FLAG_SYN)
+        tcp_options_parse_syn(tcp + 20, header - 20, &seen->syn);
+    seen->sack_count = tcp_options_parse_sack(tcp + 20, header - 20, seen->sack);
+    for (uint32_t i = 0; i < seen->sack_count; i++) {
+        seen->sack[i].left -= PEER_ISS;
+        seen->sack[i].right -= PEER_ISS;
+    }
+    packet_free(packet);
+    return true;
+}
+
+struct seen_segment peer_expect(struct tcp_peer *peer, uint8_t flags, uint32_t seq, uint32_t ack,
+                                uint32_t length)
+{
+    struct seen_segment seen;
+    if (!peer_sees(peer, &seen))
+        fail_msg("nothing was sent, expected flags %02x seq %u ack %u length %u", flags, seq, ack,
+                 length);
+    uint8_t without_push = seen.flags & (uint8_t)~TCP_FLAG_PSH;
+    if (without_push != flags || seen.seq != seq || seen.ack != ack || seen.length != length)
+        fail_msg("saw flags %02x seq %u ack %u length %u, expected %02x %u %u %u", seen.flags,
+                 seen.seq, seen.ack, seen.length, flags, seq, ack, length);
+    return seen;
+}
+
+void peer_expect_nothing(struct tcp_peer *peer)
+{
+    struct seen_segment seen;
+    if (peer_sees(peer, &seen))
+        fail_msg("saw flags %02x seq %u ack %u length %u, expected nothing", seen.flags, seen.seq,
+                 seen.ack, seen.length);
+}
+
+uint32_t peer_discard(struct tcp_peer *peer)
+{
+    uint32_t count = peer->out_count;
+    struct seen_segment seen;
+    while (peer_sees(peer, &seen))
+        ;
+    uint32_t left = peer->network.out_count;
+    struct packet *out[PEER_OUT_MAX];
+    assert_true(left <= PEER_OUT_MAX);
+    test_network_take(&peer->network, out, PEER_OUT_MAX);
+    for (uint32_t i = 0; i < left; i++)
+        packet_free(out[i]);
+    return count;
+}
+
+/* ---- both ---- */
+
+void peer_open(struct tcp_peer *peer, const struct tcp_syn_options *options)
+{
+    uint8_t bytes[TCP_OPTION_BYTES_MAX];
+    uint32_t length = tcp_options_write_syn(bytes, options);
+    peer->uses_timestamps = options->has_timestamps && peer->config.offer_timestamps;
+    peer->timestamp = options->timestamp_value;
+    peer_send(peer, (struct peer_segment){
+                        .flags = TCP_FLAG_SYN, .options = bytes, .option_bytes = length});
+    struct seen_segment answer;
+    do
+        assert_true(peer_sees(peer, &answer)); /* a connection that made room is reset first */
+    while (answer.flags & TCP_FLAG_RST);
+    assert_int_equal(answer.flags, TCP_FLAG_SYN | TCP_FLAG_ACK);
+    assert_int_equal(answer.ack, 1);
+    peer_send(peer, (struct peer_segment){.flags = TCP_FLAG_ACK, .seq = 1, .ack = 1});
+    assert_true(peer->events & TCP_EVENT_OPENED);
+    assert_non_null(peer->connection);
+    peer->events = 0;
+    peer_expect_nothing(peer);
+}
+
+void peer_application_sends(struct tcp_peer *peer, uint32_t bytes)
+{
+    while (bytes > 0) {
+        uint32_t part = tcp_payload_max(peer->connection);
+        part = bytes < part ? bytes : part;
+        struct packet *packet = tcp_packet(peer->stack);
+        assert_non_null(packet);
+        memset(packet_append(packet, (uint16_t)part), 'x', part);
+        tcp_send_packet(peer->stack, peer->connection, packet);
+        bytes -= part;
+    }
+    peer_round(peer);
+}
+
+uint32_t peer_application_reads(struct tcp_peer *peer)
+{
+    uint32_t bytes = tcp_receive_bytes(peer->connection);
+    tcp_receive_consume(peer->stack, peer->connection, bytes);
+    return bytes;
+}
+
+uint64_t peer_counter(const struct tcp_peer *peer, enum counter counter)
+{
+    return peer->counters->values[counter];
+}
+
+uint64_t peer_drops(const struct tcp_peer *peer, enum drop_reason why)
+{
+    return peer->counters->drops[why];
+}
