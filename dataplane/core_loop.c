@@ -104,7 +104,7 @@ static void sleep_while_idle(struct core *core)
 
     response_cache_offline(core->shared->cache, core->index);
     sleeper_announce(core->sleeper);
-    if (!shard_client_has_input(core->shards)) {
+    if (!shard_client_has_input(core->shards) && !network_has_work(core->network)) {
         struct pollfd input = {.fd = core->sleeper->event_fd, .events = POLLIN};
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
                                    .tv_nsec = (long)(timeout_ns % NS_PER_S)};
