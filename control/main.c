@@ -56,6 +56,7 @@ struct server {
     struct control_loop *controls[FABRIC_CONTROLS_MAX];
     struct core *cores[FABRIC_WORKERS_MAX];
     struct network *networks[FABRIC_WORKERS_MAX];
+    struct blob_stock *stocks[FABRIC_WORKERS_MAX];
     struct counters *worker_counters[FABRIC_WORKERS_MAX];
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
@@ -124,11 +125,19 @@ static void stop_ports(struct server *server)
 static int start_memory(struct server *server)
 {
     uint32_t threads = server->worker_count + (uint32_t)server->config.control.threads + 1;
-    return blob_pool_create(server->config.memory.values_mib << 20, threads, &server->shared.blobs);
+    int result =
+        blob_pool_create(server->config.memory.values_mib << 20, threads, &server->shared.blobs);
+    for (uint32_t i = 0; i < server->worker_count && result == 0; i++) {
+        server->stocks[i] = blob_stock_create(server->shared.blobs);
+        result = server->stocks[i] ? 0 : -ENOMEM;
+    }
+    return result;
 }
 
 static void stop_memory(struct server *server)
 {
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        blob_stock_destroy(server->stocks[i]);
     blob_pool_destroy(server->shared.blobs);
 }
 
@@ -229,6 +238,7 @@ static int start_one_worker(struct server *server, uint32_t index)
         .network = server->networks[index],
         .packets = nic_runtime_packets(server->nic, index),
         .descriptors = nic_runtime_descriptors(server->nic, index),
+        .stock = server->stocks[index],
         .counters = server->worker_counters[index],
         .index = index,
         .now_ns = clock_now_ns(),

@@ -153,10 +153,6 @@ void core_run(struct core *core)
 static int create_parts(struct core *core, const struct core_config *config)
 {
     const struct core_shared *shared = config->shared;
-    core->stock = blob_stock_create(shared->blobs);
-    if (!core->stock)
-        return -ENOMEM;
-
     struct shard_client_config shards = {.fabric = shared->fabric,
                                          .cache = shared->cache,
                                          .stock = core->stock,
@@ -204,6 +200,7 @@ int core_create(const struct core_config *config, struct core **out)
     memset(core, 0, sizeof(*core));
     core->shared = config->shared;
     core->network = config->network;
+    core->stock = config->stock;
     core->counters = config->counters;
     core->index = config->index;
     core->sleeper = &config->shared->fabric->worker_sleepers[config->index];
@@ -223,7 +220,5 @@ void core_destroy(struct core *core)
     api_destroy(core->api);
     tcp_stack_destroy(core->tcp);
     shard_client_destroy(core->shards);
-    if (core->stock)
-        blob_stock_destroy(core->stock);
     free(core);
 }

@@ -80,6 +80,8 @@ struct core_config {
     struct rte_mempool *packets;
     struct rte_mempool *descriptors; /* packets without room of their own, for value bytes */
     uint64_t now_ns;
+    struct blob_stock
+        *stock; /* outlives the core and the cache, whose entries go back through it */
     struct counters *counters;
     uint32_t index;
     uint64_t random_seed;
