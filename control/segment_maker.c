@@ -103,6 +103,7 @@ static bool maker_begin(struct store_set *set, struct segment_maker *maker)
     maker->offset = 0;
     maker->retry_count = 0;
     maker->error = 0;
+    maker->has_lost_names = false;
     maker->fd = -1;
     memset(maker->buffer, 0, BLOCK_BYTES);
     segment_file_name(maker->name, maker->segment->id);
@@ -115,6 +116,8 @@ static void maker_undo(struct segment_maker *maker, int error)
 {
     if (maker->error == 0)
         maker->error = error;
+    if (maker->state == MAKER_SYNC_DIRECTORY)
+        maker->has_lost_names = true;
     if (maker->state < MAKER_UNDO_CLOSE && maker->fd >= 0)
         maker->state = MAKER_UNDO_CLOSE;
     else if (maker->state < MAKER_UNDO_UNLINK)
@@ -178,6 +181,8 @@ static void maker_result(struct segment_maker *maker, const struct io_operation 
 
 static void maker_finish(struct store_set *set, struct segment_maker *maker)
 {
+    if (maker->has_lost_names)
+        store_directory_failed(set, maker->error);
     if (maker->error != 0) {
         if (!atomic_exchange(&set->table.is_full, true))
             log_warning("store: no new segment in %s: %s. New values are refused until there is "
@@ -246,7 +251,7 @@ void segment_maker_advance(struct store *store)
 {
     struct store_set *set = store->set;
     if (store->maker.state != MAKER_IDLE || store->is_closing ||
-        store->now_ns < store->maker_retry_ns ||
+        atomic_load(&set->directory_failed) || store->now_ns < store->maker_retry_ns ||
         atomic_load(&set->table.spare_count) >= segment_spares_wanted(set) || !claim(set))
         return;
     store->maker_retry_ns = store->now_ns + SPARE_RETRY_NS;
@@ -280,6 +285,7 @@ uint64_t segment_maker_next_deadline_ns(const struct store *store)
 {
     const struct store_set *set = store->set;
     if (store->maker.state != MAKER_IDLE || store->is_closing ||
+        atomic_load(&set->directory_failed) ||
         atomic_load(&set->table.spare_count) >= segment_spares_wanted(set))
         return UINT64_MAX;
     return store->maker_retry_ns;

@@ -622,9 +622,10 @@ static void apply_relocation(struct store *store, const struct batch_entry *relo
     compaction_copy_done(store);
     if (entry == NULL)
         return;
-    if (entry->segment_id != relocation->old_segment_id ||
-        entry->offset_units != relocation->old_offset_units ||
-        (index_entry_flags(entry) & INDEX_PLACEHOLDER)) {
+    bool has_moved = entry->segment_id != relocation->old_segment_id ||
+                     entry->offset_units != relocation->old_offset_units ||
+                     (index_entry_flags(entry) & INDEX_PLACEHOLDER) != 0;
+    if (has_moved && !planted_bug(PLANTED_RELOCATE_BLINDLY)) {
         /* a stale copy replaces a stale copy; only a value that became a tombstone counts less */
         if (put_became_delete && entry->stale_puts > 0)
             entry->stale_puts--;

@@ -356,6 +356,8 @@ void compaction_free_done(struct store *store, struct store_io *io)
     if (compactor->state != COMPACT_FREEING)
         return; /* stopped meanwhile */
     if (error != 0) {
+        if (compactor->free_step == COMPACT_SYNC_DIRECTORY)
+            store_directory_failed(store->set, error);
         free_failed(store, error);
         return;
     }

@@ -220,6 +220,10 @@ static bool try_start(struct store *store, struct shard_operation *operation)
         operation_list_append(&same->followers, operation);
         return true;
     }
+    if (is_large(store, operation) && atomic_load(&store->set->directory_failed)) {
+        store_answer(store, operation, SHARD_READ_ONLY, SHARD_CACHE_NOTHING);
+        return true;
+    }
     if (!is_large(store, operation) || store->stream.is_failed) {
         commit_submit(store, operation);
         return true;
@@ -304,7 +308,7 @@ static void job_failed(struct store *store, struct extent_job *job)
     struct shard_operation *operation = job->operation;
     bool is_full = job->error == -ENOSPC || job->error == -EDQUOT || job->error == -EFBIG;
     store_cleanup_file(store, job->name);
-    if (job->error != 0 && !is_full)
+    if (job->error != 0 && !is_full && !atomic_load(&store->set->directory_failed))
         commit_fail(store, "extent write", job->error);
     if (operation != NULL)
         store_answer(store, operation, is_full ? SHARD_STORE_FULL : SHARD_READ_ONLY,
@@ -352,6 +356,8 @@ void extent_step_done(struct store *store, struct extent_job *job)
     if (result < 0) {
         if (job->state == EXTENT_CLOSE)
             job->copy.fd = -1;
+        if (job->state == EXTENT_SYNC_DIRECTORY)
+            store_directory_failed(store->set, (int)result);
         job_abort(store, job, (int)result);
         return;
     }
@@ -378,7 +384,10 @@ void extent_step_done(struct store *store, struct extent_job *job)
              (struct io_operation){.code = IO_SYNC_ALL, .fd = store->set->directory_fd});
         return;
     case EXTENT_SYNC_DIRECTORY:
-        job_ready(store, job);
+        if (atomic_load(&store->set->directory_failed))
+            job_abort(store, job, -EIO); /* a sync that failed before may have lost our name */
+        else
+            job_ready(store, job);
         return;
     default:
         UNREACHABLE();

@@ -134,6 +134,14 @@ enum transfer_state store_transfer_continue(struct store *store, struct store_tr
     return TRANSFER_MORE;
 }
 
+void store_directory_failed(struct store_set *set, int error)
+{
+    if (!atomic_exchange(&set->directory_failed, true))
+        log_error("store: sync of the directory %s failed: %s. No new segments and no values "
+                  "above 64 KiB until restart",
+                  set->directory, strerror(-error));
+}
+
 struct store_cleanup {
     struct store_io io;
     struct store_cleanup *next, **previous;

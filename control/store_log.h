@@ -237,6 +237,7 @@ enum maker_state {
 struct segment_maker {
     uint8_t state; /* enum maker_state */
     struct segment *segment;
+    bool has_lost_names; /* the sync of the directory failed */
     uint64_t generation;
     int fd, error;
     uint64_t offset;
@@ -328,6 +329,7 @@ struct store_set {
     _Atomic uint64_t next_extent_id;
     _Atomic uint64_t extent_bytes;
     _Atomic uint32_t failed_streams;
+    _Atomic bool directory_failed; /* a sync of it failed: new names can no longer be trusted */
     _Atomic uint32_t attached_count;
     struct store *stores[CONTROL_THREADS_MAX];
 };
@@ -383,6 +385,9 @@ void store_transfer_start(struct store *store, struct store_transfer *transfer,
 /* After a completion. MORE: it was submitted again. FAILED: *error is set. */
 enum transfer_state store_transfer_continue(struct store *store, struct store_transfer *transfer,
                                             int *error);
+
+/* No new segments and no new extents until restart: a later sync would not save what this one lost. */
+void store_directory_failed(struct store_set *set, int error);
 
 /* Gives an operation back with its status. */
 void store_answer(struct store *store, struct shard_operation *operation, enum shard_status status,

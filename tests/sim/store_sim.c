@@ -47,6 +47,7 @@ struct oracle {
     uint64_t version_seen[VIRTUAL_SHARDS];
     uint64_t version_floor[VIRTUAL_SHARDS]; /* versions issued after the last restart are above */
     uint32_t answers, reads_ok;
+    uint32_t expiry_permille, idle_permille;
     bool has_failed;
     char failure[256];
 };
@@ -152,6 +153,9 @@ static void on_answer(void *context, struct shard_operation *operation)
     uint32_t key = operation->owner_numbers[0], number = operation->owner_numbers[1];
     oracle->answers++;
     if (operation->verb == SHARD_GET) {
+        /* answers are applied to the cache in this order: none may be older than one before it */
+        if (oracle->certain[key] > number)
+            number = oracle->certain[key];
         if (operation->status == SHARD_OK)
             check_value(oracle, operation, key, number);
         else if (operation->status == SHARD_NOT_FOUND)
@@ -199,7 +203,7 @@ static bool submit_write(struct oracle *oracle, struct random *random, uint32_t 
                                : kind < 18 ? 4 + random_below(random, 9000)
                                : kind < 19 ? 12000 + random_below(random, 20000)
                                            : 4;
-        if (random_chance(random, 150))
+        if (random_chance(random, oracle->expiry_permille))
             written->expires_at_ms =
                 io_wall_ms(oracle->harness->loops[0]) + 1 + random_below(random, 40);
         operation->expires_at_ms = written->expires_at_ms;
@@ -242,7 +246,7 @@ static void work(struct oracle *oracle, struct random *random, uint32_t steps)
         uint32_t rounds = random_below(random, 8);
         for (uint32_t n = 0; n < rounds; n++)
             harness_round(oracle->harness);
-        if (random_chance(random, 30))
+        if (random_chance(random, oracle->idle_permille))
             harness_idle(oracle->harness, UINT64_C(15000000));
     }
 }
@@ -337,12 +341,14 @@ static uint64_t run_once(const struct run *run)
                                   run->fault_error);
     }
     uint32_t threads = 1 + (uint32_t)(run->seed % 2);
-    harness.config.store.sync = 0;
+    oracle.expiry_permille = run->seed % 3 == 1 ? 500 : 100;
+    oracle.idle_permille = run->seed % 3 == 1 ? 100 : 20;
+    harness.config.store.compact_dead_percent = run->seed % 3 == 1 ? 20 : 50;
     int status = harness_open(&harness, threads);
     if (status < 0)
         harness_drop_loops(&harness);
     else
-        work(&oracle, &random, 40);
+        work(&oracle, &random, run->seed % 4 == 0 ? 150 : 50);
     uint64_t operations = 0;
     if (status < 0 && !io_simulator_is_crashed(harness.sim) && run->fault_at < 0) {
         FAIL(&oracle, "the first start failed: %s", strerror(-status));
