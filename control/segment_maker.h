@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * segment_maker.h - makes a spare segment: allocated, zeroed, with its header, under its final name.
+ * segment_maker.h - makes a spare segment: allocated, zeroed, with its header, under its final
+ * name.
  *
  * Purpose:   the same steps run at start (waiting) and beside the server's work (one at a time).
  * Ownership: a maker belongs to one store, or to recovery.

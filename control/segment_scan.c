@@ -24,7 +24,10 @@ void segment_scanner_destroy(struct segment_scanner *scanner)
     free(scanner->block);
 }
 
-/* Reads up to `bytes` at a block boundary; fewer at the end of the file. A failed read is tried once more. */
+/*
+ * Reads up to `bytes` at a block boundary; fewer at the end of the file. A failed read is tried
+ * once more.
+ */
 static int64_t read_at(struct segment_scanner *scanner, int fd, uint8_t *buffer, uint64_t offset,
                        uint32_t bytes)
 {

@@ -56,7 +56,8 @@ int segment_scanner_init(struct segment_scanner *scanner, struct io_loop *loop,
 void segment_scanner_destroy(struct segment_scanner *scanner);
 
 /*
- * `segment` has id and fd; generation and size are filled in from its header. Calls `record` for every
+ * `segment` has id and fd; generation and size are filled in from its header. Calls `record` for
+ * every
  * valid record, also for those that can be saved out of damaged frames.
  */
 int segment_scan_run(struct segment_scanner *scanner, struct segment *segment,

@@ -89,12 +89,12 @@ void segment_table_put_spare(struct segment_table *table, struct segment *segmen
     pthread_mutex_unlock(&table->mutex);
 }
 
-struct segment *segment_table_take_spare(struct segment_table *table, bool *is_reserve)
+struct segment *segment_table_take_spare(struct segment_table *table, uint32_t *spares_before)
 {
     pthread_mutex_lock(&table->mutex);
     struct segment *taken = NULL;
     uint32_t spares = atomic_load(&table->spare_count);
-    *is_reserve = spares <= table->reserve_count;
+    *spares_before = spares;
     for (uint32_t id = 0; spares > 0 && id < table->id_end && taken == NULL; id++) {
         struct segment *segment = segment_table_get(table, id);
         if (segment != NULL && segment->state == SEGMENT_SPARE)

@@ -2,10 +2,12 @@
 /*
  * segment_table.h - all segments of a store: who uses them, how much of them is live.
  *
- * Purpose:   threads take spare segments from it, compaction finds victims in it, /metrics its sums.
+ * Purpose:   threads take spare segments from it, compaction finds victims in it, /metrics its
+ *            sums.
  * Ownership: the table owns segments and their descriptors until it is destroyed; ids are reused.
  * Threading: any thread. The mutex guards states and counts; live_bytes, used_bytes and readers are
- *            atomic. Only the thread that owns a record's virtual shard changes its share of live_bytes.
+ *            atomic. Only the thread that owns a record's virtual shard changes its share of
+ *            live_bytes.
  * Units:     bytes.
  * Errors:    take_spare returns NULL when there is none; making one is for segment_maker.
  * Source:    ARCHITECTURE.md, "Embedded engine".
@@ -46,9 +48,10 @@ struct segment_table {
     _Atomic(struct segment *) *segments; /* by id; SEGMENTS_MAX */
     uint32_t id_end;                     /* ids below were given out */
     _Atomic uint32_t spare_count;
-    _Atomic bool is_full;   /* no space for another segment: PUT is refused */
-    bool is_making;         /* one thread is making a spare */
-    uint32_t reserve_count; /* spares kept for deletes and compaction */
+    _Atomic bool is_full;      /* no space for another segment: PUT is refused */
+    bool is_making;            /* one thread is making a spare */
+    uint32_t reserve_count;    /* spares kept for deletes and compaction */
+    uint32_t compaction_count; /* of these, for compaction alone: one for each stream */
 };
 
 int segment_table_init(struct segment_table *table);
@@ -69,10 +72,13 @@ struct segment *segment_table_new(struct segment_table *table);
 void segment_table_set_state(struct segment_table *table, struct segment *segment,
                              enum segment_state state);
 void segment_table_put_spare(struct segment_table *table, struct segment *segment);
-/* Becomes ACTIVE. `is_reserve`: it was one of the last reserve_count. */
-struct segment *segment_table_take_spare(struct segment_table *table, bool *is_reserve);
+/* Becomes ACTIVE. `spares`: how many there were, this one included. */
+struct segment *segment_table_take_spare(struct segment_table *table, uint32_t *spares);
 
-/* The sealed segment with the largest share of dead bytes, if it is at least `dead_percent`. Becomes VICTIM. */
+/*
+ * The sealed segment with the largest share of dead bytes, if it is at least `dead_percent`.
+ * Becomes VICTIM.
+ */
 struct segment *segment_table_take_victim(struct segment_table *table, uint32_t dead_percent);
 
 struct segment_table_sums {

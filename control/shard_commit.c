@@ -238,14 +238,20 @@ static uint64_t segment_room(const struct stream *stream)
                                    : stream->segment->bytes - BLOCK_BYTES - stream->append_offset;
 }
 
-static enum space space_for_put(struct store *store, uint32_t record_bytes)
+/*
+ * PUT leaves the reserve alone, DELETE its last part: compaction must always find a segment to copy
+ * into, or nothing would ever become free again.
+ */
+static enum space space_for(struct store *store, enum shard_verb verb, uint32_t record_bytes)
 {
     const struct stream *stream = &store->stream;
-    struct segment_table *table = &store->set->table;
+    const struct segment_table *table = &store->set->table;
+    uint32_t untouchable = verb == SHARD_PUT ? table->reserve_count : table->compaction_count;
     uint64_t needed = frame_bytes(stream->open->payload_bytes + record_bytes);
-    if (!stream->is_reserve && segment_room(stream) >= needed)
+    bool may_use_segment = stream->spares_when_taken > untouchable;
+    if (may_use_segment && segment_room(stream) >= needed)
         return SPACE_OK;
-    if (atomic_load(&table->spare_count) > table->reserve_count)
+    if (atomic_load(&table->spare_count) > untouchable)
         return SPACE_OK;
     return atomic_load(&table->is_full) ? SPACE_FULL : SPACE_WAIT;
 }
@@ -350,13 +356,11 @@ static bool evaluate_write(struct store *store, struct shard_operation *operatio
     uint32_t record_bytes = write_record_bytes(operation, has_extent);
     if (!batch_has_room(store, stream->open, record_bytes))
         return false;
-    if (operation->verb == SHARD_PUT) {
-        enum space space = space_for_put(store, record_bytes);
-        if (space == SPACE_WAIT)
-            return false;
-        if (space == SPACE_FULL)
-            return refuse(store, operation, SHARD_STORE_FULL);
-    }
+    enum space space = space_for(store, (enum shard_verb)operation->verb, record_bytes);
+    if (space == SPACE_WAIT)
+        return false;
+    if (space == SPACE_FULL)
+        return refuse(store, operation, SHARD_STORE_FULL);
     uint32_t shard = shard_of_hash(operation->shard_hash);
     uint64_t version = version_take(store, shard);
     if (version == 0)
@@ -494,7 +498,7 @@ static void start_frame(struct store *store, uint8_t *frame, uint32_t payload_by
 static bool take_segment(struct store *store)
 {
     struct stream *stream = &store->stream;
-    stream->segment = segment_table_take_spare(&store->set->table, &stream->is_reserve);
+    stream->segment = segment_table_take_spare(&store->set->table, &stream->spares_when_taken);
     if (stream->segment == NULL)
         return false;
     stream->append_offset = SEGMENT_DATA_OFFSET;

@@ -2,12 +2,14 @@
 /*
  * shard_commit.h - group commit: writes become frames, frames become durable, then visible.
  *
- * Purpose:   one frame in flight and one open; everything that arrives during a flush shares the next.
+ * Purpose:   one frame in flight and one open; everything that arrives during a flush shares the
+ *            next.
  * Ownership: operations stay with the store until answered; their records are copied at evaluation.
  * Threading: the store's thread.
  * Units:     bytes; _ns monotone; _ms wall.
  * Errors:    a failed write or sync makes the stream read-only until restart: what was in flight is
- *            answered SHARD_OUTCOME_UNKNOWN, everything later SHARD_READ_ONLY. Nothing is retried as
+ *            answered SHARD_OUTCOME_UNKNOWN, everything later SHARD_READ_ONLY. Nothing is retried
+ *            as
  *            if nothing had happened (Rebello et al., USENIX ATC 2020).
  * Source:    ARCHITECTURE.md, "Embedded engine".
  */

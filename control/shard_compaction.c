@@ -287,6 +287,7 @@ static void free_finished(struct store *store)
     shared->victim = NULL;
     pthread_mutex_unlock(&shared->mutex);
     store->compactor.state = COMPACT_IDLE;
+    store->compactor.due_ns = store->now_ns; /* the next one, if there is one */
 }
 
 static bool wants_unlink(const struct store *store)

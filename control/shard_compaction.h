@@ -11,8 +11,10 @@
  * Source:    log cleaning after Rosenblum and Ousterhout, TOCS 1992.
  *
  * Why a tombstone may go: the index counts, for every key, the PUT records on disk that are not its
- * newest (stale_puts). Freeing a segment lowers the count for each such record in it. A tombstone (or
- * an expired value) with none left shadows nothing and is dropped. The counts run ahead of the free by
+ * newest (stale_puts). Freeing a segment lowers the count for each such record in it. A tombstone
+ * (or
+ * an expired value) with none left shadows nothing and is dropped. The counts run ahead of the free
+ * by
  * one victim at most, and nothing dropped on their word leaves the disk before the next victim is
  * freed, which happens after this one's free is durable. Recovery counts afresh.
  */

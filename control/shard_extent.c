@@ -32,7 +32,9 @@ void extent_copy_destroy(struct extent_copy *copy)
         free(copy->lanes[i].bounce);
 }
 
-/* The next contiguous run of whole blocks, or the last partial block through the lane's own buffer. */
+/*
+ * The next contiguous run of whole blocks, or the last partial block through the lane's own buffer.
+ */
 static void lane_start(struct store *store, struct extent_copy *copy, struct extent_lane *lane,
                        enum store_io_kind kind, void *job)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shard_extent.h - values above 64 KiB: written to a file of their own before the log points to them.
+ * shard_extent.h - values above 64 KiB: written to a file of their own before the log points to
+ * them.
  *
  * Purpose:   a big write never delays a small commit: only its pointer travels through the log.
  * Ownership: a job holds its own reference to the value's blob, so its operation can be given back.
@@ -9,7 +10,8 @@
  * Errors:    ENOSPC answers SHARD_STORE_FULL; any other failure makes the stream read-only.
  * Source:    ARCHITECTURE.md, "Embedded engine".
  *
- * Order: write, sync the file, sync the directory, commit the pointer. The file goes when the record
+ * Order: write, sync the file, sync the directory, commit the pointer. The file goes when the
+ * record
  * that replaced it is durable; what a crash leaves without a pointer is removed at the next start.
  */
 #ifndef GANNET_SHARD_EXTENT_H

@@ -15,7 +15,8 @@
  *   SUPER.0 SUPER.1          struct superblock, one block each; the valid one with the higher
  *                            sequence counts, the other one is overwritten next
  *   seg-%08x.log             segments: two header blocks, then commit frames
- *   ext-%016x                extents: the bytes of one value above EXTENT_VALUE_BYTES_MIN, zero padded
+ *   ext-%016x                extents: the bytes of one value above EXTENT_VALUE_BYTES_MIN, zero
+ *   padded
  *   *.new                    half-made files; removed at start
  *
  * A segment is preallocated, zeroed once, and recycled with a higher generation. Its header exists
@@ -108,7 +109,9 @@ struct frame_header {
     uint64_t previous_checksum; /* header checksum of the frame before it in this segment, or 0 */
     uint64_t payload_checksum;
     uint64_t wall_ms;
-    /* The segment this stream filled before, and where it ended: how recovery notices a lost end. */
+    /*
+     * The segment this stream filled before, and where it ended: how recovery notices a lost end.
+     */
     uint64_t previous_generation;
     uint64_t previous_end_offset;
     uint32_t previous_segment_id;
@@ -131,7 +134,10 @@ enum record_flag {
     RECORD_EXTENT = 4, /* with RECORD_PUT: a struct extent_pointer stands for the value */
 };
 
-/* Key bytes, attribute bytes and value bytes (or the pointer) follow; then zeros to a multiple of 8. */
+/*
+ * Key bytes, attribute bytes and value bytes (or the pointer) follow; then zeros to a multiple of
+ * 8.
+ */
 struct record_header {
     uint64_t checksum; /* of everything after it, padding included */
     uint64_t version;
@@ -173,7 +179,9 @@ struct format_place {
 uint64_t format_seed(const struct format_place *place);
 
 void superblock_seal(struct superblock *super);
-/* 0; -EBADMSG: damaged; -EPROTONOSUPPORT: a valid superblock of a format this version cannot read. */
+/*
+ * 0; -EBADMSG: damaged; -EPROTONOSUPPORT: a valid superblock of a format this version cannot read.
+ */
 int superblock_check(const struct superblock *super);
 
 void segment_header_make(struct segment_header *header, const struct store_uuid *uuid, uint32_t id,

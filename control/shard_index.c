@@ -350,7 +350,8 @@ static bool node_insert_fast(struct index_node *node, uint32_t at, const struct 
 
 /*
  * Where to cut: the most even way in which both halves fit, or, for a key appended at the end, the
- * last one, so that ascending inserts leave full pages. In an inner node the item at the cut moves up.
+ * last one, so that ascending inserts leave full pages. In an inner node the item at the cut moves
+ * up.
  * There always is one: the old items fitted, so at the worst the new one stands alone.
  */
 static uint32_t split_point(const struct index_node *node, const struct item *items, uint32_t count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shard_index.h - the ordered in-memory index of one virtual shard: key -> where its newest record is.
+ * shard_index.h - the ordered in-memory index of one virtual shard: key -> where its newest record
+ * is.
  *
  * Purpose:   point lookups for reads and writes, ordered iteration for listing and sweeps.
  * Ownership: the index owns its nodes; entry pointers live until the next insert or erase.

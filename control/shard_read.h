@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shard_read.h - GETs: from the newest frames in memory, or by one disk read that all waiters share.
+ * shard_read.h - GETs: from the newest frames in memory, or by one disk read that all waiters
+ * share.
  *
- * Purpose:   answer with the newest durable version at the moment of the answer, never with an older one.
- * Ownership: a read job owns its buffer and blob; a waiter's memory is never the target of an I/O, so
+ * Purpose:   answer with the newest durable version at the moment of the answer, never with an
+ *            older one.
+ * Ownership: a read job owns its buffer and blob; a waiter's memory is never the target of an I/O,
+ *            so
  *            an operation can be given back at its deadline while the read goes on.
  * Threading: the store's thread.
  * Units:     bytes; _ns monotone; _ms wall.

@@ -453,7 +453,9 @@ static int write_block(struct recovery *recovery, int fd, uint8_t *block, uint64
     return run_simple(recovery, (struct io_operation){.code = IO_SYNC_DATA, .fd = fd});
 }
 
-/* Ends an open segment for good: what was torn behind the seal can never be read as a frame again. */
+/*
+ * Ends an open segment for good: what was torn behind the seal can never be read as a frame again.
+ */
 static int seal_segment(struct recovery *recovery, struct segment *segment,
                         const struct segment_scan *scan)
 {
@@ -495,7 +497,10 @@ static int discard_file(struct recovery *recovery, struct segment *segment)
                                                       .path = name});
 }
 
-/* Nothing valid in it: a spare. After a crash it begins a new life, since a torn first frame may lie there. */
+/*
+ * Nothing valid in it: a spare. After a crash it begins a new life, since a torn first frame may
+ * lie there.
+ */
 static int reuse_empty(struct recovery *recovery, struct segment *segment)
 {
     struct store_set *set = recovery->set;
@@ -597,7 +602,10 @@ static int load_identity(struct recovery *recovery)
     return 0;
 }
 
-/* From here on no version at or above these ceilings was ever given out, and none below will be again. */
+/*
+ * From here on no version at or above these ceilings was ever given out, and none below will be
+ * again.
+ */
 static int reserve_versions(struct recovery *recovery)
 {
     struct store_set *set = recovery->set;

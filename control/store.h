@@ -2,8 +2,10 @@
 /*
  * store.h - one control thread's view of the storage layer: submit operations, reap answers.
  *
- * Purpose:   the control loop knows only this; the embedded log (or a distributed engine) is behind it.
- * Ownership: store_submit takes the operation; store_reap gives it back with status, version and value.
+ * Purpose:   the control loop knows only this; the embedded log (or a distributed engine) is behind
+ *            it.
+ * Ownership: store_submit takes the operation; store_reap gives it back with status, version and
+ *            value.
  *            A value blob handed out with a GET carries a reference for the receiver. The blob of a
  *            PUT stays attached for the cache owner.
  * Threading: one store per control thread; struct store_set is shared and set up before they start.
@@ -14,10 +16,12 @@
  * Promises that the callers rely on:
  * - Answers of one key are reaped in the order in which they took effect (the ring to the cache
  *   owner keeps that order).
- * - A GET is answered with the newest durable version at the moment it is reaped; check and reap are
+ * - A GET is answered with the newest durable version at the moment it is reaped; check and reap
+ *   are
  *   one step, so a fill can never be older than a write reaped before it.
  * - A write is reaped after its commit is durable (sync: commit), or failed.
- * - A condition is evaluated against the newest pending version; its answer waits for that version's
+ * - A condition is evaluated against the newest pending version; its answer waits for that
+ *   version's
  *   commit and fails with it.
  */
 #ifndef GANNET_STORE_H

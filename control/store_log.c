@@ -109,7 +109,10 @@ void store_transfer_start(struct store *store, struct store_transfer *transfer,
     transfer_submit(store, transfer);
 }
 
-/* Short results go on from the last whole block (O_DIRECT needs that); no progress is an error in the end. */
+/*
+ * Short results go on from the last whole block (O_DIRECT needs that); no progress is an error in
+ * the end.
+ */
 enum transfer_state store_transfer_continue(struct store *store, struct store_transfer *transfer,
                                             int *error)
 {
@@ -250,6 +253,7 @@ static struct store_set *set_create(const struct server_config *config,
     set->space_reserve_bytes = config->store.space_reserve_mib << 20;
     set->compact_dead_percent = (uint32_t)config->store.compact_dead_percent;
     set->compact_bytes_per_s = config->store.compact_mib_per_s << 20;
+    set->table.compaction_count = set->thread_count;
     set->table.reserve_count = set->thread_count + 1;
     memcpy(set->directory, config->store.directory, sizeof(config->store.directory));
     set->directory_fd = set->lock_fd = set->super_fds[0] = set->super_fds[1] = -1;
@@ -335,7 +339,9 @@ int store_attach(struct store_set *set, uint32_t thread_index, struct io_loop *l
     return status;
 }
 
-/* Everything in flight comes back before memory goes; another's completions cannot be among them. */
+/*
+ * Everything in flight comes back before memory goes; another's completions cannot be among them.
+ */
 static void wait_for_io(struct store *store)
 {
     struct io_operation *completed[16];

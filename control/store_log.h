@@ -12,7 +12,8 @@
  *
  * The life of a write:  store_submit -> arrivals -> (evaluated: condition, version, space)
  *   -> open batch -> frame written -> frame synced -> index changed -> answered.
- * The life of a read:   store_submit -> index -> memory (recent frames) or read job -> compared with
+ * The life of a read:   store_submit -> index -> memory (recent frames) or read job -> compared
+ * with
  *   the index again -> answered.
  */
 #ifndef GANNET_STORE_LOG_H
@@ -120,14 +121,14 @@ struct batch {
 enum stream_state { STREAM_IDLE = 0, STREAM_WRITING, STREAM_SYNCING };
 
 struct stream {
-    struct segment *segment; /* NULL until the first commit */
-    bool is_reserve;         /* taken from the spares kept for deletes and compaction */
-    bool is_failed;          /* an I/O error: read-only until restart */
-    bool is_sealing;         /* the frame in flight is the segment's last */
-    bool is_covered;         /* no frame with records is the last one */
-    bool is_counted;         /* the frame in flight carries records */
-    uint8_t state;           /* enum stream_state */
-    bool sync_in_flight;     /* sync: interval */
+    struct segment *segment;    /* NULL until the first commit */
+    uint32_t spares_when_taken; /* how scarce spares were: who may write into it */
+    bool is_failed;             /* an I/O error: read-only until restart */
+    bool is_sealing;            /* the frame in flight is the segment's last */
+    bool is_covered;            /* no frame with records is the last one */
+    bool is_counted;            /* the frame in flight carries records */
+    uint8_t state;              /* enum stream_state */
+    bool sync_in_flight;        /* sync: interval */
     uint64_t append_offset;
     uint64_t sequence;         /* last given out */
     uint64_t written_sequence; /* last whose write completed */
@@ -286,7 +287,9 @@ struct compactor {
     uint8_t sweep_key[KEY_BYTES_MAX];
 };
 
-/* One victim at a time in the whole process: what it frees is durable before the next one begins. */
+/*
+ * One victim at a time in the whole process: what it frees is durable before the next one begins.
+ */
 struct compaction_shared {
     pthread_mutex_t mutex;
     struct segment *victim;
@@ -386,7 +389,9 @@ void store_transfer_start(struct store *store, struct store_transfer *transfer,
 enum transfer_state store_transfer_continue(struct store *store, struct store_transfer *transfer,
                                             int *error);
 
-/* No new segments and no new extents until restart: a later sync would not save what this one lost. */
+/*
+ * No new segments and no new extents until restart: a later sync would not save what this one lost.
+ */
 void store_directory_failed(struct store_set *set, int error);
 
 /* Gives an operation back with its status. */

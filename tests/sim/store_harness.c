@@ -28,7 +28,7 @@ void harness_init(struct harness *harness, uint64_t seed)
     harness->counters = counters;
     harness->sim = io_simulator_create(seed);
     config_defaults(&harness->config);
-    strcpy(harness->config.store.directory, "data");
+    memcpy(harness->config.store.directory, "data", 5);
     harness->config.store.space_reserve_mib = 0;
     harness->config.store.compact_mib_per_s = 1000;
     harness->sizes = (struct store_sizes){

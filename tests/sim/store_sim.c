@@ -146,7 +146,9 @@ static void check_absence(struct oracle *oracle, uint32_t key, uint32_t at_least
          at_least);
 }
 
-/* owner_numbers are the harness' while the operation is out: key, and write number or lower bound. */
+/*
+ * owner_numbers are the harness' while the operation is out: key, and write number or lower bound.
+ */
 static void on_answer(void *context, struct shard_operation *operation)
 {
     struct oracle *oracle = context;
@@ -388,7 +390,9 @@ static bool report(const struct run *run, const char *plant)
 static const struct run undisturbed = {
     .crash_at = UINT64_MAX, .again_at = UINT64_MAX, .fault_at = -1, .mode = IO_CRASH_DROP};
 
-/* Crashes spread over all I/O indexes of the seed; every third one crashes again during recovery. */
+/*
+ * Crashes spread over all I/O indexes of the seed; every third one crashes again during recovery.
+ */
 static bool crash_seed(uint64_t seed, uint64_t crashes, const char *plant)
 {
     struct run run = undisturbed;
