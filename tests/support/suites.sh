@@ -107,6 +107,7 @@ everything()
     if build_suite gcc build-test gcc -Dhot_asserts=true; then
         meson_suite unit build-test 120 --suite unit
         meson_suite sim build-test 180 --suite sim
+        meson_suite link build-test 60 --suite system
         run_system system 330 build-test/gannet
     fi
     if build_suite clang build-clang clang -Dhot_asserts=true; then
