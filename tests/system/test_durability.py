@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What was acknowledged is there: after kill -9, after restarts with other threads, after a full disk."""
+import contextlib
 import http.client
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -21,17 +23,23 @@ class Ledger:
         self.acknowledged = {}  # key -> value or None (deleted)
         self.under_way = {}     # key -> value or None: the answer never came
         self.touched = set()    # since the last comparison
+        self.client = None
         self.writes = 0
 
     def write_until_it_dies(self, stop):
-        client = Client(timeout_s=10)
+        self.client = Client(timeout_s=10)
         try:
             while not stop.is_set():
-                self.write_one(client)
+                self.write_one(self.client)
         except (OSError, http.client.HTTPException):
             pass
         finally:
-            client.close()
+            self.client.close()
+
+    def hang_up(self):
+        """A killed server has no kernel that resets its connections: the client would wait."""
+        with contextlib.suppress(AttributeError, OSError):
+            self.client.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def write_one(self, client):
         # Half of them are written once, so that no later write hides a lost one.
@@ -76,7 +84,14 @@ def kill_nine(world):
     chance = random.Random(1)
     for round_number in range(KILL_ROUNDS):
         stop = threading.Event()
-        killer = threading.Timer(chance.uniform(0.05, 0.5), server.kill9)
+
+        def kill(stop=stop):
+            server.kill9()
+            stop.set()
+            for ledger in ledgers:
+                ledger.hang_up()
+
+        killer = threading.Timer(chance.uniform(0.05, 0.5), kill)
         killer.start()
         in_threads([lambda l=ledger: l.write_until_it_dies(stop) for ledger in ledgers], 30)
         killer.join()

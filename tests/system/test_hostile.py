@@ -188,7 +188,8 @@ def connection_holder(source, count, limit_s):
         os._exit(0)
     os.close(tell)
     connected = int(os.read(report, 20) or b'0')
-    return connected, lambda: (os.close(release), os.waitpid(pid, 0))
+    # A byte, not a close: later holders have inherited this end and keep it open.
+    return connected, lambda: (os.write(release, b'x'), os.waitpid(pid, 0))
 
 
 @system_test(f'{CONNECTIONS} connections opened and left; then curl is answered', 120)
