@@ -114,6 +114,7 @@ static inline uint32_t first_line(uint64_t hash)
 static inline uint32_t line_matches(const _Atomic uint64_t *line, uint16_t tag)
 {
     uint32_t matches = 0;
+#pragma GCC unroll 8
     for (uint32_t i = 0; i < SLOTS_PER_LINE; i++)
         matches |= (uint32_t)(atomic_load_explicit(&line[i], memory_order_acquire) >> 48 == tag)
                    << i;

@@ -58,7 +58,7 @@ static void *log_create(const struct model_engine_config *config)
     machine->random.state = config->seed ^ UINT64_C(0x109);
     machine->sim = io_simulator_create(config->seed);
     config_defaults(&machine->server);
-    strcpy(machine->server.store.directory, "data");
+    memcpy(machine->server.store.directory, "data", sizeof("data"));
     machine->server.store.space_reserve_mib = 0;
     machine->server.store.compact_mib_per_s = 1000;
     machine->server.control.threads = config->controls;
