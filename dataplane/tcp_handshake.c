@@ -23,7 +23,7 @@ static void options_agree(struct tcp_stack *stack, struct tcp_connection *connec
     cold->peer_mss_bytes = options.mss_bytes;
     cold->peer_scales = options.has_window_scale;
     connection->scales = options.has_window_scale
-                             ? (uint8_t)(options.window_scale | tcp_window_scale(stack) << 4)
+                             ? (uint8_t)(options.window_scale | (uint32_t)tcp_window_scale(stack) << 4)
                              : 0;
     if (options.has_timestamps && stack->config.offer_timestamps) {
         connection->flags |= CONNECTION_TIMESTAMPS;
