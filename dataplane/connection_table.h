@@ -6,7 +6,7 @@
  * Ownership: the table owns its buckets; indices are the caller's.
  * Threading: one owner.
  * Units:     entries.
- * Errors:    create returns NULL when memory is short. Inserting cannot fail: the table has room for
+ * Errors:    create returns -ENOMEM when memory is short. Inserting cannot fail: there's room for
  *            twice the promised entries, and a full bucket spills into the next one.
  * Source:    overflow counts instead of tombstones after Folly's F14 (Bronson, Shi 2019).
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * packet_build.h - what TCP does to mbufs beyond packet.h: shared frames, attached value bytes, offload marks.
+ * packet_build.h - what TCP does to mbufs beyond packet.h: sharing, attaching, offloads.
  *
  * Purpose:   keeps rte_ names out of the protocol code.
  * Ownership: a shared packet has one more reference for the port; attached bytes hold one reference

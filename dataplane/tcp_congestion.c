@@ -36,7 +36,8 @@ static uint32_t cube_root(uint64_t value)
 static uint32_t cubic_k_ms(uint32_t distance_bytes, uint32_t mss_bytes)
 {
     /* (distance / mss) * 2.5 s^3 = distance * 2.5e9 / mss ms^3 */
-    return cube_root((uint64_t)distance_bytes * UINT64_C(2500000000) / mss_bytes);
+    uint64_t cubed = (uint64_t)distance_bytes * UINT64_C(2500000000);
+    return cube_root(cubed / mss_bytes); /* lint-allow: division: once per loss */
 }
 
 static uint32_t ticks_to_ms(uint32_t ticks)
@@ -112,8 +113,12 @@ static void cubic_acked(const struct tcp_stack *stack, struct tcp_connection *co
     uint64_t growth = (uint64_t)(target - connection->cwnd_bytes) * acked_bytes;
     uint64_t price = (uint64_t)connection->cwnd_bytes;
     uint64_t earned = congestion->acked_bytes + growth / (price ? price : 1);
-    connection->cwnd_bytes += (uint32_t)(earned / connection->mss_bytes) * connection->mss_bytes;
-    congestion->acked_bytes = (uint32_t)(earned % connection->mss_bytes);
+    uint32_t mss = connection->mss_bytes;
+    while (earned >= mss) { /* few: an acknowledgement covers few segments */
+        connection->cwnd_bytes += mss;
+        earned -= mss;
+    }
+    congestion->acked_bytes = (uint32_t)earned;
 }
 
 static void newreno_acked(struct tcp_connection *connection, struct tcp_congestion *congestion,

@@ -3,7 +3,7 @@
  * tcp_congestion.h - how fast the congestion window grows, and how far it falls.
  *
  * Purpose:   CUBIC and NewReno behind one struct; when something was lost is decided elsewhere.
- * Ownership: writes cwnd_bytes of the connection and struct tcp_congestion, nobody else does but PRR.
+ * Ownership: writes cwnd_bytes of the connection and struct tcp_congestion; only PRR does too.
  * Threading: one worker.
  * Units:     bytes, ticks.
  * Errors:    none.

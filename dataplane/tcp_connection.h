@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_connection.h - one connection: two hot cache lines, a cold part beside them, sequence arithmetic.
+ * tcp_connection.h - one connection: two hot cache lines and a cold part; sequence arithmetic.
  *
  * Purpose:   what every part of the stack reads and writes; the layout is the speed.
  * Ownership: slots belong to the stack; packets in the queues belong to the connection.

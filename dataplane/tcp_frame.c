@@ -369,7 +369,7 @@ struct packet *tcp_frame_split(struct tcp_stack *stack, struct packet *packet, u
         blob_hold(rest->tx.blob);
         return rest;
     }
-    /* The port may be reading the first one: its bytes stay, and are cut off when it is sent again. */
+    /* The port may be reading the first one: its bytes stay until it is sent again. */
     memcpy(packet_append(rest, (uint16_t)rest_bytes),
            packet_data(packet) + packet->tx.header_bytes + first_bytes, rest_bytes);
     return rest;
@@ -387,6 +387,7 @@ uint32_t tcp_frame_payload_max(const struct tcp_stack *stack,
         return connection->mss_bytes;
     /* Whole segments, so that only the last is short. */
     uint32_t mss = connection->mss_bytes;
+    /* lint-allow: division: once per frame of up to 64 KiB */
     return u32_max(SEGMENTATION_BYTES_MAX / mss, 1) * mss;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_frame.h - complete frames: template, TCP header, options, checksum, payload or attached value bytes.
+ * tcp_frame.h - complete frames: template, TCP header, options, checksum, payload or value bytes.
  *
  * Purpose:   private to tcp_output.c and tcp_loss.c: bytes, no decisions about when to send.
  * Ownership: a returned frame belongs to the caller, who hands it to network_transmit.

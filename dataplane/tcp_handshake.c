@@ -22,9 +22,9 @@ static void options_agree(struct tcp_stack *stack, struct tcp_connection *connec
     tcp_options_parse_syn(tcp_segment_options(packet), tcp_segment_option_bytes(packet), &options);
     cold->peer_mss_bytes = options.mss_bytes;
     cold->peer_scales = options.has_window_scale;
-    connection->scales = options.has_window_scale
-                             ? (uint8_t)(options.window_scale | (uint32_t)tcp_window_scale(stack) << 4)
-                             : 0;
+    uint32_t own_scale = tcp_window_scale(stack);
+    connection->scales =
+        options.has_window_scale ? (uint8_t)(options.window_scale | own_scale << 4) : 0;
     if (options.has_timestamps && stack->config.offer_timestamps) {
         connection->flags |= CONNECTION_TIMESTAMPS;
         connection->ts_recent = options.timestamp_value;

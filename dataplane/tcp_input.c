@@ -506,7 +506,7 @@ static NO_INLINE void input_synchronized(struct tcp_stack *stack, struct tcp_con
 
 /* ---- header prediction ---- */
 
-/* Only in-order data or an acknowledgement on an open connection without holes or losses is fast. */
+/* In-order data or acknowledgements on an open connection without holes or losses only. */
 static inline bool fast_path_applies(const struct tcp_connection *connection,
                                      const struct packet_rx *rx)
 {

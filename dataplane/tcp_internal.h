@@ -170,7 +170,7 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
 void tcp_timer_update_slow(struct tcp_stack *stack, struct tcp_connection *connection,
                            uint32_t deadline_tick);
 
-/* Makes sure that the wheel fires no later than the deadline: moved only when it must be earlier. */
+/* The wheel fires no later than the deadline: moved only when it must be earlier. */
 static inline void tcp_timer_update(struct tcp_stack *stack, struct tcp_connection *connection,
                                     uint32_t deadline_tick)
 {

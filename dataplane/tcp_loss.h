@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_loss.h - acknowledgements in, losses found: scoreboard, RACK-TLP, NewReno, proportional rate reduction.
+ * tcp_loss.h - acknowledgements in, losses found: scoreboard, RACK-TLP, NewReno, PRR.
  *
  * Purpose:   private to dataplane/tcp_*.c.
  * Ownership: works on the connection's send queue.

@@ -35,7 +35,7 @@ static void store32(uint8_t *at, uint32_t value)
     memcpy(at, &wire, sizeof(wire));
 }
 
-/* The next real option at *at: its kind and length (with kind and length bytes); false at the end. */
+/* The next real option at *at: its kind and whole length; false at the end. */
 static bool option_next(const uint8_t *bytes, uint32_t length, uint32_t *at, uint8_t *kind,
                         uint8_t *option_bytes)
 {

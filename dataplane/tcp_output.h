@@ -3,11 +3,11 @@
  * tcp_output.h - segments out: data, acknowledgements, retransmissions, resets.
  *
  * Purpose:   private to dataplane/tcp_*.c.
- * Ownership: packets of the send queue stay there until acknowledged; the port gets a reference or a
- *            copy.
+ * Ownership: packets of the send queue stay there until acknowledged; the port gets a reference or
+ *            a copy.
  * Threading: one worker.
  * Units:     bytes.
- * Errors:    a frame that cannot be built (no packet) is counted and left to the retransmission timer.
+ * Errors:    a frame that cannot be built (no packet) is counted and left to retransmission.
  * Source:    RFC 9293 3.8, RFC 1122 4.2.3.2 (delayed acknowledgement), 4.2.3.4 (silly window).
  */
 #ifndef GANNET_TCP_OUTPUT_H
@@ -27,7 +27,7 @@ void tcp_send_ack(struct tcp_stack *stack, struct tcp_connection *connection);
 /* At most a fixed number per second over all connections (RFC 5961 section 7). */
 void tcp_send_challenge_ack(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_send_reset(struct tcp_stack *stack, struct tcp_connection *connection);
-/* A segment of no length that the peer must answer: its sequence is old (keep-alive, window probe). */
+/* A segment of no length that the peer must answer: its sequence is old (keep-alive, probe). */
 void tcp_send_probe(struct tcp_stack *stack, struct tcp_connection *connection);
 
 /* Sends one packet of the queue again, or for the first time. False: no memory for the frame. */

@@ -49,7 +49,7 @@ static int ring_create(struct tcp_index_ring *ring, uint32_t entries)
     return ring->indices ? 0 : -ENOMEM;
 }
 
-static void *lines_alloc(size_t bytes)
+static void *lines_create(size_t bytes)
 {
     bytes = (bytes + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES;
     void *memory = aligned_alloc(GUARD_BYTES, bytes);
@@ -58,14 +58,14 @@ static void *lines_alloc(size_t bytes)
     return memory;
 }
 
-static int stack_allocate(struct tcp_stack *stack)
+static int stack_tables_create(struct tcp_stack *stack)
 {
     uint32_t count = stack->config.connections;
     uint32_t time_waits = 1;
     while (time_waits < count)
         time_waits *= 2;
     stack->time_wait_mask = time_waits - 1;
-    stack->slots = lines_alloc((size_t)count * sizeof(*stack->slots));
+    stack->slots = lines_create((size_t)count * sizeof(*stack->slots));
     stack->free_indices = calloc(count, sizeof(*stack->free_indices));
     stack->time_waits = calloc(time_waits, sizeof(*stack->time_waits));
     stack->wheel = timer_wheel_create(count, stack->now_tick);
@@ -88,7 +88,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
         config->half_open_max == 0 || !config->packets || !config->network || !config->counters ||
         config->listen_port_count > TCP_LISTENERS_MAX)
         return -EINVAL;
-    struct tcp_stack *stack = lines_alloc(sizeof(*stack));
+    struct tcp_stack *stack = lines_create(sizeof(*stack));
     if (!stack)
         return -ENOMEM;
     stack->config = *config;
@@ -107,7 +107,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
     stack->silent_head = stack->silent_tail = TCP_INDEX_NONE;
     memcpy(stack->listen_ports, config->listen_ports, sizeof(stack->listen_ports));
     stack->listen_port_count = config->listen_port_count;
-    int result_code = stack_allocate(stack);
+    int result_code = stack_tables_create(stack);
     if (result_code) {
         tcp_stack_destroy(stack);
         return result_code;

@@ -117,7 +117,7 @@ static uint32_t occupied_from(const struct timer_wheel *wheel, uint32_t level, u
     return SLOTS;
 }
 
-/* The next tick after now at which a slot fires or moves down; NONE-safe because armed_count > 0. */
+/* The next tick after now at which a slot fires or moves down; something must be armed. */
 static uint32_t next_event(const struct timer_wheel *wheel)
 {
     for (uint32_t level = 0; level < LEVELS; level++) {

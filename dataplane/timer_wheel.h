@@ -32,7 +32,7 @@ void timer_wheel_cancel(struct timer_wheel *wheel, uint32_t index);
 uint32_t timer_wheel_advance(struct timer_wheel *wheel, uint32_t now_tick, uint32_t *out,
                              uint32_t limit);
 
-/* Ticks from `now_tick` until the wheel has something to do: never too late; false: nothing armed. */
+/* Ticks from `now_tick` until the wheel has something to do: never too late; false: none. */
 bool timer_wheel_next(const struct timer_wheel *wheel, uint32_t now_tick, uint32_t *ticks);
 
 #endif

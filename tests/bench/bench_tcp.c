@@ -185,8 +185,8 @@ static void measure(struct tcp_stack *stack, struct client *clients, uint32_t co
 
 int main(int count, char **values)
 {
-    uint32_t connections = count > 1 ? (uint32_t)atoi(values[1]) : 256;
-    uint32_t rounds = count > 2 ? (uint32_t)atoi(values[2]) : 2000000 / connections;
+    uint32_t connections = count > 1 ? (uint32_t)strtoull(values[1], NULL, 10) : 256;
+    uint32_t rounds = count > 2 ? (uint32_t)strtoull(values[2], NULL, 10) : 2000000 / connections;
     test_eal_start("192");
     pool = packet_pool_create("bench", 16383, -1, PACKET_ROOM_BYTES);
     struct client *clients = calloc(connections, sizeof(*clients));

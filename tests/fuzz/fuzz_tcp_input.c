@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Bytes to TCP segments into a stack with live connections in several states. The input is a
- * sequence of records: how the segment is made, then its bytes. Addresses, lengths and checksums are
- * put right, since the link layer would have dropped the rest; sequence numbers may be taken
+ * sequence of records: how the segment is made, then its bytes. Addresses, lengths and checksums
+ * are put right, since the link layer would have dropped the rest; sequence numbers may be taken
  * relative to what the connection expects, so that the states behind the window check are reached.
  */
 #include "tests/fuzz/fuzz_target.h"

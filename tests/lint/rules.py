@@ -34,7 +34,7 @@ DPDK_ALLOWED = [
      'value memory comes from hugepages'),
     (r'include/memory_region\.[ch]', r'rte_(malloc|memory|lcore|eal)', 'hugepages, or ordinary pages'),
     (r'include/clock\.h', r'rte_cycles', 'the time stamp counter'),
-    (r'dataplane/packet(_pool)?\.[ch]', r'rte_\w+', 'where frame ownership is defined'),
+    (r'dataplane/packet(_pool|_build)?\.[ch]', r'rte_\w+', 'where frame ownership is defined'),
     (r'dataplane/nic_dpdk\.c', r'rte_\w+', 'the only user of ethdev'),
     (r'dataplane/core_loop\.[ch]', r'rte_\w+', 'launches lcores and reports quiescent points'),
     (r'dataplane/response_cache\w*\.[ch]', r'rte_(rcu_qsbr|malloc|errno|eal|lcore|mempool|prefetch|pause)',
@@ -127,6 +127,9 @@ LONG_FILES = {
 # dataplane/STEM.c and control/STEM.c have a test STEM_test.c (or STEM_WHAT_test.c), or are named here
 # with the tests that cover them; those must exist.
 COVERED_BY = [
+    (r'dataplane/tcp_(frame|loss|options|output|reassembly|timers|congestion|input|user)\.c',
+     'tests/unit/tcp_transfer_test.c'),
+    (r'dataplane/tcp_(handshake|stack|time_wait)\.c', 'tests/unit/tcp_state_test.c'),
     (r'dataplane/(arp|ethernet|icmp|ipv[46]|nd|neighbour|network_output|packet_pool|checksum)\.c',
      'tests/unit/network_test.c'),
     (r'dataplane/nic_dpdk\.c', 'tests/system/test_values.py'),   # needs a port

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two stacks in one process over a seeded bad network, in virtual time: random amounts of bytes both
- * ways, half-closed in random order, every byte compared; at the end no connection is left and every
- * packet is back in its pool. A seed that fails is printed with the command that replays it.
+ * Two stacks in one process over a seeded bad network, in virtual time: random amounts of bytes
+ * both ways, half-closed in random order, every byte compared; at the end no connection is left and
+ * every packet is back in its pool. A failing seed is printed with the command that replays it.
  *
  *   tcp_sim [--seeds N] [--first M] | --seed S [--trace]
  */

@@ -74,13 +74,13 @@ void peer_start(struct tcp_peer *peer);
 /* Ends the stack; fails the test when a packet was leaked. */
 void peer_stop(struct tcp_peer *peer);
 
-/* One segment in, with a correct checksum, then a whole round (input, application's take, output). */
+/* One segment in, with a correct checksum, then a round (input, application's take, output). */
 void peer_send(struct tcp_peer *peer, struct peer_segment segment);
 /* Without the round: several may arrive together. */
 void peer_queue(struct tcp_peer *peer, struct peer_segment segment);
 void peer_round(struct tcp_peer *peer);
 void peer_input_raw(struct tcp_peer *peer, const uint8_t *frame, uint32_t length);
-/* Moves time on in steps of a millisecond with a round each, until something is sent at the latest. */
+/* Moves time on in steps of a millisecond with a round each, until something is sent. */
 uint32_t peer_wait(struct tcp_peer *peer, uint32_t ms); /* returns the ms that passed */
 void peer_sleep(struct tcp_peer *peer, uint32_t ms);    /* all of it, whatever is sent */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtual_link.h - a wire between two stacks that loses, delays, reorders, doubles and damages frames.
+ * virtual_link.h - a wire between two stacks that loses, delays, reorders and damages frames.
  *
- * Purpose:   everything a network does to TCP, from one seed, in virtual time. It also plays the port:
+ * Purpose:   everything a network does to TCP, from one seed, in virtual time. It plays the port:
  *            it finishes checksums and cuts large frames where the stack left that to the port, and
  *            holds on to sent packets for a while, as a transmit ring does.
  * Ownership: takes transmitted packets and frees them; delivered ones belong to the caller.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening, closing, resets and what is not acceptable: RFC 9293 3.10.7 and RFC 5961, by segments. */
+/* Opening, closing, resets and what is not acceptable: RFC 9293 3.10.7 and RFC 5961. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
