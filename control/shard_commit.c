@@ -6,113 +6,13 @@
 #include <string.h>
 
 #include "control/planted_bugs.h"
+#include "control/shard_batch.h"
 #include "control/shard_compaction.h"
 #include "control/shard_extent.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
 #include "include/log.h"
-
-/* ---- batches ---- */
-
-static struct frame_header *batch_header(struct batch *batch)
-{
-    return (struct frame_header *)batch->frame;
-}
-
-static struct record_header *entry_record(const struct batch *batch,
-                                          const struct batch_entry *entry)
-{
-    ASSERT_HOT(entry->record_offset != 0);
-    return (struct record_header *)(batch->frame + entry->record_offset);
-}
-
-static void batch_reset(struct batch *batch)
-{
-    batch->payload_bytes = batch->record_count = batch->entry_count = 0;
-    batch->write_count = batch->abandoned_count = 0;
-    memset(batch->buckets, 0, sizeof(batch->buckets));
-}
-
-static struct batch *batch_create(uint32_t frame_bytes_max)
-{
-    struct batch *batch = calloc(1, sizeof(*batch));
-    if (batch == NULL)
-        return NULL;
-    batch->frame = aligned_alloc(BLOCK_BYTES, frame_bytes_max);
-    if (batch->frame == NULL) {
-        free(batch);
-        return NULL;
-    }
-    return batch;
-}
-
-static void batch_destroy(struct batch *batch)
-{
-    if (batch != NULL)
-        free(batch->frame);
-    free(batch);
-}
-
-static uint32_t batch_bucket(uint64_t shard_hash)
-{
-    return (uint32_t)(shard_hash % BATCH_BUCKETS);
-}
-
-/* The newest write of the key in this batch. */
-static const struct batch_entry *batch_find(const struct batch *batch, uint64_t shard_hash,
-                                            const uint8_t *key, uint32_t key_bytes)
-{
-    uint32_t at = batch->buckets[batch_bucket(shard_hash)];
-    while (at != 0) {
-        const struct batch_entry *entry = &batch->entries[at - 1];
-        const struct record_header *record = entry_record(batch, entry);
-        if (record->key_bytes == key_bytes && memcmp(record_key(record), key, key_bytes) == 0)
-            return entry;
-        at = entry->next_in_bucket;
-    }
-    return NULL;
-}
-
-static bool batch_has_room(const struct store *store, const struct batch *batch,
-                           uint32_t record_bytes)
-{
-    return batch->entry_count < BATCH_ENTRIES_MAX &&
-           sizeof(struct frame_header) + batch->payload_bytes + record_bytes <=
-               store->set->sizes.frame_bytes_max;
-}
-
-static struct batch_entry *batch_add(struct batch *batch, enum batch_entry_kind kind,
-                                     struct shard_operation *operation, enum shard_status status)
-{
-    ASSERT(batch->entry_count < BATCH_ENTRIES_MAX);
-    struct batch_entry *entry = &batch->entries[batch->entry_count++];
-    *entry = (struct batch_entry){
-        .operation = operation, .kind = (uint8_t)kind, .status = (uint8_t)status};
-    return entry;
-}
-
-/* Room for a record at the end of the frame; everything but the key and what follows it is zero. */
-static struct record_header *batch_add_record(struct batch *batch, struct batch_entry *entry,
-                                              uint32_t record_bytes)
-{
-    entry->record_offset = (uint32_t)sizeof(struct frame_header) + batch->payload_bytes;
-    batch->payload_bytes += record_bytes;
-    batch->record_count++;
-    struct record_header *record = entry_record(batch, entry);
-    memset(record, 0, sizeof(*record));
-    memset((uint8_t *)record + record_bytes - RECORD_ALIGN_BYTES, 0, RECORD_ALIGN_BYTES);
-    record->record_bytes = record_bytes;
-    return record;
-}
-
-static void batch_link(struct batch *batch, struct batch_entry *entry, uint64_t shard_hash)
-{
-    uint16_t *bucket = &batch->buckets[batch_bucket(shard_hash)];
-    entry->next_in_bucket = *bucket;
-    *bucket = (uint16_t)(entry - batch->entries + 1);
-    batch->write_count++;
-}
 
 /* ---- set up ---- */
 
@@ -170,7 +70,7 @@ static struct key_state key_state_of(struct store *store, struct shard_operation
     state.pending =
         find_pending(store, operation->shard_hash, key, operation->key_bytes, &state.batch);
     if (state.pending != NULL) {
-        const struct record_header *record = entry_record(state.batch, state.pending);
+        const struct record_header *record = batch_record(state.batch, state.pending);
         state.exists = record_is_put(record) &&
                        (record->expires_at_ms == 0 || record->expires_at_ms > wall_ms);
         state.version = state.exists ? record->version : 0;
@@ -711,9 +611,9 @@ static void finish_batch(struct store *store)
     for (uint32_t i = 0; i < batch->entry_count; i++) {
         const struct batch_entry *entry = &batch->entries[i];
         if (entry->kind == BATCH_WRITE)
-            apply_write(store, entry_record(batch, entry), entry->record_offset, frame_offset);
+            apply_write(store, batch_record(batch, entry), entry->record_offset, frame_offset);
         else if (entry->kind == BATCH_RELOCATION)
-            apply_relocation(store, entry, entry_record(batch, entry), frame_offset);
+            apply_relocation(store, entry, batch_record(batch, entry), frame_offset);
         answer_entry(store, entry);
     }
     count(store->counters, COUNTER_STORE_COMMITS);

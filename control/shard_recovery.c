@@ -239,8 +239,10 @@ static bool note_extent(struct recovery *recovery, const struct record_header *r
     return true;
 }
 
-/* Of two copies of one version (a relocation that was cut short) either will do; a delete wins, since
- * compaction turns expired values into deletes of the same version. */
+/*
+ * Of two copies of one version (a relocation that was cut short) either will do; a delete wins,
+ * since compaction turns expired values into deletes of the same version.
+ */
 static bool is_newer(const struct record_header *record, const struct index_entry *entry)
 {
     if (record->version != entry->version)

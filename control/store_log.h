@@ -112,8 +112,7 @@ struct batch {
     uint32_t record_count;
     uint32_t entry_count;
     uint32_t write_count;
-    uint32_t
-        abandoned_count; /* writes whose operation was given back: fills of their keys are forbidden */
+    uint32_t abandoned_count; /* writes whose operation was given back: no fills of their keys */
     uint16_t buckets[BATCH_BUCKETS];
     struct batch_entry entries[BATCH_ENTRIES_MAX];
 };

@@ -145,8 +145,8 @@ int main(int argc, char **argv)
                 "usage: bench_store DIRECTORY [in flight] [value bytes] [seconds] [keys]\n");
         return 2;
     }
-    uint32_t depth = argc > 2 ? (uint32_t)atoi(argv[2]) : 256;
-    uint32_t value_bytes = argc > 3 ? (uint32_t)atoi(argv[3]) : 128;
+    uint32_t depth = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 256;
+    uint32_t value_bytes = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 128;
     uint64_t seconds = argc > 4 ? strtoull(argv[4], NULL, 10) : 5;
     uint64_t keys = argc > 5 ? strtoull(argv[5], NULL, 10) : 1000000;
     struct bench bench = {0};

@@ -138,6 +138,9 @@ COVERED_BY = [
     (r'control/config_\w+\.c', 'tests/unit/config_file_test.c'),
     (r'control/io_loop_(system|threads|uring)\.c', 'tests/unit/io_loop_test.c'),
     (r'control/io_(loop_simulator|simulator_disk)\.c', 'tests/unit/io_simulator_test.c'),
+    # the store as a whole, on a simulated disk: crashes, faults, a reference map, rot
+    (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
+     'tests/sim/store_model.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     (r'dataplane/api_(answer|body|connection|request)\.c', 'tests/unit/api_handler_test.c'),
 ]

@@ -32,7 +32,7 @@ static int compare_references(const void *a, const void *b)
                       : (left->key_bytes > right->key_bytes) - (left->key_bytes < right->key_bytes);
 }
 
-/* Short and long keys, shared prefixes of every length, keys that are prefixes of others, zero bytes. */
+/* Short and long keys, shared prefixes of every length, prefixes of other keys, zero bytes. */
 static void make_keys(struct random *random)
 {
     for (uint32_t i = 0; i < KEYS; i++) {
