@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preflight.h - before DPDK starts: what is missing on this machine, and the command that mends it.
+ * preflight.h - before DPDK starts: what is missing on this machine, and the command that mends
+ *     it.
  *
- * Purpose:   DPDK's own messages name neither the config key nor the remedy; ours do. Also settles what depends
- *            on the machine: which cores the workers get and whether there are hugepages for them.
+ * Purpose:   DPDK's own messages name neither the config key nor the remedy; ours do. Also
+ *            settles what depends on the machine: which cores the workers get and whether there
+ *            are hugepages for them.
  * Ownership: the result is a value.
  * Threading: main thread.
  * Units:     bytes, pages.

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * bulletin.h - what one worker tells all the others: a log of the last notes, overwritten in a
- * circle.
+ *     circle.
  *
- * Purpose:   neighbours and ICMP errors arrive at whichever worker the port chose; every worker may
- *            need them. Nobody waits: a reader that falls a whole log behind has lost notes, and
- * each kind of note is one whose loss heals (the question is asked again, the error comes again).
+ * Purpose:   neighbours and ICMP errors arrive at whichever worker the port chose; every worker
+ *            may need them. Nobody waits: a reader that falls a whole log behind has lost notes,
+ *            and each kind of note is one whose loss heals (the question is asked again, the
+ *            error comes again).
  * Ownership: the board is made before the workers and destroyed after them; each log has one
- * writer. Threading: one writer per log, any number of readers, each with cursors of its own.
+ *            writer.
+ * Threading: one writer per log, any number of readers, each with cursors of its own.
  * Units:     notes.
  * Errors:    bulletin_read counts notes that were overwritten before it came.
- * Source:    a sequence lock over a ring (Boehm, "Can seqlocks get along with programming language
- * memory models?", 2012): begun before the slot is written, written after.
+ * Source:    a sequence lock over a ring (Boehm, "Can seqlocks get along with programming
+ *            language memory models?", 2012): begun before the slot is written, written after.
  */
 #ifndef GANNET_BULLETIN_H
 #define GANNET_BULLETIN_H

@@ -5,9 +5,10 @@
  * Purpose:   IPv4, ICMP and TCP checksums where the port does not compute them.
  * Ownership: none.
  * Threading: any.
- * Units:     bytes. A "sum" is unfolded, in memory order: a word of the wire is added as it lies in
- * memory. Errors:    none. Source:    RFC 1071 (byte order independence), RFC 1624 (incremental
- * update, equation 3).
+ * Units:     bytes. A "sum" is unfolded, in memory order: a word of the wire is added as it lies
+ *            in memory.
+ * Errors:    none.
+ * Source:    RFC 1071 (byte order independence), RFC 1624 (incremental update, equation 3).
  */
 #ifndef GANNET_CHECKSUM_H
 #define GANNET_CHECKSUM_H

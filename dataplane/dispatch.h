@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dispatch.h - software dispatch: a port with fewer queues than workers still serves all of them.
+ * dispatch.h - software dispatch: a port with fewer queues than workers still serves all of
+ *     them.
  *
- * Purpose:   worker w < queue_count owns queue w and serves the workers w, w + queue_count, ...: it
- * passes them their flows' frames over rings and sends what they hand back. Ownership: a pushed
- * packet belongs to the ring, a popped one to the worker that popped it. Threading: each ring has
- * one producer and one consumer: owner to member (receive), member to owner (send). dispatch_create
- * and _destroy on the main thread. Units:     packets. Errors:    a full ring refuses: the caller
- * counts DISPATCH_FULL or DISPATCH_TX_REFUSED and frees. Source:    Which worker gets a flow is a
- * hash of its addresses and ports, seeded per boot. What has no ports (ARP, ICMP, fragments) goes
- * to the queue's owner; neighbours and ICMP errors reach the other workers over the bulletin board,
- * with and without RSS.
+ * Purpose:   worker w < queue_count owns queue w and serves the workers w, w + queue_count, ...:
+ *            it passes them their flows' frames over rings and sends what they hand back.
+ * Ownership: a pushed packet belongs to the ring, a popped one to the worker that popped it.
+ * Threading: each ring has one producer and one consumer: owner to member (receive), member to
+ *            owner (send). dispatch_create and _destroy on the main thread.
+ * Units:     packets.
+ * Errors:    a full ring refuses: the caller counts DISPATCH_FULL or DISPATCH_TX_REFUSED and
+ *            frees.
+ * Source:    Which worker gets a flow is a hash of its addresses and ports, seeded per boot. What
+ *            has no ports (ARP, ICMP, fragments) goes to the queue's owner; neighbours and ICMP
+ *            errors reach the other workers over the bulletin board, with and without RSS.
  */
 #ifndef GANNET_DISPATCH_H
 #define GANNET_DISPATCH_H

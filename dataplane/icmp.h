@@ -3,10 +3,13 @@
  * icmp.h - ICMP and ICMPv6 messages other than neighbour discovery.
  *
  * Purpose:   tells echo requests and errors about our TCP segments from the rest; turns a request
- * into its reply in place. Ownership: none: works on bytes. Threading: any. Units:     bytes.
+ *            into its reply in place.
+ * Ownership: none: works on bytes.
+ * Threading: any.
+ * Units:     bytes.
  * Errors:    parsers return the drop reason; DROP_NONE is success.
  * Source:    RFC 792, RFC 1191 (packet too big), RFC 4443, RFC 8201; RFC 5927 for what TCP checks
- * next.
+ *            next.
  */
 #ifndef GANNET_ICMP_H
 #define GANNET_ICMP_H

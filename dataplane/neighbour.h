@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * neighbour.h - the addresses on the link one worker knows, for ARP and neighbour discovery alike.
+ * neighbour.h - the addresses on the link one worker knows, for ARP and neighbour discovery
+ *     alike.
  *
  * Purpose:   IP address -> link address; decides when to ask, ask again, confirm and forget. It
- * sends nothing itself: what is due to be asked comes out as a batch. Ownership: packets held for
- * an unresolved neighbour belong to the table until they are released. Threading: one owner. Units:
- * _ns monotone, passed in. Errors:    NULL from neighbour_resolve: table full of busier entries, or
- * too many resolutions at once. Source:    RFC 826, RFC 1122 section 2.3.2 (ageing, hold the latest
- * packets), RFC 4861 section 7.2 and 7.3 (solicitation, advertisement flags, unreachability), one
- * state machine for both.
+ *            sends nothing itself: what is due to be asked comes out as a batch.
+ * Ownership: packets held for an unresolved neighbour belong to the table until they are
+ *            released.
+ * Threading: one owner.
+ * Units:     _ns monotone, passed in.
+ * Errors:    NULL from neighbour_resolve: table full of busier entries, or too many resolutions
+ *            at once.
+ * Source:    RFC 826, RFC 1122 section 2.3.2 (ageing, hold the latest packets), RFC 4861 section
+ *            7.2 and 7.3 (solicitation, advertisement flags, unreachability), one state machine
+ *            for both.
  */
 #ifndef GANNET_NEIGHBOUR_H
 #define GANNET_NEIGHBOUR_H

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * network.h - everything below TCP, as TCP and the core loop see it: frames in, segments out, paths
- * to peers.
+ * network.h - everything below TCP, as TCP and the core loop see it: frames in, segments out,
+ *     paths to peers.
  *
  * Purpose:   validates Ethernet, VLAN and IP; answers ARP, neighbour discovery and echo in place;
- * hands TCP segments up as a batch and ready-made headers down; batches what is sent. Ownership:
- * network_input consumes every frame: what it returns in `segments` belongs to the caller, the rest
- * was answered or dropped and counted. network_transmit consumes its packet. Threading: one struct
- * network per worker, used by that worker alone. Workers tell each other about neighbours and ICMP
- * errors through struct bulletin_board (bulletin.h). Units:     bytes; _ns monotone, passed in.
+ *            hands TCP segments up as a batch and ready-made headers down; batches what is sent.
+ * Ownership: network_input consumes every frame: what it returns in `segments` belongs to the
+ *            caller, the rest was answered or dropped and counted. network_transmit consumes its
+ *            packet.
+ * Threading: one struct network per worker, used by that worker alone. Workers tell each other
+ *            about neighbours and ICMP errors through struct bulletin_board (bulletin.h).
+ * Units:     bytes; _ns monotone, passed in.
  * Errors:    frames that die are counted once in drop_reasons.def; packets the port refuses are
- * counted as PORT_TX_REFUSED. Source:    RFC 894, 826, 5227 (ARP), 791, 792, 1122 (IPv4), 8200,
- * 4443, 4861 (IPv6).
+ *            counted as PORT_TX_REFUSED.
+ * Source:    RFC 894, 826, 5227 (ARP), 791, 792, 1122 (IPv4), 8200, 4443, 4861 (IPv6).
  */
 #ifndef GANNET_NETWORK_H
 #define GANNET_NETWORK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * network_state.h - the insides of struct network, shared by network.c (in) and network_output.c
- * (out).
+ * network_state.h - the insides of struct network, shared by network.c (in) and
+ *     network_output.c (out).
  *
  * Purpose:   private to these two files.
  * Ownership: see network.h.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nic.h - ports and queues: bursts in, bursts out. nic_dpdk.c is the only user of ethdev; simulations
- *         and tests link another implementation of this header.
+ * nic.h - ports and queues: bursts in, bursts out. nic_dpdk.c is the only user of ethdev;
+ *     simulations and tests link another implementation of this header.
  *
- * Purpose:   one RX and one TX queue per worker, the offloads that were agreed at start, and the capability plan.
+ * Purpose:   one RX and one TX queue per worker, the offloads that were agreed at start, and the
+ *            capability plan.
  * Ownership: received packets belong to the caller; transmitted ones to the port.
  * Threading: one struct nic_queue per worker and port; start and stop on the main thread.
  * Units:     packets, bytes.

@@ -3,7 +3,8 @@
  * nic_dpdk.h - DPDK as a whole: its environment, the ports, the workers' pools and threads.
  *
  * Purpose:   from a checked config to running ports in one call, and back without a trace.
- * Ownership: the runtime owns ports and pools; networks it makes belong to the caller and die before it.
+ * Ownership: the runtime owns ports and pools; networks it makes belong to the caller and die
+ *            before it.
  * Threading: main thread, but for nic.h's queue functions.
  * Units:     packets, bytes.
  * Errors:    0 or a negative errno; the sentence is logged where it is known.

@@ -2,7 +2,8 @@
 /*
  * nic_plan.h - what a port can do and what the config asks for -> what will be done, and said.
  *
- * Purpose:   a pure function, so that the fallback of every missing capability is tested without hardware.
+ * Purpose:   a pure function, so that the fallback of every missing capability is tested without
+ *            hardware.
  * Ownership: the plan is a value.
  * Threading: any.
  * Units:     bytes, descriptors, queues.

@@ -8,7 +8,7 @@
  * Units:     bytes.
  * Errors:    NULL when memory is short.
  * Source:    DPDK 22.11 rte_pktmbuf_pool_create; each worker's free list stays in its own lcore
- * cache.
+ *            cache.
  */
 #ifndef GANNET_PACKET_POOL_H
 #define GANNET_PACKET_POOL_H

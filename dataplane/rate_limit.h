@@ -8,7 +8,7 @@
  * Units:     nanoseconds.
  * Errors:    rate_limit_allows is false above the limit.
  * Source:    the generic cell rate algorithm (ITU-T I.371): a bucket kept as the time at which it
- * is empty.
+ *            is empty.
  */
 #ifndef GANNET_RATE_LIMIT_H
 #define GANNET_RATE_LIMIT_H
