@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
@@ -87,8 +88,39 @@ struct nic_queue *fake_nic_queue(struct fake_nic *nic, uint32_t index)
     return &nic->queues[index];
 }
 
+/* ---- what a card does on the way in ---- */
+
+static uint64_t verdict_of_tcp(const uint8_t *ip, const uint8_t *tcp, uint32_t bytes, bool is_ipv4)
+{
+    bool is_good = bytes >= sizeof(struct rte_tcp_hdr) &&
+                   (is_ipv4 ? rte_ipv4_udptcp_cksum_verify((const void *)ip, tcp)
+                            : rte_ipv6_udptcp_cksum_verify((const void *)ip, tcp)) == 0;
+    return is_good ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : RTE_MBUF_F_RX_L4_CKSUM_BAD;
+}
+
+/* Says about untagged TCP frames without options what a card with NIC_RX_CHECKSUM says. */
+static void verify_checksums(struct packet *packet)
+{
+    const uint8_t *ip = packet_data(packet) + RTE_ETHER_HDR_LEN;
+    uint32_t length = packet_first_bytes(packet);
+    uint16_t type = length < 34 ? 0 : (uint16_t)(ip[-2] << 8 | ip[-1]);
+    if (type == RTE_ETHER_TYPE_IPV4 && ip[0] == 0x45 && ip[9] == IPPROTO_TCP) {
+        uint32_t total = (uint32_t)(ip[2] << 8 | ip[3]);
+        bool is_good = rte_raw_cksum(ip, 20) == 0xffff;
+        packet->mbuf.ol_flags |= is_good ? RTE_MBUF_F_RX_IP_CKSUM_GOOD : RTE_MBUF_F_RX_IP_CKSUM_BAD;
+        if (total >= 20 && total <= length - 14)
+            packet->mbuf.ol_flags |= verdict_of_tcp(ip, ip + 20, total - 20, true);
+    } else if (type == RTE_ETHER_TYPE_IPV6 && length >= 54 && ip[6] == IPPROTO_TCP) {
+        uint32_t payload = (uint32_t)(ip[4] << 8 | ip[5]);
+        if (payload <= length - 54)
+            packet->mbuf.ol_flags |= verdict_of_tcp(ip, ip + 40, payload, false);
+    }
+}
+
 bool fake_nic_inject(struct fake_nic *nic, uint32_t queue, struct packet *packet)
 {
+    if (nic->config.offloads & NIC_RX_CHECKSUM)
+        verify_checksums(packet);
     return fifo_push(&nic->queues[queue].received, packet);
 }
 

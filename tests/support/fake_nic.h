@@ -35,7 +35,10 @@ struct fake_nic *fake_nic_create(const struct fake_nic_config *config);
 void fake_nic_destroy(struct fake_nic *nic);
 struct nic_queue *fake_nic_queue(struct fake_nic *nic, uint32_t index);
 
-/* The wire delivers a frame to a queue. False: the ring is full and the packet is still the caller's. */
+/*
+ * The wire delivers a frame to a queue. False: the ring is full and the packet is still the
+ * caller's. With NIC_RX_CHECKSUM the packet says what a card found out about its checksums.
+ */
 bool fake_nic_inject(struct fake_nic *nic, uint32_t queue, struct packet *packet);
 /* What was handed to nic_transmit, as it was handed over, in order. */
 uint32_t fake_nic_take(struct fake_nic *nic, uint32_t queue, struct packet **out, uint32_t limit);
