@@ -75,10 +75,13 @@ struct tcp_connection *tcp_find(struct tcp_stack *stack, uint64_t handle)
     return connection;
 }
 
+static_assert(TCP_LAST_ACK == TCP_CLOSING + 1 && TCP_TIME_WAIT == TCP_CLOSING + 2 &&
+                  TCP_STATE_COUNT == TCP_CLOSING + 3,
+              "from CLOSING on the peer's FIN has been received");
+
 bool tcp_peer_is_closed(const struct tcp_connection *connection)
 {
-    return connection->state == TCP_CLOSE_WAIT || connection->state == TCP_CLOSING ||
-           connection->state == TCP_LAST_ACK;
+    return connection->state == TCP_CLOSE_WAIT || connection->state >= TCP_CLOSING;
 }
 
 struct tcp_connection *tcp_next_open(struct tcp_stack *stack, uint32_t *cursor)
