@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "control/admin.h"
 #include "control/command_line.h"
@@ -78,6 +79,17 @@ static int start_signals(struct server *server)
     signal(SIGPIPE, SIG_IGN);
     /* Blocked in every thread: the main thread takes them with sigtimedwait. */
     return -pthread_sigmask(SIG_BLOCK, &server->signals, NULL);
+}
+
+/* One descriptor per log segment: as many as this process may have. */
+static int start_limits(struct server *server)
+{
+    (void)server;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return -errno;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) != 0 ? -errno : 0;
 }
 
 static int start_randomness(struct server *server)
@@ -470,6 +482,7 @@ static const struct {
     void (*stop)(struct server *server); /* in the opposite order */
 } steps[] = {
     {"signals", start_signals, NULL},
+    {"limits of this process", start_limits, NULL},
     {"randomness", start_randomness, NULL},
     {"checks of this machine", start_preflight, NULL},
     {"ports", start_ports, stop_ports},
