@@ -42,18 +42,17 @@ enum model_bug model_bug;
 static const struct {
     const char *name;
     enum model_bug bug;
-    bool is_harmless;
 } bugs[] = {
-    {"late-fill", MODEL_BUG_LATE_FILL, false},
-    {"late-fill-behind-guard", MODEL_BUG_LATE_FILL_BEHIND_GUARD, true},
-    {"late-join", MODEL_BUG_LATE_JOIN, false},
-    {"early-acknowledgement", MODEL_BUG_EARLY_ACKNOWLEDGEMENT, false},
-    {"missing-sync", MODEL_BUG_MISSING_SYNC, false},
-    {"reissued-version", MODEL_BUG_REISSUED_VERSION, false},
-    {"answer-before-apply", MODEL_BUG_ANSWER_BEFORE_APPLY, false},
-    {"older-replaces-newer", MODEL_BUG_OLDER_REPLACES_NEWER, false},
-    {"condition-on-durable", MODEL_BUG_CONDITION_ON_DURABLE, false},
-    {"refused-fill-stays", MODEL_BUG_REFUSED_FILL_STAYS, false},
+    {"late-fill", MODEL_BUG_LATE_FILL},
+    {"late-fill-behind-guard", MODEL_BUG_LATE_FILL_BEHIND_GUARD},
+    {"late-join", MODEL_BUG_LATE_JOIN},
+    {"early-acknowledgement", MODEL_BUG_EARLY_ACKNOWLEDGEMENT},
+    {"missing-sync", MODEL_BUG_MISSING_SYNC},
+    {"reissued-version", MODEL_BUG_REISSUED_VERSION},
+    {"answer-before-apply", MODEL_BUG_ANSWER_BEFORE_APPLY},
+    {"older-replaces-newer", MODEL_BUG_OLDER_REPLACES_NEWER},
+    {"condition-on-durable", MODEL_BUG_CONDITION_ON_DURABLE},
+    {"refused-fill-stays", MODEL_BUG_REFUSED_FILL_STAYS},
 };
 
 /* One connection: one request at a time, and what it last learned of versions. */
@@ -632,7 +631,7 @@ static bool choose_bug(struct options *options, const char *name)
     for (uint32_t i = 0; i < ARRAY_COUNT(bugs); i++) {
         if (strcmp(bugs[i].name, name) == 0) {
             options->bug_name = name;
-            options->must_be_found = !bugs[i].is_harmless;
+            options->must_be_found = true;
             model_bug = bugs[i].bug;
             return true;
         }

@@ -97,7 +97,7 @@ run_system()
         echo "system         skipped: needs root (network namespaces, raw sockets)"
         return
     fi
-    suite "$1" "$2" var/test/"$1".result env GANNET_BINARY="$3" tests/system/run.py "${@:4}"
+    suite "$1" "$2" var/test/"$1".result env GANNET_BINARY="$PWD/$3" tests/system/run.py "${@:4}"
 }
 
 everything()
