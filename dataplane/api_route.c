@@ -67,7 +67,10 @@ static bool method_fits(struct route_match *match, enum http_method method, uint
     return false;
 }
 
-/* The key behind "namespace\0". */
+/*
+ * The key behind "namespace\0": any bytes. A namespace has no NUL, so the first one separates, and
+ * those in the key are the key's.
+ */
 static void match_key(struct http_slice encoded, uint8_t *key, uint32_t prefix_bytes,
                       struct route_match *match)
 {
@@ -85,9 +88,6 @@ static void match_key(struct http_slice encoded, uint8_t *key, uint32_t prefix_b
         memcpy(decoded, encoded.at, encoded.bytes);
     } else if (!http_percent_decode(encoded, decoded, USER_KEY_BYTES_MAX, &key_bytes)) {
         refuse(match, 400, "the key has a malformed escape or is longer than 1024 bytes");
-        return;
-    } else if (memchr(decoded, '\0', key_bytes) != NULL) {
-        refuse(match, 400, "the key has a NUL byte"); /* it separates namespace and key */
         return;
     }
     match->route = ROUTE_VALUE;

@@ -169,7 +169,8 @@ def curl_round_trip(world):
 def keys(world):
     world.start()
     client = world.client()
-    for key in ('a/b/c', '%20space', 'k' * 1024, '%C3%A9t%C3%A9', 'a%2Fb', '..%2f..%2fetc', 'x%00y'):
+    for key in ('a/b/c', '%20space', 'k' * 1024, '%C3%A9t%C3%A9', 'a%2Fb', '..%2f..%2fetc', 'x', 'x%00y',
+                'x%00', '%00'):
         check_equal(client.put(key, key.encode()).status, 201, key[:30])
         check_equal(client.get(key).body, key.encode(), key[:30])
     check_equal(client.get('%61/b/c').body, b'a/b/c', 'an encoded letter is that letter')

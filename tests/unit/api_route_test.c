@@ -82,7 +82,7 @@ static void a_path_leads_to_its_route(void **state)
         {"another collection", HTTP_GET, "/v1/ns/demo/valuez/k", ROUTE_REFUSED, 404},
         {"a namespace alone", HTTP_GET, "/v1/ns/demo", ROUTE_REFUSED, 404},
         {"a bad escape", HTTP_GET, "/v1/ns/demo/values/a%2", ROUTE_REFUSED, 400},
-        {"a NUL", HTTP_GET, "/v1/ns/demo/values/a%00b", ROUTE_REFUSED, 400},
+        {"a NUL", HTTP_GET, "/v1/ns/demo/values/a%00b", ROUTE_VALUE, 0},
         {"a key with only an escaped slash", HTTP_GET, "/v1/ns/demo/values/%2f", ROUTE_VALUE, 0},
         {"namespaces", HTTP_GET, "/v1/ns", ROUTE_NAMESPACES, 0},
         {"HEAD of namespaces", HTTP_HEAD, "/v1/ns", ROUTE_NAMESPACES, 0},
@@ -110,6 +110,21 @@ static void a_path_leads_to_its_route(void **state)
         if (match.status == 405 && match.allow == NULL)
             fail_msg("'%s': no Allow", cases[i].what);
     }
+}
+
+static void a_nul_in_the_key_is_a_byte_like_others(void **state)
+{
+    (void)state;
+    static const char whole[] =
+        "demo\0a\0b\0"; /* and the literal's own end, which is not the key's */
+    uint8_t key[KEY_BYTES_MAX];
+    struct route_match match;
+    match_text(HTTP_GET, "/v1/ns/demo/values/a%00b%00", key, &match);
+    assert_int_equal(match.route, ROUTE_VALUE);
+    assert_int_equal(match.key_bytes, sizeof(whole) - 1);
+    assert_memory_equal(key, whole, sizeof(whole) - 1);
+    match_text(HTTP_GET, "/v1/ns/demo%00/values/a", key, &match);
+    assert_int_equal(match.status, 404);
 }
 
 static void the_key_is_namespace_nul_and_decoded_rest(void **state)
