@@ -31,6 +31,7 @@ struct lane {
     struct packet_ring receive;  /* its owner pushes */
     struct packet_ring transmit; /* its owner pops */
     struct sleeper *sleeper;
+    uint32_t owner;  /* the worker with the queue */
     bool has_pushed; /* written by this worker: it pushed something its owner does not know of */
 };
 
@@ -112,7 +113,8 @@ struct dispatch *dispatch_create(uint32_t worker_count, uint32_t queue_count, ui
         size *= 2;
     for (uint32_t worker = 0; worker < worker_count; worker++) {
         struct lane *lane = &dispatch->lanes[worker];
-        dispatch->group_sizes[worker % queue_count]++;
+        lane->owner = worker % queue_count;
+        dispatch->group_sizes[lane->owner]++;
         if (!ring_init(&lane->receive, size) || !ring_init(&lane->transmit, size))
             goto failed;
     }
@@ -296,7 +298,7 @@ void dispatch_flush(struct dispatch *dispatch, uint32_t worker, struct nic_queue
     if (!dispatch_is_owner(dispatch, worker)) {
         struct lane *lane = &dispatch->lanes[worker];
         if (lane->has_pushed)
-            wake(dispatch, worker % dispatch->queue_count);
+            wake(dispatch, lane->owner);
         lane->has_pushed = false;
         return;
     }
