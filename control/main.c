@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The program: commands, and the order in which a server starts and stops. The only file that sees both sides. */
+/*
+ * The program: commands, and the order in which a server starts and stops. The only file that sees
+ * both sides.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>

@@ -44,7 +44,10 @@ struct preflight_result {
     uint16_t worker_cores[CORES_MAX];
 };
 
-/* `root` stands in front of /sys, /proc and /dev: "" is this machine, tests bring a tree of their own. */
+/*
+ * `root` stands in front of /sys, /proc and /dev: "" is this machine, tests bring a tree of their
+ * own.
+ */
 void preflight_run(const struct server_config *config, const char *root,
                    struct preflight_result *result);
 

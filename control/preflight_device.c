@@ -82,7 +82,9 @@ static void find_pci_interfaces(const struct preflight *preflight, const char *a
     closedir(directory);
 }
 
-/* vfio: the group's device file must be ours to open; without an IOMMU the kernel must be told so. */
+/*
+ * vfio: the group's device file must be ours to open; without an IOMMU the kernel must be told so.
+ */
 static void check_vfio(struct preflight *preflight, uint32_t port, const char *address)
 {
     char group[64], what[256], command[256], unsafe[8], path[PATH_MAX];

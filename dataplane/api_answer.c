@@ -50,7 +50,10 @@ static struct http_writer begin_answer(struct api_handler *handler,
     return writer;
 }
 
-/* The state of the request goes, its connection stays or closes. `request` may have been in that state. */
+/*
+ * The state of the request goes, its connection stays or closes. `request` may have been in that
+ * state.
+ */
 static void end_request(struct api_handler *handler, struct tcp_connection *tcp, bool must_close)
 {
     struct http_connection *http = connection_state(tcp);
@@ -109,7 +112,10 @@ void answer_update_clock(struct api_handler *handler)
     handler->hit_second = handler->clock.second;
 }
 
-/* For a GET without anything special, of an inline value that does not expire. False: take the long way. */
+/*
+ * For a GET without anything special, of an inline value that does not expire. False: take the long
+ * way.
+ */
 bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
                 const struct cache_entry *entry)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Request bodies: where their bytes go, how much memory they may take, and when they are complete. */
+/*
+ * Request bodies: where their bytes go, how much memory they may take, and when they are complete.
+ */
 #include "dataplane/api_state.h"
 #include "dataplane/response_cache.h"
 #include "dataplane/tcp.h"

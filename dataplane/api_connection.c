@@ -96,7 +96,9 @@ static void on_idle_timer(struct api_handler *handler, struct tcp_connection *tc
     connection_deadline(handler, tcp, handler->config.server->http.write_timeout_ms);
 }
 
-/* The answer is queued and was the last one: what still comes is thrown away until the peer's FIN. */
+/*
+ * The answer is queued and was the last one: what still comes is thrown away until the peer's FIN.
+ */
 void connection_close(struct api_handler *handler, struct tcp_connection *tcp)
 {
     tcp_set_user(tcp, CONNECTION_CLOSING);
@@ -105,7 +107,9 @@ void connection_close(struct api_handler *handler, struct tcp_connection *tcp)
     connection_deadline(handler, tcp, CLOSING_TIMEOUT_MS);
 }
 
-/* The answer is queued and the connection goes on: with the next request, if it is there already. */
+/*
+ * The answer is queued and the connection goes on: with the next request, if it is there already.
+ */
 void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp)
 {
     connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);

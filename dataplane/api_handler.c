@@ -286,7 +286,10 @@ static void wait_for_head(struct api_handler *handler, struct tcp_connection *tc
     http->head_bytes_seen = tcp_receive_bytes(tcp);
 }
 
-/* A head can only have become complete when a new line feed came: so a slow sender costs one look per line. */
+/*
+ * A head can only have become complete when a new line feed came: so a slow sender costs one look
+ * per line.
+ */
 static bool may_be_complete_now(struct api_handler *handler, const struct http_connection *http)
 {
     uint32_t fresh =
@@ -448,7 +451,10 @@ static void collect_hits(struct api_handler *handler, struct tcp_connection *tcp
     }
 }
 
-/* Stage 3: look up and answer. A connection whose request could not be answered at once stops there. */
+/*
+ * Stage 3: look up and answer. A connection whose request could not be answered at once stops
+ * there.
+ */
 static void serve_hits(struct api_handler *handler)
 {
     struct response_cache *cache = handler->config.cache;
@@ -513,7 +519,9 @@ static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
     }
 }
 
-/* The peer sends nothing more: an incomplete request ends here, a complete one is still answered. */
+/*
+ * The peer sends nothing more: an incomplete request ends here, a complete one is still answered.
+ */
 static void on_peer_closed(struct api_handler *handler, struct tcp_connection *tcp)
 {
     struct http_connection *http = connection_state(tcp);

@@ -44,7 +44,9 @@ void api_destroy(struct api_handler *handler);
 
 void api_begin_round(struct api_handler *handler, const struct round_time *time);
 
-/* An operation that came home: answers the client if it is still there, and gives the credit back. */
+/*
+ * An operation that came home: answers the client if it is still there, and gives the credit back.
+ */
 void api_take_answer(struct api_handler *handler, struct shard_operation *operation);
 
 /* All connections with events: parses, answers hits, starts store operations. Returns how many. */

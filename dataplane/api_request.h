@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api_request.h - a parsed HTTP head distilled to what the API needs, independent of the bytes it came from.
+ * api_request.h - a parsed HTTP head distilled to what the API needs, independent of the bytes it
+ * came from.
  *
  * Purpose:   routing, key, conditions, attributes, time to live: checked once, then kept as long as
  *            the request waits for its body or for the store.

@@ -31,8 +31,8 @@ enum http_state {
     HTTP_READING_HEAD = 0, /* an incomplete head waits in the receive queue */
     HTTP_READING_SMALL,    /* the body stays in the receive queue until it is complete */
     HTTP_READING_BODY,     /* the body goes into a blob as it comes, or is thrown away */
-    HTTP_WAITING_MEMORY, /* for its share of http.body_memory_mib; the TCP window closes meanwhile */
-    HTTP_WAITING_STORE,  /* an operation is under way */
+    HTTP_WAITING_MEMORY,   /* for its share of http.body_memory_mib; the TCP window closes then */
+    HTTP_WAITING_STORE,    /* an operation is under way */
 };
 
 struct http_connection {
@@ -92,7 +92,8 @@ struct api_handler {
 
 /*
  * The word that TCP keeps per connection: the address of an http_connection, or a number with these
- * bits. With the mark, the number's upper part is what was unacknowledged when it was looked at last.
+ * bits. With the mark, the number's upper part is what was unacknowledged when it was looked at
+ * last.
  */
 #define CONNECTION_PROGRESS_MARK UINT64_C(1)
 #define CONNECTION_CLOSING UINT64_C(2)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * http_response.h - response heads as text: a bounded writer, the ready-made head of a value, problem documents.
+ * http_response.h - response heads as text: a bounded writer, the ready-made head of a value,
+ * problem documents.
  *
  * Purpose:   every byte of a response head is written here and nowhere else.
  * Ownership: the caller's buffers.
  * Threading: none; struct http_clock belongs to one worker.
  * Units:     bytes; _ms wall.
  * Errors:    a writer that runs out of room remembers it (is_full) and writes nothing more.
- * Source:    RFC 9110 (fields), RFC 9112 (status line), RFC 9211 (Cache-Status), RFC 9457 (problems).
+ * Source:    RFC 9110 (fields), RFC 9112 (status line), RFC 9211 (Cache-Status), RFC 9457
+ *            (problems).
  */
 #ifndef GANNET_HTTP_RESPONSE_H
 #define GANNET_HTTP_RESPONSE_H
@@ -56,9 +58,9 @@ void http_write_json_string(struct http_writer *writer, const void *bytes, uint3
 void http_write_status(struct http_writer *writer, uint16_t status);
 
 /*
- * What depends only on the value: ETag, Last-Modified, Content-Length, the stored attributes, and the
- * empty line that ends a head. So a cached answer is: general fields, this block, the value. Returns the
- * bytes written to `out`, which has room for CACHE_HEAD_BYTES_MAX.
+ * What depends only on the value: ETag, Last-Modified, Content-Length, the stored attributes, and
+ * the empty line that ends a head. So a cached answer is: general fields, this block, the value.
+ * Returns the bytes written to `out`, which has room for CACHE_HEAD_BYTES_MAX.
  */
 uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation);
 

@@ -20,8 +20,8 @@
 
 #define ND_SOLICITATION 135u
 #define ND_ADVERTISEMENT 136u
-#define ND_HOP_LIMIT 255u /* a router would have lowered it: proof that the sender is on the link  \
-                           */
+/* A router would have lowered it: proof that the sender is on the link. */
+#define ND_HOP_LIMIT 255u
 #define ND_MESSAGE_BYTES 32u /* as we write them: with one link address option */
 
 enum nd_flag {

@@ -23,10 +23,10 @@ struct packet;
 
 /* What a port does for us; each one absent has a software fallback. */
 enum nic_offload {
-    NIC_RX_CHECKSUM = 1u << 0,    /* IPv4, TCP verified on receive */
+    NIC_RX_CHECKSUM = 1u << 0, /* IPv4, TCP verified on receive */
     NIC_TX_IPV4_CHECKSUM = 1u << 1,
     NIC_TX_TCP_CHECKSUM = 1u << 2,
-    NIC_TX_SEGMENTATION = 1u << 3, /* TSO */
+    NIC_TX_SEGMENTATION = 1u << 3,  /* TSO */
     NIC_TX_MULTI_SEGMENT = 1u << 4, /* chained mbufs: without it large values are copied */
     NIC_RX_RSS_HASH = 1u << 5,
     NIC_RX_INTERRUPT = 1u << 6,

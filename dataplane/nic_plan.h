@@ -53,7 +53,9 @@ int nic_plan_make(uint32_t port_index, const struct nic_capabilities *capabiliti
 /* Packets one worker needs so that full rings and caches leave it some to work with. */
 uint32_t nic_plan_packets_needed(const struct nic_plan *plans, uint32_t plan_count);
 
-/* The addresses of a port's config in binary. `error`: NIC_PLAN_SENTENCE_BYTES, filled on -EINVAL. */
+/*
+ * The addresses of a port's config in binary. `error`: NIC_PLAN_SENTENCE_BYTES, filled on -EINVAL.
+ */
 int nic_plan_addresses(uint32_t port_index, const struct config_ports *config,
                        struct network_port_config *out, char *error);
 

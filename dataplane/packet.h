@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * packet.h - a frame in memory: a DPDK mbuf plus one line of ours; where frame ownership is defined.
+ * packet.h - a frame in memory: a DPDK mbuf plus one line of ours; where frame ownership is
+ * defined.
  *
  * Purpose:   the only view of mbufs that protocol code has.
  * Ownership: exactly one owner at any line of code. A function that takes a packet by value of its
- *            pointer and is documented to "consume" it frees it or passes it on. `next` may be used by the
- *            current owner for a list of its own.
+ *            pointer and is documented to "consume" it frees it or passes it on. `next` may be used
+ *            by the current owner for a list of its own.
  * Threading: a packet belongs to the worker whose pool it came from.
  * Units:     bytes.
  * Errors:    packet_alloc returns NULL when the pool is empty; the caller counts it.
@@ -25,17 +26,17 @@
 
 /* What the layers note about a received frame, so that no header is parsed twice. */
 struct packet_rx {
-    uint32_t flow_hash;      /* SipHash of the 4-tuple, seeded per boot: the connection table's */
+    uint32_t flow_hash; /* SipHash of the 4-tuple, seeded per boot: the connection table's */
     uint32_t sequence, acknowledgement;
     uint32_t timestamp_value, timestamp_echo;
     uint16_t window;
     uint16_t network_offset;   /* of the IP header in the frame */
     uint16_t transport_offset; /* of the TCP or ICMP header */
     uint16_t payload_offset;
-    uint16_t payload_bytes;    /* what IP says, not what the frame has */
+    uint16_t payload_bytes; /* what IP says, not what the frame has */
     uint8_t tcp_flags;
-    uint8_t option_flags;      /* TCP's own */
-    uint8_t ip_version;        /* 4 or 6 */
+    uint8_t option_flags; /* TCP's own */
+    uint8_t ip_version;   /* 4 or 6 */
     uint8_t port_index;
 };
 
@@ -44,9 +45,9 @@ struct packet_tx {
     uint64_t sent_ns;
     uint32_t sequence;
     uint32_t payload_bytes;
-    struct blob *blob;    /* unsent reference to value bytes; NULL for bytes in the packet */
+    struct blob *blob; /* unsent reference to value bytes; NULL for bytes in the packet */
     uint32_t blob_offset;
-    uint16_t flags;       /* TCP's own: sacked, lost, retransmitted, FIN, ... */
+    uint16_t flags;        /* TCP's own: sacked, lost, retransmitted, FIN, ... */
     uint16_t header_bytes; /* Ethernet + IP + TCP in front of the payload */
 };
 
@@ -65,8 +66,9 @@ static_assert(sizeof(struct packet) == 192, "and one of ours");
 static_assert(offsetof(struct packet, next) == 128, "the private area follows the mbuf");
 
 #define PACKET_PRIVATE_BYTES (sizeof(struct packet) - sizeof(struct rte_mbuf))
-#define PACKET_HEADROOM_BYTES RTE_PKTMBUF_HEADROOM /* 128: Ethernet 18 + IPv6 40 + TCP 60 = 118 fit */
-#define PACKET_ROOM_BYTES 2048u                    /* data room after the headroom */
+/* 128: Ethernet 18 + IPv6 40 + TCP 60 = 118 fit */
+#define PACKET_HEADROOM_BYTES RTE_PKTMBUF_HEADROOM
+#define PACKET_ROOM_BYTES 2048u /* data room after the headroom */
 
 static inline struct packet *packet_of(struct rte_mbuf *mbuf)
 {

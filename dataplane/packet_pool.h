@@ -20,8 +20,10 @@ struct rte_mempool;
 /* Room for one frame of that MTU without chaining; at least PACKET_ROOM_BYTES. */
 uint16_t packet_room_for_mtu(uint16_t mtu);
 
-/* `socket` is a NUMA node, -1 for any. room_bytes: see packet_room_for_mtu; 0 makes packets without room of
- * their own, to which value bytes are attached. */
+/*
+ * `socket` is a NUMA node, -1 for any. room_bytes: see packet_room_for_mtu; 0 makes packets without
+ * room of their own, to which value bytes are attached.
+ */
 struct rte_mempool *packet_pool_create(const char *name, uint32_t count, int socket,
                                        uint16_t room_bytes);
 void packet_pool_destroy(struct rte_mempool *pool);

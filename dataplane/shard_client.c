@@ -91,7 +91,9 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
     count(client->config.counters, COUNTER_SHARD_REQUESTS);
 }
 
-/* The cache first, then the answer: nobody may see the answer while an older value is still cached. */
+/*
+ * The cache first, then the answer: nobody may see the answer while an older value is still cached.
+ */
 static void apply_as_owner(struct shard_client *client, const struct shard_operation *operation,
                            const struct round_time *time)
 {

@@ -2,8 +2,8 @@
 /*
  * shard_client.h - a worker's side of the way to the store and back.
  *
- * Purpose:   take an operation (a credit), send it to the control thread of its key, apply results to
- *            the cache part this worker owns, pass answers home.
+ * Purpose:   take an operation (a credit), send it to the control thread of its key, apply results
+ *            to the cache part this worker owns, pass answers home.
  * Ownership: an operation taken belongs to the caller until it is sent or released; one that
  *            shard_client_poll returned belongs to the caller again.
  * Threading: one client per worker, used by that worker only.
@@ -49,8 +49,8 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
                        const struct round_time *time);
 
 /*
- * What came back this round: results for keys this worker owns are applied to the cache, then passed
- * to the worker that waits; those that are at home are written to `home` (at most `limit`).
+ * What came back this round: results for keys this worker owns are applied to the cache, then
+ * passed to the worker that waits; those that are at home are written to `home` (at most `limit`).
  */
 uint32_t shard_client_poll(struct shard_client *client, const struct round_time *time,
                            struct shard_operation **home, uint32_t limit);

@@ -29,15 +29,16 @@ const char *const request_route_names[REQUEST_ROUTE_COUNT] = {
 #undef REQUEST_ROUTE
 };
 
-#define REQUEST_STATUSES(STATUS)                                                                   \
-    STATUS(0, 0)                                                                                   \
-    STATUS(1, 200) STATUS(2, 201) STATUS(3, 202) STATUS(4, 204) STATUS(5, 206) STATUS(6, 303)      \
-        STATUS(7, 304) STATUS(8, 400) STATUS(9, 401) STATUS(10, 403) STATUS(11, 404)               \
-            STATUS(12, 405) STATUS(13, 408) STATUS(14, 409) STATUS(15, 411) STATUS(16, 412)        \
-                STATUS(17, 413) STATUS(18, 414) STATUS(19, 415) STATUS(20, 416) STATUS(21, 417)    \
-                    STATUS(22, 422) STATUS(23, 428) STATUS(24, 429) STATUS(25, 431)                \
-                        STATUS(26, 500) STATUS(27, 501) STATUS(28, 503) STATUS(29, 504)            \
-                            STATUS(30, 505) STATUS(31, 507)
+/* clang-format off */
+#define REQUEST_STATUSES(STATUS) \
+    STATUS(0, 0) STATUS(1, 200) STATUS(2, 201) STATUS(3, 202) STATUS(4, 204) \
+    STATUS(5, 206) STATUS(6, 303) STATUS(7, 304) STATUS(8, 400) STATUS(9, 401) \
+    STATUS(10, 403) STATUS(11, 404) STATUS(12, 405) STATUS(13, 408) STATUS(14, 409) \
+    STATUS(15, 411) STATUS(16, 412) STATUS(17, 413) STATUS(18, 414) STATUS(19, 415) \
+    STATUS(20, 416) STATUS(21, 417) STATUS(22, 422) STATUS(23, 428) STATUS(24, 429) \
+    STATUS(25, 431) STATUS(26, 500) STATUS(27, 501) STATUS(28, 503) STATUS(29, 504) \
+    STATUS(30, 505) STATUS(31, 507)
+/* clang-format on */
 
 const uint16_t request_statuses[REQUEST_STATUS_COUNT] = {
 #define STATUS_BY_SLOT(slot, status) [slot] = status,

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory_need.h - how much memory a configuration asks of DPDK: told before start, reserved at start.
+ * memory_need.h - how much memory a configuration asks of DPDK: told before start, reserved at
+ * start.
  *
- * Purpose:   preflight compares it with the free hugepages; the start without hugepages reserves it.
+ * Purpose:   preflight compares it with the free hugepages; the start without hugepages reserves
+ *            it.
  * Ownership: none.
  * Threading: any.
  * Units:     bytes.
  * Errors:    none.
- * Source:    sizes of struct packet (192 B) with its room, rounded up by the mempool's own overhead.
+ * Source:    sizes of struct packet (192 B) with its room, rounded up by the mempool's own
+ *            overhead.
  */
 #ifndef GANNET_MEMORY_NEED_H
 #define GANNET_MEMORY_NEED_H

@@ -2,9 +2,9 @@
 /*
  * shard_fabric.h - every ring and sleeper between workers and control threads, wired once at start.
  *
- * Purpose:   request[worker][control], reply[control][owner], home[owner][origin]: the three hops of
- *            an operation. One FIFO per pair, so what a control thread decided first arrives first at
- *            the worker that owns the key's cache part.
+ * Purpose:   request[worker][control], reply[control][owner], home[owner][origin]: the three hops
+ *            of an operation. One FIFO per pair, so what a control thread decided first arrives
+ *            first at the worker that owns the key's cache part.
  * Ownership: the fabric lives from before the threads start until after they ended.
  * Threading: each ring has the producer and the consumer that its indices name.
  * Units:     operations.

@@ -142,7 +142,14 @@ COVERED_BY = [
     (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
      'tests/sim/store_model.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
-    (r'dataplane/api_(answer|body|connection|request)\.c', 'tests/unit/api_handler_test.c'),
+    # requests over real connections: heads, pipelining, bodies, conditions, limits, hostile clients
+    (r'dataplane/api_(answer|body|connection|handler)\.c', 'tests/system/test_http.py'),
+    # the model runs them against shards that reorder, refuse and crash
+    (r'dataplane/shard_client\.c', 'tests/model/coherence_model.c'),
+    (r'dataplane/core_loop\.c', 'tests/system/test_values.py'),      # whole rounds, on a port
+    (r'control/control_loop\.c', 'tests/system/test_durability.py'), # whole rounds, killed and restarted
+    (r'dataplane/nic_arguments\.c', 'tests/unit/nic_plan_test.c'),
+    (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]
 
 # Single files, with the test that reaches them.

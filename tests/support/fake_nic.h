@@ -2,8 +2,8 @@
 /*
  * fake_nic.h - another implementation of nic.h: queues in memory, capabilities as you like.
  *
- * Purpose:   the network layer, the core loop and a whole server without a port. The test is the wire:
- *            it injects what arrives and takes what was sent.
+ * Purpose:   the network layer, the core loop and a whole server without a port. The test is the
+ *            wire: it injects what arrives and takes what was sent.
  * Ownership: injected packets belong to the nic until received; taken ones to the test.
  * Threading: one thread per queue.
  * Units:     packets, bytes.
@@ -46,10 +46,11 @@ uint32_t fake_nic_take(struct fake_nic *nic, uint32_t queue, struct packet **out
 void fake_nic_limit_transmit(struct fake_nic *nic, uint32_t packets_per_call);
 
 /*
- * What a card would put on the wire for a packet that fake_nic_take returned: checksums computed where
- * the packet asks for it and the port has the offload, TSO cut up, chains copied together. Consumes the
- * packet; the frames come from `pool`. An offload that was asked for but not agreed on, or a chain
- * without NIC_TX_MULTI_SEGMENT, is our bug and asserts. Returns how many frames; at most `limit`.
+ * What a card would put on the wire for a packet that fake_nic_take returned: checksums computed
+ * where the packet asks for it and the port has the offload, TSO cut up, chains copied together.
+ * Consumes the packet; the frames come from `pool`. An offload that was asked for but not agreed
+ * on, or a chain without NIC_TX_MULTI_SEGMENT, is our bug and asserts. Returns how many frames; at
+ * most `limit`.
  */
 uint32_t fake_nic_wire_frames(const struct fake_nic *nic, struct packet *packet,
                               struct rte_mempool *pool, struct packet **out, uint32_t limit);

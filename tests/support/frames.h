@@ -144,7 +144,9 @@ static inline uint16_t slow_icmpv6(const uint8_t *source, const uint8_t *destina
     return slow_fold(slow_sum(sum, message, length));
 }
 
-/* A TCP header without options and `payload_bytes` bytes behind it, into `out`; returns its length. */
+/*
+ * A TCP header without options and `payload_bytes` bytes behind it, into `out`; returns its length.
+ */
 static inline uint32_t bytes_tcp(uint8_t *out, unsigned source_port, unsigned destination_port,
                                  uint32_t sequence, unsigned flags, uint32_t payload_bytes)
 {

@@ -106,7 +106,9 @@ static void attributes_over_the_limit_are_refused_and_at_the_limit_kept(void **s
 {
     (void)state;
     char fields[1024];
-    /* "Content-Type: a\r\n" is 17 bytes, "Meta-A: " and the line end 10: 485 are left for the value */
+    /*
+     * "Content-Type: a\r\n" is 17 bytes, "Meta-A: " and the line end 10: 485 are left for the value
+     */
     for (int length = 485; length <= 486; length++) {
         snprintf(fields, sizeof(fields), "Content-Type: a\r\nMeta-A: %0*d\r\n", length, 7);
         assert_int_equal(read_head("PUT /v1/ns/demo/values/k", fields),

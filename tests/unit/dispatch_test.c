@@ -232,7 +232,9 @@ static void members_send_through_the_owner(void **state)
     rig_down(&rig);
 }
 
-/* Members on threads of their own send back what they get; the owner is the wire's only neighbour. */
+/*
+ * Members on threads of their own send back what they get; the owner is the wire's only neighbour.
+ */
 struct member {
     pthread_t thread;
     struct rig *rig;

@@ -66,90 +66,91 @@ static void put_option(struct frame_bytes *message, enum option option)
     }
 }
 
+static const struct {
+    const char *what;
+    uint8_t type, code, hop_limit, flags;
+    const uint8_t *source, *destination, *target;
+    enum option option;
+    uint32_t cut; /* bytes missing at the end */
+    bool is_good, has_address;
+} rule_cases[] = {
+    {"solicitation with its sender's address", 135, 0, 255, 0, frames_peer_ipv6, our_group,
+     frames_our_ipv6, SOURCE_LINK, 0, true, true},
+    {"to our address", 135, 0, 255, 0, frames_peer_ipv6, frames_our_ipv6, frames_our_ipv6,
+     SOURCE_LINK, 0, true, true},
+    {"without an address", 135, 0, 255, 0, frames_peer_ipv6, frames_our_ipv6, frames_our_ipv6,
+     NO_OPTION, 0, true, false},
+    {"an unknown option in front", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     UNKNOWN_THEN_SOURCE, 0, true, true},
+    {"a target option says nothing in it", 135, 0, 255, 0, frames_peer_ipv6, our_group,
+     frames_our_ipv6, TARGET_LINK, 0, true, false},
+    {"an address no station has", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     SOURCE_GROUP, 0, true, false},
+    {"an address of other hardware", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     SOURCE_LONG, 0, true, false},
+    {"through a router", 135, 0, 254, 0, frames_peer_ipv6, our_group, frames_our_ipv6, SOURCE_LINK,
+     0, false, false},
+    {"code 1", 135, 1, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6, SOURCE_LINK, 0, false,
+     false},
+    {"for a group", 135, 0, 255, 0, frames_peer_ipv6, our_group, our_group, SOURCE_LINK, 0, false,
+     false},
+    {"cut in its target", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6, NO_OPTION,
+     1, false, false},
+    {"option of length zero", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     ZERO_LENGTH, 0, false, false},
+    {"option beyond the end", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     BEYOND_THE_END, 0, false, false},
+    {"option cut in its header", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
+     HALF_A_HEADER, 0, false, false},
+    {"is the address free?", 135, 0, 255, 0, nobody, our_group, frames_our_ipv6, NO_OPTION, 0, true,
+     false},
+    {"... with an address of its own", 135, 0, 255, 0, nobody, our_group, frames_our_ipv6,
+     SOURCE_LINK, 0, false, false},
+    {"... to us alone", 135, 0, 255, 0, nobody, frames_our_ipv6, frames_our_ipv6, NO_OPTION, 0,
+     false, false},
+    {"... to the wrong group", 135, 0, 255, 0, nobody, other_group, frames_our_ipv6, NO_OPTION, 0,
+     false, false},
+    {"advertisement", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6, frames_peer_ipv6,
+     TARGET_LINK, 0, true, true},
+    {"advertisement to all", 136, 0, 255, 0x20, frames_peer_ipv6, all_nodes, frames_peer_ipv6,
+     TARGET_LINK, 0, true, true},
+    {"an answer cannot go to all", 136, 0, 255, 0x40, frames_peer_ipv6, all_nodes, frames_peer_ipv6,
+     TARGET_LINK, 0, false, false},
+    {"a source option says nothing in it", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6,
+     frames_peer_ipv6, SOURCE_LINK, 0, true, false},
+    {"advertisement of a group", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6, all_nodes,
+     TARGET_LINK, 0, false, false},
+    {"advertisement through a router", 136, 0, 64, 0x60, frames_peer_ipv6, frames_our_ipv6,
+     frames_peer_ipv6, TARGET_LINK, 0, false, false},
+};
+
 static void the_rules_of_rfc_4861_section_7_1_are_kept(void **state)
 {
     (void)state;
-    static const struct {
-        const char *what;
-        uint8_t type, code, hop_limit, flags;
-        const uint8_t *source, *destination, *target;
-        enum option option;
-        uint32_t cut; /* bytes missing at the end */
-        bool is_good, has_address;
-    } cases[] = {
-        {"solicitation with its sender's address", 135, 0, 255, 0, frames_peer_ipv6, our_group,
-         frames_our_ipv6, SOURCE_LINK, 0, true, true},
-        {"to our address", 135, 0, 255, 0, frames_peer_ipv6, frames_our_ipv6, frames_our_ipv6,
-         SOURCE_LINK, 0, true, true},
-        {"without an address", 135, 0, 255, 0, frames_peer_ipv6, frames_our_ipv6, frames_our_ipv6,
-         NO_OPTION, 0, true, false},
-        {"an unknown option in front", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         UNKNOWN_THEN_SOURCE, 0, true, true},
-        {"a target option says nothing in it", 135, 0, 255, 0, frames_peer_ipv6, our_group,
-         frames_our_ipv6, TARGET_LINK, 0, true, false},
-        {"an address no station has", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         SOURCE_GROUP, 0, true, false},
-        {"an address of other hardware", 135, 0, 255, 0, frames_peer_ipv6, our_group,
-         frames_our_ipv6, SOURCE_LONG, 0, true, false},
-        {"through a router", 135, 0, 254, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         SOURCE_LINK, 0, false, false},
-        {"code 1", 135, 1, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6, SOURCE_LINK, 0,
-         false, false},
-        {"for a group", 135, 0, 255, 0, frames_peer_ipv6, our_group, our_group, SOURCE_LINK, 0,
-         false, false},
-        {"cut in its target", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         NO_OPTION, 1, false, false},
-        {"option of length zero", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         ZERO_LENGTH, 0, false, false},
-        {"option beyond the end", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         BEYOND_THE_END, 0, false, false},
-        {"option cut in its header", 135, 0, 255, 0, frames_peer_ipv6, our_group, frames_our_ipv6,
-         HALF_A_HEADER, 0, false, false},
-        {"is the address free?", 135, 0, 255, 0, nobody, our_group, frames_our_ipv6, NO_OPTION, 0,
-         true, false},
-        {"... with an address of its own", 135, 0, 255, 0, nobody, our_group, frames_our_ipv6,
-         SOURCE_LINK, 0, false, false},
-        {"... to us alone", 135, 0, 255, 0, nobody, frames_our_ipv6, frames_our_ipv6, NO_OPTION, 0,
-         false, false},
-        {"... to the wrong group", 135, 0, 255, 0, nobody, other_group, frames_our_ipv6, NO_OPTION,
-         0, false, false},
-        {"advertisement", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6, frames_peer_ipv6,
-         TARGET_LINK, 0, true, true},
-        {"advertisement to all", 136, 0, 255, 0x20, frames_peer_ipv6, all_nodes, frames_peer_ipv6,
-         TARGET_LINK, 0, true, true},
-        {"an answer cannot go to all", 136, 0, 255, 0x40, frames_peer_ipv6, all_nodes,
-         frames_peer_ipv6, TARGET_LINK, 0, false, false},
-        {"a source option says nothing in it", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6,
-         frames_peer_ipv6, SOURCE_LINK, 0, true, false},
-        {"advertisement of a group", 136, 0, 255, 0x60, frames_peer_ipv6, frames_our_ipv6,
-         all_nodes, TARGET_LINK, 0, false, false},
-        {"advertisement through a router", 136, 0, 64, 0x60, frames_peer_ipv6, frames_our_ipv6,
-         frames_peer_ipv6, TARGET_LINK, 0, false, false},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(rule_cases); i++) {
         struct frame_bytes frame, message = {.length = 0};
         struct nd_message parsed;
-        frame_put16(&message, (unsigned)cases[i].type << 8 | cases[i].code);
+        frame_put16(&message, (unsigned)rule_cases[i].type << 8 | rule_cases[i].code);
         frame_put16(&message, 0);
-        frame_put32(&message, (uint32_t)cases[i].flags << 24);
-        frame_put(&message, cases[i].target, 16);
-        put_option(&message, cases[i].option);
-        message.length = (uint16_t)(message.length - cases[i].cut);
-        frame_ipv6(&frame, cases[i].source, cases[i].destination, 58, cases[i].hop_limit,
-                   message.bytes, message.length);
+        frame_put32(&message, (uint32_t)rule_cases[i].flags << 24);
+        frame_put(&message, rule_cases[i].target, 16);
+        put_option(&message, rule_cases[i].option);
+        message.length = (uint16_t)(message.length - rule_cases[i].cut);
+        frame_ipv6(&frame, rule_cases[i].source, rule_cases[i].destination, 58,
+                   rule_cases[i].hop_limit, message.bytes, message.length);
         const uint8_t *ip = guarded_at_end(frame.bytes + 14, frame.length - 14u);
         enum drop_reason why = nd_parse(ip, ip + 40, message.length, &parsed);
-        if ((why == DROP_NONE) != cases[i].is_good)
-            fail_msg("case '%s': %s", cases[i].what, drop_reason_names[why]);
+        if ((why == DROP_NONE) != rule_cases[i].is_good)
+            fail_msg("case '%s': %s", rule_cases[i].what, drop_reason_names[why]);
         if (why != DROP_NONE)
             continue;
-        if (parsed.has_link_address != cases[i].has_address)
-            fail_msg("case '%s': the link address", cases[i].what);
+        if (parsed.has_link_address != rule_cases[i].has_address)
+            fail_msg("case '%s': the link address", rule_cases[i].what);
         if (parsed.has_link_address)
             assert_memory_equal(parsed.link_address, frames_peer_mac, 6);
-        assert_int_equal(parsed.type, cases[i].type);
-        assert_int_equal(parsed.flags, cases[i].flags);
-        assert_memory_equal(parsed.target, cases[i].target, 16);
+        assert_int_equal(parsed.type, rule_cases[i].type);
+        assert_int_equal(parsed.flags, rule_cases[i].flags);
+        assert_memory_equal(parsed.target, rule_cases[i].target, 16);
     }
 }
 
