@@ -8,6 +8,8 @@
  *   coherence_model --seed 17                        one of them again
  *   coherence_model --seeds 500 --bug late-fill      succeeds only if a violation is found
  *   coherence_model --seeds 500 --engine log         over the real store and a simulated disk
+ *
+ * Without --seeds, GANNET_SEEDS and GANNET_SEED choose.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@
 #include "tests/model/history.h"
 #include "tests/model/model_engine.h"
 #include "tests/model/model_value.h"
+#include "tests/support/depth.h"
 
 #define WORKERS_MAX 3u
 #define CONTROLS_MAX 2u
@@ -36,6 +39,8 @@
 #define START_MS UINT64_C(1000000)
 #define DEFERRED_MAX 64u
 #define DRAIN_STEPS_MAX 100000u
+#define SEEDS_IN_CI 5000u
+#define LOG_SEEDS_IN_CI 3000u
 
 enum model_bug model_bug;
 
@@ -672,9 +677,12 @@ static bool parse_options(int count, char **arguments, struct options *options)
 
 int main(int count, char **arguments)
 {
-    struct options options = {.first_seed = 1, .seeds = 300, .engine = &abstract_engine};
+    struct options options = {.first_seed = 1, .engine = &abstract_engine};
     if (!parse_options(count, arguments, &options))
         return usage();
+    if (options.seeds == 0)
+        depth_choose_seeds(options.engine == &abstract_engine ? SEEDS_IN_CI : LOG_SEEDS_IN_CI,
+                           &options.first_seed, &options.seeds);
     struct totals totals = {0};
     clock_t began = clock();
     for (uint64_t i = 0; i < options.seeds; i++) {

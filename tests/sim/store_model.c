@@ -15,7 +15,10 @@
 #include "include/log.h"
 #include "include/random.h"
 #include "tests/sim/store_harness.h"
+#include "tests/support/depth.h"
 
+#define OPERATIONS_IN_CI 20000u
+#define STEPS_PER_START 400u
 #define KEYS 60u
 #define VALUE_BYTES_MAX 20000u
 
@@ -180,9 +183,15 @@ static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state
 {
     (void)state;
     static const uint32_t thread_counts[] = {1, 4, 2, 3, 1, 4};
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    uint64_t first = depth_of("GANNET_SEED", 1), seeds = 1;
+    if (!depth_is_set("GANNET_SEED"))
+        seeds = depth_of("GANNET_OPERATIONS", OPERATIONS_IN_CI) /
+                    (ARRAY_COUNT(thread_counts) * STEPS_PER_START) +
+                1;
+    for (uint64_t seed = first; seed < first + seeds; seed++) {
         struct harness harness;
         struct random random = {seed};
+        print_message("seed %llu\n", (unsigned long long)seed); /* the last one is what failed */
         static struct reference references[KEYS];
         static uint64_t version_max[KEYS];
         memset(references, 0, sizeof(references));
@@ -191,7 +200,7 @@ static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state
         harness.config.store.compact_dead_percent = 30;
         for (uint32_t start = 0; start < ARRAY_COUNT(thread_counts); start++) {
             assert_int_equal(harness_open(&harness, thread_counts[start]), 0);
-            for (uint64_t step = 1; step <= 400; step++) {
+            for (uint64_t step = 1; step <= STEPS_PER_START; step++) {
                 model_step(&harness, references, version_max, &random, start * 1000 + step);
                 if (random_chance(&random, 20))
                     harness_idle(&harness, UINT64_C(60000000));

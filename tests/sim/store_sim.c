@@ -3,7 +3,9 @@
  * Crashes a simulated machine under the store at every I/O and checks what comes back.
  *
  *   store_sim [--seeds N] [--from SEED] [--crashes N] [--seed S --crash K --mode M [--again J]]
- *             [--faults] [--plant NAME] [--expect-failure]
+ *             [--faults N] [--plant NAME] [--expect-failure]
+ *
+ * Without --seeds, GANNET_CRASHES says how many crashes at least, GANNET_SEED which seed alone.
  *
  * What must hold after every crash and recovery (and a crash during that recovery):
  * - a key's value is that of its last acknowledged or observed write, or of one submitted after it;
@@ -23,7 +25,9 @@
 #include "include/log.h"
 #include "include/random.h"
 #include "tests/sim/store_harness.h"
+#include "tests/support/depth.h"
 
+#define CRASHES_IN_CI 6000u
 #define KEYS 24u
 #define WRITES_MAX 4096u
 #define VALUE_BYTES_MAX 40000u
@@ -489,7 +493,7 @@ static enum io_crash_mode mode_of(const char *name)
 
 int main(int argc, char **argv)
 {
-    uint64_t seeds = 20, from = 1, crashes = 60, faults = 30;
+    uint64_t seeds = 0, from = 1, crashes = 60, faults = 30;
     struct run single = undisturbed;
     bool is_single = false, expects_failure = false;
     const char *planted = "";
@@ -540,7 +544,15 @@ int main(int argc, char **argv)
         run_once(&single);
         is_good = report(&single, planted);
     }
-    for (uint64_t seed = from; !is_single && is_good && seed < from + seeds; seed++)
+    uint64_t crashes_wanted = 0;
+    if (seeds == 0) {
+        seeds = 1;
+        from = depth_of("GANNET_SEED", from);
+        if (!depth_is_set("GANNET_SEED"))
+            crashes_wanted = depth_of("GANNET_CRASHES", CRASHES_IN_CI);
+    }
+    for (uint64_t seed = from;
+         !is_single && is_good && (seed < from + seeds || crashes_run < crashes_wanted); seed++)
         is_good = crash_seed(seed, crashes, planted) && fault_seed(seed, faults, planted);
     printf("%" PRIu64 " crashes, %" PRIu64 " answers: %s\n", crashes_run, operations_run,
            is_good ? "all as it must be" : "see above");

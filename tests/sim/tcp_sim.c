@@ -5,6 +5,8 @@
  * every packet is back in its pool. A failing seed is printed with the command that replays it.
  *
  *   tcp_sim [--seeds N] [--first M] | --seed S [--trace]
+ *
+ * Without --seeds, GANNET_SEEDS and GANNET_SEED choose.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,9 +20,11 @@
 #include "include/blob.h"
 #include "include/clock.h"
 #include "include/counters.h"
+#include "tests/support/depth.h"
 #include "tests/support/test_eal.h"
 #include "tests/support/virtual_link.h"
 
+#define SEEDS_IN_CI 2000u
 #define SIDES 2
 #define FLOWS_MAX 8u
 #define POOL_PACKETS 8191u
@@ -543,7 +547,9 @@ int main(int count, char **values)
     if (one != UINT64_MAX)
         return run_seed(one, has_argument(count, values, "--trace"), values[0]) ? 0 : 1;
     uint64_t first = argument(count, values, "--first", 1);
-    uint64_t seeds = argument(count, values, "--seeds", 200);
+    uint64_t seeds = argument(count, values, "--seeds", 0);
+    if (!has_argument(count, values, "--seeds"))
+        depth_choose_seeds(SEEDS_IN_CI, &first, &seeds);
     for (uint64_t seed = first; seed < first + seeds; seed++)
         if (!run_seed(seed, false, values[0]))
             return 1;

@@ -9,13 +9,13 @@ passed=0
 failed=0
 limit_factor=1
 
-# How deep the seeded tests go. Whoever sets one of these before keeps it.
+# How deep the seeded tests go. Whoever sets one of these before keeps it. `-`: as each test says itself.
 set_depth()
 {
     local -A depths=(
-        [GANNET_SEEDS]='200 500000'
-        [GANNET_CRASHES]='30000 1000000'
-        [GANNET_OPERATIONS]='200000 50000000'
+        [GANNET_SEEDS]='- 500000'
+        [GANNET_CRASHES]='- 1000000'
+        [GANNET_OPERATIONS]='- 50000000'
         [GANNET_KILL_ROUNDS]='20 2000'
         [GANNET_DISK_FULL_ROUNDS]='1 200'
         [GANNET_FUZZ_SECONDS]='5 1800'
@@ -26,7 +26,7 @@ set_depth()
         read -r ci long <<<"${depths[$name]}"
         if [ "$1" = --long ]; then
             export "$name=${!name:-$long}"
-        else
+        elif [ "$ci" != - ]; then
             export "$name=${!name:-$ci}"
         fi
     done
@@ -126,12 +126,14 @@ everything()
 
 only_matching()
 {
-    local name=$1 tests
+    local name=$1
+    local -a tests
     build_suite gcc build-test gcc -Dhot_asserts=true || return 0
-    tests=$(meson test -C build-test --no-rebuild --list 2>/dev/null | sed 's/.* //' | grep -F -- "$name" || true)
-    if [ -n "$tests" ]; then
-        # shellcheck disable=SC2086  # one word per test
-        meson_suite matching build-test 600 --verbose $tests
+    # Lines are "project:suite / name"; a name may have spaces.
+    mapfile -t tests < <(meson test -C build-test --no-rebuild --list 2>/dev/null | sed 's,.* / ,,' |
+        grep -F -- "$name" || true)
+    if [ ${#tests[@]} -gt 0 ]; then
+        meson_suite matching build-test 600 --verbose "${tests[@]}"
         cat var/test/matching.log
     fi
     if [ -x tests/system/run.py ] && tests/system/run.py --list | grep -F -q -- "$name"; then
