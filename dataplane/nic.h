@@ -29,7 +29,6 @@ enum nic_offload {
     NIC_TX_SEGMENTATION = 1u << 3,  /* TSO */
     NIC_TX_MULTI_SEGMENT = 1u << 4, /* chained mbufs: without it large values are copied */
     NIC_RX_RSS_HASH = 1u << 5,
-    NIC_RX_INTERRUPT = 1u << 6,
 };
 
 struct nic_queue; /* one worker's pair of queues on one port */

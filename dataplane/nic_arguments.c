@@ -33,11 +33,6 @@ void nic_device_name(const char *device, char *out, uint32_t bytes)
              (int)strcspn(device, ","), device);
 }
 
-void nic_file_prefix(int pid, char *out, uint32_t bytes)
-{
-    snprintf(out, bytes, "gannet-%d", pid);
-}
-
 /* False when the arguments are full. */
 PRINTF_LIKE(2, 3) static bool add(struct nic_arguments *out, const char *format, ...)
 {
@@ -96,14 +91,12 @@ static bool add_devices(struct nic_arguments *out, const struct server_config *s
     return has_pci || (add(out, "--no-pci") && add(out, "--iova-mode=va"));
 }
 
-int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t *allowed, int pid,
-                       struct nic_arguments *out)
+int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t *allowed,
+                       const char *file_prefix, struct nic_arguments *out)
 {
-    char prefix[32];
     *out = (struct nic_arguments){0};
-    nic_file_prefix(pid, prefix, sizeof(prefix));
     bool fits = add(out, "gannet") && add(out, "--no-telemetry") &&
-                add(out, "--file-prefix=%s", prefix) && add_lcores(out, config, allowed) &&
+                add(out, "--file-prefix=%s", file_prefix) && add_lcores(out, config, allowed) &&
                 add(out, "--main-lcore=0") && add_memory(out, config) &&
                 add_devices(out, config->server);
     return fits ? 0 : -E2BIG;

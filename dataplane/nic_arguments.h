@@ -28,14 +28,13 @@ struct nic_arguments {
     char text[NIC_ARGUMENTS_TEXT_BYTES];
 };
 
-/* `allowed`: the CPUs the main thread floats on. `pid` makes the file prefix unique. */
-int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t *allowed, int pid,
-                       struct nic_arguments *out);
+/* `allowed`: the CPUs the main thread floats on. `file_prefix`: see nic_leftovers.h. */
+int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t *allowed,
+                       const char *file_prefix, struct nic_arguments *out);
 
 /* A device is a PCI address, perhaps with driver arguments behind a comma, or a vdev string. */
 bool nic_device_is_pci(const char *device);
 /* The name DPDK gives the port: the device up to its first comma. */
 void nic_device_name(const char *device, char *out, uint32_t bytes);
-void nic_file_prefix(int pid, char *out, uint32_t bytes);
 
 #endif

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/nic_dpdk.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +18,7 @@
 #include "dataplane/dispatch.h"
 #include "dataplane/network.h"
 #include "dataplane/nic_arguments.h"
+#include "dataplane/nic_leftovers.h"
 #include "dataplane/nic_plan.h"
 #include "dataplane/packet.h"
 #include "dataplane/packet_pool.h"
@@ -58,6 +56,7 @@ struct nic_runtime {
     struct nic_runtime_config config;
     struct random random;
     FILE *log_stream;
+    struct nic_prefix prefix;
     bool has_environment;
     uint32_t port_count;
     struct bulletin_board *board; /* NULL: one worker */
@@ -129,13 +128,34 @@ static ssize_t take_log_line(void *unused, const char *text, size_t length)
     return (ssize_t)length;
 }
 
+/* A name of our own for DPDK's files; what killed servers left in our way goes. */
+static int start_clean(struct nic_runtime *runtime)
+{
+    char base[PATH_MAX], path[PATH_MAX];
+    const struct server_config *server = runtime->config.server;
+    nic_runtime_base(base, sizeof(base));
+    uint32_t count = nic_leftovers_close(base);
+    if (count > 0)
+        log_info("removed %u runtime directories of killed servers from %s", count, base);
+    for (uint32_t i = 0; i < server->ports_count; i++)
+        if (nic_socket_path(server->ports[i].device, path, sizeof(path)) &&
+            nic_socket_close_stale(path))
+            log_info("port %u: removed the socket %s: nobody listens on it any more", i, path);
+    int result = nic_prefix_open(base, getpid(), &runtime->prefix);
+    if (result != 0)
+        log_error("no runtime directory for DPDK in %s: %s", base, strerror(-result));
+    return result;
+}
+
 static int start_environment(struct nic_runtime *runtime)
 {
     static struct nic_arguments arguments; /* DPDK keeps pointers into it */
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
         return -errno;
-    int result = nic_arguments_make(&runtime->config, &allowed, getpid(), &arguments);
+    int result = start_clean(runtime);
+    if (result == 0)
+        result = nic_arguments_make(&runtime->config, &allowed, runtime->prefix.name, &arguments);
     if (result != 0)
         return result;
     runtime->log_stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = take_log_line});
@@ -151,38 +171,6 @@ static int start_environment(struct nic_runtime *runtime)
     return 0;
 }
 
-static void remove_directory(int parent, const char *name)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (!directory)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory));)
-        if (entry->d_name[0] != '.')
-            unlinkat(fd, entry->d_name, 0);
-    closedir(directory);
-    unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-/* What DPDK leaves in its runtime directory: ours, and those of servers that were killed. */
-static void remove_runtime_files(void)
-{
-    char path[PATH_MAX];
-    const char *base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
-    snprintf(path, sizeof(path), "%s/dpdk", base ? base : "/tmp");
-    DIR *directory = opendir(path);
-    if (!directory)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        int pid, used = 0;
-        if (sscanf(entry->d_name, "gannet-%d%n", &pid, &used) == 1 && pid > 0 &&
-            entry->d_name[used] == '\0' &&
-            (pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH)))
-            remove_directory(dirfd(directory), entry->d_name);
-    }
-    closedir(directory);
-}
-
 static void stop_environment(struct nic_runtime *runtime)
 {
     if (runtime->has_environment)
@@ -190,7 +178,7 @@ static void stop_environment(struct nic_runtime *runtime)
     rte_openlog_stream(NULL);
     if (runtime->log_stream)
         fclose(runtime->log_stream);
-    remove_runtime_files();
+    nic_prefix_close(&runtime->prefix);
 }
 
 /* ---- capabilities ---- */
@@ -206,7 +194,6 @@ static bool driver_spreads_flows(const char *driver)
     return false;
 }
 
-/* NIC_RX_INTERRUPT is not among them: workers cap their sleep instead. */
 static uint32_t offloads_of(const struct rte_eth_dev_info *info)
 {
     uint32_t result = 0;
@@ -259,7 +246,7 @@ static struct nic_capabilities capabilities_of(const struct rte_eth_dev_info *in
 
 /* ---- one port ---- */
 
-static int find_port(struct nic_runtime *runtime, uint32_t index)
+static int probe_port(struct nic_runtime *runtime, uint32_t index)
 {
     char name[RTE_ETH_NAME_MAX_LEN];
     struct nic_port *port = &runtime->ports[index];
@@ -275,7 +262,7 @@ static int find_port(struct nic_runtime *runtime, uint32_t index)
     return rte_eth_dev_info_get(port->port_id, &port->info);
 }
 
-static int plan_port(struct nic_runtime *runtime, uint32_t index)
+static int configure_plan(struct nic_runtime *runtime, uint32_t index)
 {
     struct nic_port *port = &runtime->ports[index];
     const struct config_ports *config = &runtime->config.server->ports[index];
@@ -377,7 +364,7 @@ static int set_up_queues(struct nic_runtime *runtime, struct nic_port *port)
 }
 
 /* Neighbour solicitations come to groups: without them nobody finds our IPv6 address. */
-static void listen_to_groups(struct nic_port *port, uint32_t index)
+static void open_groups(struct nic_port *port, uint32_t index)
 {
     uint8_t tail[3];
     memcpy(tail, port->addresses.ipv6 + 13, 3);
@@ -426,7 +413,7 @@ static int start_port(struct nic_runtime *runtime, uint32_t index)
         return result;
     }
     port->is_started = true;
-    listen_to_groups(port, index);
+    open_groups(port, index);
     const uint8_t *mac = port->queues[0].mac;
     log_info("port %u: %s, driver %s, %02x:%02x:%02x:%02x:%02x:%02x, %u queues of %u and %u "
              "descriptors, MTU %u",
@@ -457,7 +444,7 @@ static uint16_t largest_room(const struct nic_runtime *runtime)
     return room;
 }
 
-static int check_packet_count(const struct nic_runtime *runtime)
+static int probe_packet_count(const struct nic_runtime *runtime)
 {
     struct nic_plan plans[NETWORK_PORTS_MAX];
     for (uint32_t i = 0; i < runtime->port_count; i++)
@@ -499,14 +486,14 @@ static int start_ports(struct nic_runtime *runtime)
     int result = 0;
     uint32_t count = runtime->config.server->ports_count;
     for (uint32_t i = 0; i < count && result == 0; i++) {
-        result = find_port(runtime, i);
+        result = probe_port(runtime, i);
         if (result == 0) {
             runtime->port_count++;
-            result = plan_port(runtime, i);
+            result = configure_plan(runtime, i);
         }
     }
     if (result == 0)
-        result = check_packet_count(runtime);
+        result = probe_packet_count(runtime);
     if (result == 0)
         result = start_pools(runtime);
     for (uint32_t i = 0; i < count && result == 0; i++)

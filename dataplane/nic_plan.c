@@ -17,7 +17,7 @@
 /* Every offload: its word in ports.offloads, and what happens without it. */
 static const struct {
     uint32_t bit;
-    const char *word; /* NULL: not for the config to say */
+    const char *word;
     const char *name;
     const char *without;
 } offloads[] = {
@@ -28,13 +28,11 @@ static const struct {
     {NIC_TX_MULTI_SEGMENT, "multi_segment", "chained transmit buffers",
      "large values are copied into each packet"},
     {NIC_RX_RSS_HASH, "rss", "receive side scaling", "frames are spread in software"},
-    {NIC_RX_INTERRUPT, NULL, "receive interrupt",
-     "an adaptive worker looks again after workers.sleep_us"},
 };
 
 #define ALL_OFFLOADS                                                                               \
     (NIC_RX_CHECKSUM | NIC_TX_IPV4_CHECKSUM | NIC_TX_TCP_CHECKSUM | NIC_TX_SEGMENTATION |          \
-     NIC_TX_MULTI_SEGMENT | NIC_RX_RSS_HASH | NIC_RX_INTERRUPT)
+     NIC_TX_MULTI_SEGMENT | NIC_RX_RSS_HASH)
 
 PRINTF_LIKE(2, 3) static void say(struct nic_plan *plan, const char *format, ...)
 {
@@ -59,8 +57,7 @@ PRINTF_LIKE(2, 3) static int fail(char *error, const char *format, ...)
 static uint32_t offload_of_word(const char *word, size_t length)
 {
     for (size_t i = 0; i < ARRAY_COUNT(offloads); i++)
-        if (offloads[i].word && strlen(offloads[i].word) == length &&
-            memcmp(offloads[i].word, word, length) == 0)
+        if (strlen(offloads[i].word) == length && memcmp(offloads[i].word, word, length) == 0)
             return offloads[i].bit;
     return 0;
 }
@@ -71,7 +68,7 @@ int nic_plan_parse_offloads(const char *text, uint32_t *allowed)
     *allowed = ALL_OFFLOADS;
     if (strcmp(text, "auto") == 0)
         return 0;
-    *allowed = NIC_RX_INTERRUPT; /* that one costs nothing */
+    *allowed = 0;
     if (strcmp(text, "none") == 0)
         return 0;
     for (const char *at = text + strspn(text, separators); *at; at += strspn(at, separators)) {

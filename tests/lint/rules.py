@@ -130,7 +130,7 @@ COVERED_BY = [
     (r'dataplane/tcp_(frame|loss|options|output|reassembly|timers|congestion|input|user)\.c',
      'tests/unit/tcp_transfer_test.c'),
     (r'dataplane/tcp_(handshake|stack|time_wait)\.c', 'tests/unit/tcp_state_test.c'),
-    (r'dataplane/(arp|ethernet|icmp|ipv[46]|nd|neighbour|network_output|packet_pool|checksum)\.c',
+    (r'dataplane/(network_output|packet_pool)\.c',
      'tests/unit/network_test.c'),
     (r'dataplane/nic_dpdk\.c', 'tests/system/test_values.py'),   # needs a port
     (r'control/main\.c', 'tests/system/test_durability.py'),     # the order of start and stop
@@ -163,6 +163,7 @@ WITHOUT_OWN_TEST = {
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'control/config_plan.c': 'tests/unit/config_file_test.c',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
+    'control/preflight_device.c': 'preflight_test',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',
     'dataplane/cache_eviction.c': 'reached through response_cache: tests/unit/response_cache_test.c',
     'dataplane/cache_segments.c': 'reached through response_cache: tests/unit/response_cache_test.c',

@@ -43,7 +43,7 @@ static inline uint32_t model_value_bytes(uint64_t number)
 
 static inline uint8_t model_value_byte(uint64_t number, uint32_t at)
 {
-    return at < 8 ? (uint8_t)(number >> (8 * at)) : (uint8_t)(number * 13 + at * 7);
+    return (uint8_t)(at < 8 ? number >> (8 * at) : number * 13 + at * 7);
 }
 
 /* Writes the value into an operation whose key is set; false when there is no memory for a blob. */

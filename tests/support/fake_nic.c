@@ -103,7 +103,7 @@ static void verify_checksums(struct packet *packet)
 {
     const uint8_t *ip = packet_data(packet) + RTE_ETHER_HDR_LEN;
     uint32_t length = packet_first_bytes(packet);
-    uint16_t type = length < 34 ? 0 : (uint16_t)(ip[-2] << 8 | ip[-1]);
+    uint32_t type = length < 34 ? 0 : (uint32_t)ip[-2] << 8 | ip[-1];
     if (type == RTE_ETHER_TYPE_IPV4 && ip[0] == 0x45 && ip[9] == IPPROTO_TCP) {
         uint32_t total = (uint32_t)(ip[2] << 8 | ip[3]);
         bool is_good = rte_raw_cksum(ip, 20) == 0xffff;

@@ -7,18 +7,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "dataplane/network.h"
-#include "dataplane/nic_arguments.h"
-#include "dataplane/nic_dpdk.h"
 #include "dataplane/nic_plan.h"
 
 #define EVERYTHING                                                                                 \
     (NIC_RX_CHECKSUM | NIC_TX_IPV4_CHECKSUM | NIC_TX_TCP_CHECKSUM | NIC_TX_SEGMENTATION |          \
-     NIC_TX_MULTI_SEGMENT | NIC_RX_RSS_HASH | NIC_RX_INTERRUPT)
+     NIC_TX_MULTI_SEGMENT | NIC_RX_RSS_HASH)
 
 /* A card that can do everything, and a config that asks for the defaults. */
 static struct nic_capabilities full_card(void)
@@ -89,7 +86,6 @@ static void every_missing_offload_has_its_fallback(void **state)
         {NIC_TX_MULTI_SEGMENT, "port 3: no chained transmit buffers: large values are copied",
          NIC_TX_SEGMENTATION},
         {NIC_RX_RSS_HASH, "port 3: no receive side scaling: frames are spread in software", 0},
-        {NIC_RX_INTERRUPT, "port 3: no receive interrupt: an adaptive worker looks again", 0},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct nic_plan plan;
@@ -115,13 +111,12 @@ static void the_config_can_forbid_offloads(void **state)
         int result;
         uint32_t offloads;
     } cases[] = {
-        {"none", 0, NIC_RX_INTERRUPT},
-        {"rx_checksum", 0, NIC_RX_CHECKSUM | NIC_RX_INTERRUPT},
-        {"rx_checksum, rss", 0, NIC_RX_CHECKSUM | NIC_RX_RSS_HASH | NIC_RX_INTERRUPT},
-        {"segmentation", 0, NIC_RX_INTERRUPT}, /* nothing without checksums */
+        {"none", 0, 0},
+        {"rx_checksum", 0, NIC_RX_CHECKSUM},
+        {"rx_checksum, rss", 0, NIC_RX_CHECKSUM | NIC_RX_RSS_HASH},
+        {"segmentation", 0, 0}, /* nothing without checksums */
         {"tx_ipv4_checksum tx_tcp_checksum multi_segment segmentation", 0,
-         NIC_TX_IPV4_CHECKSUM | NIC_TX_TCP_CHECKSUM | NIC_TX_MULTI_SEGMENT | NIC_TX_SEGMENTATION |
-             NIC_RX_INTERRUPT},
+         NIC_TX_IPV4_CHECKSUM | NIC_TX_TCP_CHECKSUM | NIC_TX_MULTI_SEGMENT | NIC_TX_SEGMENTATION},
         {"tso", -EINVAL, 0},
         {"rx_checksum,rsss", -EINVAL, 0},
     };
@@ -255,72 +250,6 @@ static void addresses_are_read_or_refused_by_name(void **state)
     }
 }
 
-static bool has_argument(const struct nic_arguments *arguments, const char *wanted)
-{
-    for (int i = 0; i < arguments->count; i++)
-        if (strcmp(arguments->values[i], wanted) == 0)
-            return true;
-    return false;
-}
-
-static void dpdk_is_told_what_the_config_says(void **state)
-{
-    (void)state;
-    static struct nic_arguments arguments;
-    static struct server_config server;
-    static const uint16_t cores[] = {2, 5};
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    CPU_SET(0, &allowed);
-    CPU_SET(5, &allowed);
-    server.ports_count = 2;
-    server.memory.packets = 1024;
-    server.memory.values_mib = 100;
-    snprintf(server.ports[0].device, sizeof(server.ports[0].device), "0000:01:00.0,arg=1");
-    snprintf(server.ports[1].device, sizeof(server.ports[1].device), "net_tap0,iface=x");
-    struct nic_runtime_config config = {
-        .server = &server, .worker_count = 2, .worker_cores = cores, .use_hugepages = true};
-    assert_int_equal(nic_arguments_make(&config, &allowed, 42, &arguments), 0);
-    assert_true(has_argument(&arguments, "--lcores=0@(0,5),1@2,2@5"));
-    assert_true(has_argument(&arguments, "--file-prefix=gannet-42"));
-    assert_true(has_argument(&arguments, "--in-memory"));
-    assert_true(has_argument(&arguments, "0000:01:00.0,arg=1"));
-    assert_true(has_argument(&arguments, "--vdev=net_tap0,iface=x"));
-    assert_false(has_argument(&arguments, "--no-pci"));
-    assert_false(has_argument(&arguments, "--no-huge"));
-
-    config.use_hugepages = false;
-    snprintf(server.ports[0].device, sizeof(server.ports[0].device), "net_memif0,role=server");
-    assert_int_equal(nic_arguments_make(&config, &allowed, 42, &arguments), 0);
-    assert_true(has_argument(&arguments, "--no-huge"));
-    assert_false(has_argument(&arguments, "--in-memory")); /* DPDK refuses both together */
-    assert_true(has_argument(&arguments, "--no-pci"));
-    assert_true(has_argument(&arguments, "--iova-mode=va"));
-}
-
-static void devices_are_told_apart(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *device;
-        bool is_pci;
-        const char *name;
-    } cases[] = {
-        {"0000:01:00.0", true, "0000:01:00.0"},
-        {"01:00.1", true, "0000:01:00.1"},
-        {"0000:81:00.0,dv_flow_en=0", true, "0000:81:00.0"},
-        {"net_af_packet0,iface=eth1", false, "net_af_packet0"},
-        {"0000:01:00.0x", false, "0000:01:00.0x"},
-        {"ab", false, "ab"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        char name[64];
-        nic_device_name(cases[i].device, name, sizeof(name));
-        assert_int_equal(nic_device_is_pci(cases[i].device), cases[i].is_pci);
-        assert_string_equal(name, cases[i].name);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,8 +260,6 @@ int main(void)
         cmocka_unit_test(an_mtu_the_card_cannot_do_is_refused_by_name),
         cmocka_unit_test(descriptors_are_clamped_and_it_is_said),
         cmocka_unit_test(addresses_are_read_or_refused_by_name),
-        cmocka_unit_test(dpdk_is_told_what_the_config_says),
-        cmocka_unit_test(devices_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
