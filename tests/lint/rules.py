@@ -148,7 +148,6 @@ COVERED_BY = [
     (r'dataplane/shard_client\.c', 'tests/model/coherence_model.c'),
     (r'dataplane/core_loop\.c', 'tests/system/test_values.py'),      # whole rounds, on a port
     (r'control/control_loop\.c', 'tests/system/test_durability.py'), # whole rounds, killed and restarted
-    (r'dataplane/nic_arguments\.c', 'tests/unit/nic_plan_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]
 
@@ -163,7 +162,6 @@ WITHOUT_OWN_TEST = {
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'control/config_plan.c': 'tests/unit/config_file_test.c',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
-    'control/preflight_device.c': 'preflight_test',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',
     'dataplane/cache_eviction.c': 'reached through response_cache: tests/unit/response_cache_test.c',
     'dataplane/cache_segments.c': 'reached through response_cache: tests/unit/response_cache_test.c',
