@@ -110,7 +110,7 @@ static void sleep_until_input(struct control_loop *loop)
     sleeper_awake(loop->sleeper);
 }
 
-static uint32_t run_once(struct control_loop *loop)
+uint32_t control_loop_run_once(struct control_loop *loop)
 {
     uint32_t work = take_requests(loop);
     work += complete_io(loop);
@@ -121,49 +121,105 @@ static uint32_t run_once(struct control_loop *loop)
     return work;
 }
 
-static int set_up(struct control_loop *loop)
+bool control_loop_is_idle(const struct control_loop *loop)
+{
+    return !has_requests(loop) && store_is_idle(loop->store);
+}
+
+uint64_t control_loop_next_ns(const struct control_loop *loop)
+{
+    return store_next_deadline_ns(loop->store);
+}
+
+static void close_parts(struct control_loop *loop)
+{
+    if (loop->store)
+        store_detach(loop->store);
+    if (loop->io && loop->io != loop->config.io)
+        io_loop_destroy(loop->io);
+    if (loop->stock)
+        blob_stock_destroy(loop->stock);
+}
+
+/* On the thread that will run the loop: an io_uring belongs to the thread that made it. */
+static int open_parts(struct control_loop *loop)
 {
     const struct server_config *server = loop->config.server;
-    char name[16];
-    snprintf(name, sizeof(name), "control%u", loop->config.index % 1000);
-    thread_name(name);
-    int result = thread_pin_one(&server->control.cores, loop->config.index);
-    if (result != 0)
-        return result;
-    loop->counters = counters_register(name);
+    loop->sleeper = &loop->config.fabric->control_sleepers[loop->config.index];
+    loop->counters = loop->config.counters;
     loop->stock = blob_stock_create(loop->config.blobs);
     if (!loop->counters || !loop->stock)
         return -ENOMEM;
-
     struct io_loop_config io = {
         .backend = (enum io_backend)server->control.io, /* the choices are in the same order */
         .depth_max = (uint32_t)server->control.io_depth,
         .wake_fd = loop->sleeper->event_fd,
     };
-    result = io_loop_create(&io, &loop->io);
+    loop->io = loop->config.io;
+    int result = loop->io ? 0 : io_loop_create(&io, &loop->io);
     if (result != 0)
         return result;
     return store_attach(loop->config.stores, loop->config.index, loop->io, loop->stock,
                         loop->counters, &loop->store);
 }
 
+/* ---- without a thread ---- */
+
+int control_loop_create(const struct control_loop_config *config, struct control_loop **out)
+{
+    struct control_loop *loop = calloc(1, sizeof(*loop));
+    if (!loop)
+        return -ENOMEM;
+    loop->config = *config;
+    int result = open_parts(loop);
+    if (result != 0) {
+        control_loop_destroy(loop);
+        return result;
+    }
+    *out = loop;
+    return 0;
+}
+
+void control_loop_destroy(struct control_loop *loop)
+{
+    if (!loop)
+        return;
+    close_parts(loop);
+    free(loop);
+}
+
+/* ---- as a thread ---- */
+
+static int set_up_thread(struct control_loop *loop)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "control%u", loop->config.index % 1000);
+    thread_name(name);
+    int result = thread_pin_one(&loop->config.server->control.cores, loop->config.index);
+    if (result != 0)
+        return result;
+    if (!loop->config.counters)
+        loop->config.counters = counters_register(name);
+    return open_parts(loop);
+}
+
 static void *control_loop_main(void *argument)
 {
     struct control_loop *loop = argument;
-    loop->start_result = set_up(loop);
-    int result = loop->start_result;
+    int result = set_up_thread(loop);
+    if (result != 0)
+        close_parts(loop);
+    loop->start_result = result;
     sem_post(&loop->started); /* from here on the starter may free the loop if we failed */
     if (result != 0)
         return NULL;
 
-    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) || has_requests(loop) ||
-           !store_is_idle(loop->store))
-        if (run_once(loop) == 0)
+    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) ||
+           !control_loop_is_idle(loop))
+        if (control_loop_run_once(loop) == 0)
             sleep_until_input(loop);
 
-    store_detach(loop->store);
-    io_loop_destroy(loop->io);
-    blob_stock_destroy(loop->stock);
+    close_parts(loop);
     return NULL;
 }
 
@@ -173,7 +229,6 @@ int control_loop_start(const struct control_loop_config *config, struct control_
     if (!loop)
         return -ENOMEM;
     loop->config = *config;
-    loop->sleeper = &config->fabric->control_sleepers[config->index];
     sem_init(&loop->started, 0, 0);
     int result = -pthread_create(&loop->thread, NULL, control_loop_main, loop);
     if (result == 0) {

@@ -782,3 +782,11 @@ void io_simulator_jump_wall_ms(struct io_simulator *sim, int64_t by)
 {
     sim->wall_shift_ms += by;
 }
+
+uint64_t io_simulator_next_ns(const struct io_simulator *sim)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct simulated_task *task = sim->tasks; task; task = task->next)
+        next = task->due_ns < next ? task->due_ns : next;
+    return next;
+}

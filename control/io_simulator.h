@@ -120,6 +120,8 @@ void io_disk_image_destroy(struct io_disk_image *image);
 
 void io_simulator_reseed(struct io_simulator *sim, uint64_t seed);
 void io_simulator_advance_ns(struct io_simulator *sim, uint64_t by);
+/* When the next operation completes; UINT64_MAX: none is under way. */
+uint64_t io_simulator_next_ns(const struct io_simulator *sim);
 void io_simulator_jump_wall_ms(struct io_simulator *sim, int64_t by);
 
 #endif
