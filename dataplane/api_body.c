@@ -192,6 +192,16 @@ static enum body_progress take_chunked_run(struct api_handler *handler,
     return status == HTTP_PARSE_DONE ? BODY_COMPLETE : BODY_NEEDS_MORE;
 }
 
+/* The rest of the body will never come: the request is as if it had never been sent. */
+static void end_when_cut_off(struct api_handler *handler, struct http_connection *http)
+{
+    struct tcp_connection *tcp = http->tcp;
+    if (LIKELY(!tcp_peer_is_closed(tcp)))
+        return;
+    connection_state_drop(handler, http);
+    connection_close(handler, tcp);
+}
+
 void body_continue(struct api_handler *handler, struct http_connection *http)
 {
     struct tcp_stack *stack = handler->config.tcp;
@@ -199,6 +209,8 @@ void body_continue(struct api_handler *handler, struct http_connection *http)
     if (http->state == HTTP_READING_SMALL) {
         if (tcp_receive_bytes(tcp) >= http->body_left)
             request_complete(handler, http);
+        else
+            end_when_cut_off(handler, http);
         return;
     }
     if (!api_request_has_body(&http->request)) {
@@ -225,4 +237,5 @@ void body_continue(struct api_handler *handler, struct http_connection *http)
             return;
         }
     }
+    end_when_cut_off(handler, http);
 }

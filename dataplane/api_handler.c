@@ -525,15 +525,33 @@ static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
 static void on_peer_closed(struct api_handler *handler, struct tcp_connection *tcp)
 {
     struct http_connection *http = connection_state(tcp);
-    if (http && (http->state == HTTP_WAITING_STORE || http->state == HTTP_WAITING_MEMORY))
-        return; /* connection_go_on closes after the answer */
-    if (!http && !connection_is_closing(tcp) && tcp_receive_bytes(tcp) > 0)
-        return; /* hits of this batch; serve_hits closes */
     if (connection_is_closing(tcp))
         return;
+    if (http && (http->state == HTTP_WAITING_STORE || http->state == HTTP_WAITING_MEMORY))
+        return; /* connection_go_on closes after the answer */
+    if (tcp_receive_bytes(tcp) > 0) {
+        if (!http || http->state == HTTP_READING_BODY)
+            return; /* hits of this batch, or more of a body than a round takes */
+        if (http->state == HTTP_READING_HEAD && tcp_send_room(tcp) == 0)
+            return; /* requests wait until the client has read its answers */
+    }
     if (http)
         connection_state_drop(handler, http);
     connection_close(handler, tcp);
+}
+
+static void on_opened(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+    if (UNLIKELY(handler->is_draining) && tcp_receive_bytes(tcp) == 0)
+        connection_close(handler, tcp); /* its handshake began before the drain */
+}
+
+/* What came in the same round made the deadline that passed a thing of the past. */
+static bool has_moved_on(const struct api_handler *handler, const struct tcp_connection *tcp)
+{
+    bool has_hits = handler->hit_count > 0 && handler->hits[handler->hit_count - 1].tcp == tcp;
+    return has_hits || tcp_has_deadline(tcp);
 }
 
 static void on_events(struct api_handler *handler, struct tcp_connection *tcp, uint32_t events)
@@ -545,10 +563,10 @@ static void on_events(struct api_handler *handler, struct tcp_connection *tcp, u
         return;
     }
     if (UNLIKELY(events & TCP_EVENT_OPENED))
-        connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+        on_opened(handler, tcp);
     if (LIKELY(events & (TCP_EVENT_READABLE | TCP_EVENT_WRITABLE)))
         on_readable(handler, tcp);
-    if (UNLIKELY(events & TCP_EVENT_TIMER))
+    if (UNLIKELY(events & TCP_EVENT_TIMER) && !has_moved_on(handler, tcp))
         connection_on_timer(handler, tcp);
     if (UNLIKELY(events & TCP_EVENT_PEER_CLOSED))
         on_peer_closed(handler, tcp);

@@ -56,10 +56,24 @@ static uint32_t take_answers(struct core *core)
     return got;
 }
 
+static void change_phase(struct core *core)
+{
+    uint32_t wanted = atomic_load_explicit(&core->wanted_phase, memory_order_acquire);
+    if (LIKELY(wanted == (uint32_t)core->phase))
+        return;
+    core->phase = (enum core_phase)wanted;
+    if (core->phase == CORE_DRAINING) {
+        for (uint32_t i = 0; i < core->shared->server->listeners_count; i++)
+            tcp_stop_listening(core->tcp, (uint16_t)core->shared->server->listeners[i].port);
+        api_drain(core->api);
+    }
+}
+
 /* One round: the table of contents of the dataplane. */
 uint32_t core_run_once(struct core *core, const struct round_time *time)
 {
     core->time = *time;
+    change_phase(core);
     api_begin_round(core->api, time);
 
     uint32_t work = receive(core); /* frames -> segments -> connections with new bytes */
@@ -76,19 +90,6 @@ uint32_t core_run_once(struct core *core, const struct round_time *time)
     response_cache_maintain(core->shared->cache, core->index, time->wall_ms);
     response_cache_quiescent(core->shared->cache, core->index);
     return work;
-}
-
-static void change_phase(struct core *core)
-{
-    uint32_t wanted = atomic_load_explicit(&core->wanted_phase, memory_order_acquire);
-    if (LIKELY(wanted == (uint32_t)core->phase))
-        return;
-    core->phase = (enum core_phase)wanted;
-    if (core->phase == CORE_DRAINING) {
-        for (uint32_t i = 0; i < core->shared->server->listeners_count; i++)
-            tcp_stop_listening(core->tcp, (uint16_t)core->shared->server->listeners[i].port);
-        api_drain(core->api);
-    }
 }
 
 /* Nothing came for idle_us: sleep until a control thread wakes us, a timer is due, or sleep_us passed. */
@@ -128,7 +129,6 @@ void core_run(struct core *core)
     while (core->phase != CORE_STOPPED) {
         time.wall_ms = wall_clock_read(core->shared->wall_clock);
         uint32_t work = core_run_once(core, &time);
-        change_phase(core);
         counter_bump(&core->rounds, 1);
         atomic_store_explicit(&core->open_connections, tcp_connection_count(core->tcp),
                               memory_order_relaxed);

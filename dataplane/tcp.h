@@ -107,5 +107,6 @@ void tcp_abort(struct tcp_stack *stack, struct tcp_connection *connection);
 /* One application deadline per connection (header time, body rate, idle): 0 switches it off. */
 void tcp_set_deadline(struct tcp_stack *stack, struct tcp_connection *connection,
                       uint64_t deadline_ns);
+bool tcp_has_deadline(const struct tcp_connection *connection); /* set, and not passed yet */
 
 #endif

@@ -304,3 +304,8 @@ void tcp_set_deadline(struct tcp_stack *stack, struct tcp_connection *connection
     if (deadline_ns != 0)
         tcp_timer_update(stack, connection, connection->application_tick);
 }
+
+bool tcp_has_deadline(const struct tcp_connection *connection)
+{
+    return connection->application_tick != 0;
+}

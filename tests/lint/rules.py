@@ -142,12 +142,9 @@ COVERED_BY = [
     (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
      'tests/sim/store_model.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
-    # requests over real connections: heads, pipelining, bodies, conditions, limits, hostile clients
-    (r'dataplane/api_(answer|body|connection|handler)\.c', 'tests/system/test_http.py'),
-    # the model runs them against shards that reorder, refuse and crash
-    (r'dataplane/shard_client\.c', 'tests/model/coherence_model.c'),
-    (r'dataplane/core_loop\.c', 'tests/system/test_values.py'),      # whole rounds, on a port
-    (r'control/control_loop\.c', 'tests/system/test_durability.py'), # whole rounds, killed and restarted
+    # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
+    (r'dataplane/(api_(answer|body|connection|handler)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
+    (r'control/control_loop\.c', 'tests/unit/api_handler_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]
 
