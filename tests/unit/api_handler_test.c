@@ -368,7 +368,7 @@ static void expect_continue_is_answered_once_and_then_the_body_is_taken(void **s
                  lengths[i]);
         assert_string_equal(ask(request), "HTTP/1.1 100 Continue\r\n\r\n");
         server_world_send(&world, &client, body, (uint32_t)atol(lengths[i]),
-                          1000); /* lint-allow: number-parsing: a literal */
+                          1000);
         server_world_run_ms(&world, SETTLE_MS);
         expect_begin(lengths[i], hear(&client), "HTTP/1.1 201");
         stop();
