@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtual_wire.h - frames between two ends: lost, late, reordered, doubled and damaged from one seed.
+ * virtual_wire.h - frames between two ends: lost, late, reordered, doubled and damaged, by a seed.
  *
  * Purpose:   everything a network does to frames, in virtual time. What a port does is elsewhere.
  * Ownership: frames are copied in and out.

@@ -356,7 +356,7 @@ static void a_pipeline_longer_than_a_round_is_answered_whole(void **state)
 static void expect_continue_is_answered_once_and_then_the_body_is_taken(void **state)
 {
     (void)state;
-    static const char *const lengths[] = {"5", "50000"};
+    static const uint32_t lengths[] = {5, 50000};
     static char body[50000];
     memset(body, 'b', sizeof(body));
     for (size_t i = 0; i < ARRAY_COUNT(lengths); i++) {
@@ -364,13 +364,12 @@ static void expect_continue_is_answered_once_and_then_the_body_is_taken(void **s
         start_plain();
         snprintf(request, sizeof(request),
                  "PUT " VALUE "k HTTP/1.1\r\n" HOST
-                 "Expect: 100-continue\r\nContent-Length: %s\r\n\r\n",
+                 "Expect: 100-continue\r\nContent-Length: %u\r\n\r\n",
                  lengths[i]);
         assert_string_equal(ask(request), "HTTP/1.1 100 Continue\r\n\r\n");
-        server_world_send(&world, &client, body, (uint32_t)atol(lengths[i]),
-                          1000);
+        server_world_send(&world, &client, body, lengths[i], 1000);
         server_world_run_ms(&world, SETTLE_MS);
-        expect_begin(lengths[i], hear(&client), "HTTP/1.1 201");
+        expect_begin("the body", hear(&client), "HTTP/1.1 201");
         stop();
     }
 }
@@ -497,7 +496,7 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
     stop();
 }
 
-/* The request comes in the round in which the idle time ends: it is answered, not taken for late. */
+/* It comes in the round in which the idle time ends: it is answered, not taken for late. */
 static void a_request_in_the_last_moment_of_idleness_is_answered(void **state)
 {
     (void)state;
@@ -743,7 +742,7 @@ static void a_large_body_with_the_fin_right_behind_it_is_stored(void **state)
     stop();
 }
 
-/* A body that was cut off by the FIN is over at once, also when an earlier request was still waiting. */
+/* A body cut off by the FIN is over at once, also when an earlier request was still waiting. */
 static void a_body_cut_off_by_the_fin_ends_the_connection_at_once(void **state)
 {
     (void)state;
@@ -808,7 +807,7 @@ static void a_handshake_that_ends_while_draining_is_closed(void **state)
     stop();
 }
 
-/* A test that failed leaves a server in the middle of something: nothing after it could be believed. */
+/* A test that failed leaves a server in the middle of something: nothing later could be believed. */
 static int check_stopped(void **state)
 {
     (void)state;
