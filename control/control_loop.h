@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * control_loop.h - one control thread: operations in from workers, through the store, out to cache owners.
+ * control_loop.h - one control thread: operations in from workers, through the store, out to the
+ * owners of cache parts.
  *
  * Purpose:   the only place where the rings, the store and the I/O loop of a control thread meet.
  * Ownership: an operation belongs to this thread from the pop until the push to its cache owner.

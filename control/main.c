@@ -479,6 +479,7 @@ static void stop_admin(struct server *server)
 
 /* ---- the order of things ---- */
 
+/* clang-format off */
 static const struct {
     const char *what;
     int (*start)(struct server *server);
@@ -497,6 +498,7 @@ static const struct {
     {"workers", start_workers, stop_workers},
     {"admin socket", start_admin, stop_admin},
 };
+/* clang-format on */
 
 static void stop_steps(struct server *server, size_t started)
 {

@@ -93,7 +93,7 @@ void core_destroy(struct core *core);
 /* One round at the given time. Returns how much there was to do; 0 means idle. */
 uint32_t core_run_once(struct core *core, const struct round_time *time);
 
-/* The thread: rounds until the main thread wants it to stop; sleeps when it may and nothing comes. */
+/* The thread: rounds until the main thread wants it to stop; sleeps if it may and nothing comes. */
 void core_run(struct core *core);
 
 #endif

@@ -16,7 +16,8 @@
 enum model_bug {
     MODEL_BUG_NOTHING = 0,
     MODEL_BUG_LATE_FILL,
-    MODEL_BUG_LATE_FILL_BEHIND_GUARD, /* the cache's guard sees only what is still cached: found, but late */
+    /* The cache's guard sees only what is still cached: found, but late. */
+    MODEL_BUG_LATE_FILL_BEHIND_GUARD,
     MODEL_BUG_LATE_JOIN,
     MODEL_BUG_EARLY_ACKNOWLEDGEMENT,
     MODEL_BUG_MISSING_SYNC,
