@@ -253,7 +253,6 @@ static int probe_port(struct nic_runtime *runtime, uint32_t index)
     const struct config_ports *config = &runtime->config.server->ports[index];
     nic_device_name(config->device, name, sizeof(name));
     if (rte_eth_dev_get_port_by_name(name, &port->port_id) != 0) {
-        /* lint-allow: hot-log: at start */
         log_error("port %u: DPDK has no port for ports.device = %s: is the name right, and the "
                   "driver's package installed?",
                   index, config->device);
@@ -272,11 +271,11 @@ static int configure_plan(struct nic_runtime *runtime, uint32_t index)
     if (result == 0)
         result = nic_plan_addresses(index, config, &port->addresses, port->plan.error);
     if (result != 0) {
-        log_error("%s", port->plan.error); /* lint-allow: hot-log: at start */
+        log_error("%s", port->plan.error);
         return result;
     }
     for (uint32_t i = 0; i < port->plan.sentence_count; i++)
-        log_info("%s", port->plan.sentences[i]); /* lint-allow: hot-log: at start */
+        log_info("%s", port->plan.sentences[i]);
     return 0;
 }
 
@@ -380,7 +379,6 @@ static void open_groups(struct nic_port *port, uint32_t index)
         return;
     port->is_promiscuous = rte_eth_promiscuous_enable(port->port_id) == 0;
     if (!port->is_promiscuous && port->addresses.ipv6_prefix_bits > 0)
-        /* lint-allow: hot-log: at start */
         log_warning("port %u: the driver cannot listen to multicast groups: IPv6 neighbours may "
                     "not find us",
                     index);
@@ -452,7 +450,6 @@ static int probe_packet_count(const struct nic_runtime *runtime)
     uint32_t needed = nic_plan_packets_needed(plans, runtime->port_count);
     if (runtime->config.server->memory.packets >= needed)
         return 0;
-    /* lint-allow: hot-log: at start */
     log_error("memory.packets = %u: the rings of the ports need at least %u per worker; raise it "
               "or lower ports.rx_descriptors",
               (unsigned)runtime->config.server->memory.packets, needed);

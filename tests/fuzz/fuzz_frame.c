@@ -46,8 +46,8 @@ static void check_segment(const struct packet *segment)
 }
 
 /*
- * A packet has room behind its frame, where a sanitizer sees no over-read: the parsers once more, on
- * bytes that end where the frame ends.
+ * A packet has room behind its frame, where a sanitizer sees no over-read: the parsers once more,
+ * on bytes that end where the frame ends.
  */
 static void parse_exactly(const uint8_t *frame, uint16_t length)
 {
