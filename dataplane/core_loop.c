@@ -37,7 +37,7 @@ static uint32_t receive(struct core *core)
     return received;
 }
 
-/* Errors that routers sent about our segments; TCP believes them only within its window (RFC 5927). */
+/* Errors routers sent about our segments; TCP believes them only within its window (RFC 5927). */
 static void take_icmp_errors(struct core *core)
 {
     struct network_icmp_error errors[NETWORK_ICMP_ERRORS_MAX];
@@ -92,7 +92,7 @@ uint32_t core_run_once(struct core *core, const struct round_time *time)
     return work;
 }
 
-/* Nothing came for idle_us: sleep until a control thread wakes us, a timer is due, or sleep_us passed. */
+/* Nothing came for idle_us: sleep until a control thread wakes us, a timer is due, or sleep_us. */
 static void sleep_while_idle(struct core *core)
 {
     const struct server_config *server = core->shared->server;
