@@ -4,6 +4,8 @@
 #include "dataplane/dispatch.h"
 #include "dataplane/ethernet.h"
 #include "dataplane/icmp.h"
+#include "dataplane/ipv4.h"
+#include "dataplane/ipv6.h"
 #include "dataplane/nd.h"
 #include "dataplane/network.h"
 #include "dataplane/packet.h"
