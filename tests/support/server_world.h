@@ -2,10 +2,11 @@
 /*
  * server_world.h - the whole server and its clients in one process, in virtual time.
  *
- * Purpose:   real cores (network, TCP, HTTP, API, cache), the real rings, the real control loops and
- *            store on a simulated disk, and clients on a TCP stack of their own, over a virtual wire.
- * Ownership: the world owns everything it starts; clients belong to the caller, their received bytes
- *            are freed by server_world_forget. Pools live as long as the process.
+ * Purpose:   real cores (network, TCP, HTTP, API, cache), the real rings, the real control loops
+ *            and store on a simulated disk, and clients on a TCP stack of their own, over a virtual
+ *            wire.
+ * Ownership: the world owns everything it starts; clients belong to the caller, their received
+ *            bytes are freed by server_world_forget. Pools live as long as the process.
  * Threading: one thread plays all of them in turn. Everything follows from the seed.
  * Units:     virtual _ns since the simulated machine was started.
  * Errors:    server_world_stop says what was not given back.

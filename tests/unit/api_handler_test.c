@@ -807,7 +807,7 @@ static void a_handshake_that_ends_while_draining_is_closed(void **state)
     stop();
 }
 
-/* A test that failed leaves a server in the middle of something: nothing later could be believed. */
+/* A test that failed leaves a server in the middle of something: nothing later is believable. */
 static int check_stopped(void **state)
 {
     (void)state;
