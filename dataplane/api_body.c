@@ -10,7 +10,6 @@
 
 #define BODY_BYTES_PER_ROUND                                                                       \
     (256u << 10) /* of one connection: the others wait no longer than that copy */
-#define CHUNKED_FIRST_BYTES 4096u
 #define DISCARD_BYTES_MAX (64u << 10) /* of a body that nobody asked for */
 #define BODY_CHECK_MS 5000u
 
@@ -51,7 +50,7 @@ static bool grow_blob(struct api_handler *handler, struct blob *blob, uint32_t n
 {
     uint32_t before = blob->capacity_bytes;
     uint32_t target = before > needed_bytes / 2 ? before * 2 : needed_bytes;
-    if (target > handler->config.server->http.body_max + CHUNKED_FIRST_BYTES)
+    if (target > handler->config.server->http.body_max + BODY_GROWING_BYTES)
         target = needed_bytes;
     if (handler->body_bytes_reserved + (target - before) > handler->body_bytes_budget ||
         !blob_reserve(handler->config.stock, blob, target))
@@ -114,7 +113,7 @@ void body_begin(struct api_handler *handler, struct http_connection *http)
             start_reading(handler, http);
         return;
     }
-    uint64_t needed = request->is_chunked ? CHUNKED_FIRST_BYTES : request->content_length;
+    uint64_t needed = request->is_chunked ? BODY_GROWING_BYTES : request->content_length;
     if (needed > handler->body_bytes_budget) {
         refuse(handler, http, HTTP_PROBLEM_BODY_TOO_LARGE, "larger than http.body_memory_mib");
         return;

@@ -315,7 +315,10 @@ static enum http_parse_status parse_front(struct api_handler *handler, struct tc
 static bool keep_echo_head(struct api_handler *handler, struct http_connection *http,
                            const uint8_t *head, uint32_t head_bytes)
 {
-    http->body = blob_create(handler->config.stock, head_bytes + 1);
+    uint32_t capacity = head_bytes + 1;
+    if (api_request_has_body(&http->request) && capacity < BODY_GROWING_BYTES)
+        capacity = BODY_GROWING_BYTES;
+    http->body = blob_create(handler->config.stock, capacity);
     if (!http->body)
         return false;
     handler->body_bytes_reserved += http->body->capacity_bytes;

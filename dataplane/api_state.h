@@ -24,6 +24,8 @@ struct tcp_connection;
 
 #define API_OUTPUT_BYTES 65536u  /* heads, problems, small values, the list of namespaces */
 #define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
+/* A blob that will grow begins with large chunks: small ones hold 16 MiB at most. */
+#define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)
 #define HIT_BATCH 64u
 #define HIT_KEY_BYTES_MAX 128u
 
