@@ -197,6 +197,16 @@ static void read_out(struct outgoing *out, const struct packet *packet)
     out->flags = packet->mbuf.ol_flags;
 }
 
+/* Cards go on from the sum of the pseudo header that they find in place of the checksum. */
+static void check_pseudo_sum(const struct outgoing *out)
+{
+    const void *ip = out->bytes + out->l2_bytes;
+    const struct rte_tcp_hdr *tcp = (const void *)(out->bytes + out->l2_bytes + out->l3_bytes);
+    uint16_t expected = out->flags & RTE_MBUF_F_TX_IPV4 ? rte_ipv4_phdr_cksum(ip, out->flags)
+                                                        : rte_ipv6_phdr_cksum(ip, out->flags);
+    ASSERT(tcp->cksum == expected);
+}
+
 static void check_what_was_asked(const struct fake_nic *nic, const struct outgoing *out,
                                  const struct packet *packet)
 {
@@ -204,8 +214,10 @@ static void check_what_was_asked(const struct fake_nic *nic, const struct outgoi
     ASSERT(packet->mbuf.nb_segs == 1 || (agreed & NIC_TX_MULTI_SEGMENT));
     ASSERT(!(out->flags & RTE_MBUF_F_TX_IP_CKSUM) || (agreed & NIC_TX_IPV4_CHECKSUM));
     ASSERT(!(out->flags & RTE_MBUF_F_TX_TCP_SEG) || (agreed & NIC_TX_SEGMENTATION));
-    if ((out->flags & RTE_MBUF_F_TX_L4_MASK) != 0)
+    if ((out->flags & RTE_MBUF_F_TX_L4_MASK) != 0) {
         ASSERT((agreed & NIC_TX_TCP_CHECKSUM) && out->l2_bytes >= 14 && out->l3_bytes >= 20);
+        check_pseudo_sum(out);
+    }
     if (out->flags & RTE_MBUF_F_TX_TCP_SEG)
         ASSERT(out->l4_bytes >= 20 && out->segment_bytes > 0);
 }
