@@ -220,6 +220,7 @@ static void start_client(struct server_world *world)
     tcp.send_budget_bytes = 64u << 20;
     tcp.packets_held_max = 0;
     tcp.user_timeout_ms = 600000;
+    tcp.keepalive_ms = 60000; /* a reset that was lost is noticed */
     tcp.time_wait_ms = 1000;
     tcp.key = (struct siphash_key){world->config.seed, 2};
     tcp.packets = client_packets;

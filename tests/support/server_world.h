@@ -98,7 +98,7 @@ void server_world_abort(struct server_world *world, struct world_client *client)
 /* Aborts it if it is still there, and frees what it received. */
 void server_world_forget(struct server_world *world, struct world_client *client);
 
-/* Time passes without a round: what was due in between is due at once in the next. */
+/* A round of everybody, then time moves to the next event, or to `until_ns` if that is earlier. */
 void server_world_step(struct server_world *world, uint64_t until_ns);
 /* Time passes without a round: what was due in between is due at once in the next one. */
 void server_world_skip_ns(struct server_world *world, uint64_t by_ns);
