@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole server on a bad network: clients pipeline random requests, cut them into random segments,
+ * The whole server on a bad network: clients pipeline random requests, cut them into segments,
  * fall silent, hang up, break off; every answer is compared with what linearizable keys may answer.
  * At the end nothing may be held. A seed that fails is printed with the command that replays it.
  *
