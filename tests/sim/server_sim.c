@@ -46,6 +46,7 @@ struct client {
     uint32_t out_bytes, out_at;
     uint32_t held_at; /* of Expect: 100-continue: the body starts here; NONE */
     uint64_t wake_ns, continue_ns, abort_ns;
+    uint64_t deaf_until_ns; /* reads nothing: the server's send queue fills */
     uint32_t parsed_bytes;
     uint32_t queue[BATCH_MAX + 1]; /* operations without an answer, in order */
     uint32_t queue_count;
@@ -283,6 +284,10 @@ static void start_batch(struct client *client)
         add_request(client, i + 1 == count && !bad_end, closes && i + 1 == count);
     if (bad_end)
         add_bad_end(client);
+    if (random_chance(&client->random, 150)) {
+        client->net.is_deaf = true;
+        client->deaf_until_ns = sim.world.now_ns + random_u64(&client->random) % NS_PER_S;
+    }
     if (client->is_last_batch && client->ending == END_ABORT)
         client->abort_ns = sim.world.now_ns + random_u64(&client->random) % (50 * NS_PER_MS);
 }
@@ -383,7 +388,8 @@ static bool parse_answer(struct client *client)
         return true;
     }
     bool is_bodiless = answer.status == 204 || answer.status == 304 ||
-                       sim.judge.operations[client->queue[0]].kind == JUDGED_HEAD;
+                       (sim.judge.operations[client->queue[0]].kind == JUDGED_HEAD &&
+                        answer.status != 408); /* of a head that never came whole */
     uint32_t body_bytes = is_bodiless ? 0 : answer.length;
     if (bytes < head_bytes + body_bytes)
         return false;
@@ -475,11 +481,13 @@ static void run_client(struct client *client)
             begin_session(client);
         return;
     }
+    if (client->net.is_deaf && now_ns >= client->deaf_until_ns)
+        server_world_hear(&sim.world, &client->net);
     while (!sim.failure && parse_answer(client))
         continue;
     if (client->parsed_bytes == client->net.received_bytes)
         client->parsed_bytes = client->net.received_bytes = 0;
-    if (client->net.is_gone || client->net.peer_closed) {
+    if ((client->net.is_gone || client->net.peer_closed) && !client->net.is_deaf) {
         on_end(client);
         return;
     }
@@ -514,6 +522,9 @@ static uint64_t next_wake_ns(void)
         bool waits = !client->is_connected || client->out_at < client->out_bytes;
         if (waits && client->wake_ns > sim.world.now_ns && client->wake_ns < next)
             next = client->wake_ns;
+        if (client->net.is_deaf && client->deaf_until_ns > sim.world.now_ns &&
+            client->deaf_until_ns < next)
+            next = client->deaf_until_ns;
         if (client->is_connected && client->abort_ns > sim.world.now_ns && client->abort_ns < next)
             next = client->abort_ns;
     }

@@ -390,6 +390,13 @@ static void client_reads(struct server_world *world, struct world_client *client
     }
 }
 
+void server_world_hear(struct server_world *world, struct world_client *client)
+{
+    client->is_deaf = false;
+    if (client->connection)
+        client_reads(world, client);
+}
+
 static void client_events(struct server_world *world, struct tcp_connection *connection)
 {
     struct world_client *client = (struct world_client *)(uintptr_t)tcp_user(connection);

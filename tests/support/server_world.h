@@ -93,6 +93,8 @@ void server_world_connect(struct server_world *world, struct world_client *clien
 /* Queues bytes; every `piece` of them (at most a segment) travels in a packet of its own. */
 void server_world_send(struct server_world *world, struct world_client *client, const void *bytes,
                        uint32_t length, uint32_t piece_bytes);
+/* Ends is_deaf: takes what has gathered. */
+void server_world_hear(struct server_world *world, struct world_client *client);
 void server_world_close(struct server_world *world, struct world_client *client);
 void server_world_abort(struct server_world *world, struct world_client *client);
 /* Aborts it if it is still there, and frees what it received. */
