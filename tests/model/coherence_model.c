@@ -40,7 +40,7 @@
 #define DEFERRED_MAX 64u
 #define DRAIN_STEPS_MAX 100000u
 #define SEEDS_IN_CI 5000u
-#define LOG_SEEDS_IN_CI 3000u
+#define LOG_SEEDS_IN_CI 1500u
 
 enum model_bug model_bug;
 

@@ -27,7 +27,7 @@
 #include "tests/sim/store_harness.h"
 #include "tests/support/depth.h"
 
-#define CRASHES_IN_CI 6000u
+#define CRASHES_IN_CI 2400u
 #define KEYS 24u
 #define WRITES_MAX 4096u
 #define VALUE_BYTES_MAX 40000u

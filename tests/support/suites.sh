@@ -100,26 +100,35 @@ run_system()
     suite "$1" "$2" var/test/"$1".result env GANNET_BINARY="$PWD/$3" tests/system/run.py "${@:4}"
 }
 
+# A sanitizer makes a simulation several times slower: a tenth of the depth, unless asked for more.
+shallow()
+{
+    GANNET_SEEDS=${GANNET_SEEDS:-250} GANNET_CRASHES=${GANNET_CRASHES:-300} \
+        GANNET_OPERATIONS=${GANNET_OPERATIONS:-3000} "$@"
+}
+
 everything()
 {
     suite lint 120 var/test/lint.result tests/lint/check_tree.py
     suite lint-test 60 var/test/lint-test.result tests/lint/check_tree_test.py
     if build_suite gcc build-test gcc -Dhot_asserts=true; then
-        meson_suite unit build-test 120 --suite unit
-        meson_suite sim build-test 180 --suite sim
+        meson_suite unit build-test 240 --suite unit
+        meson_suite sim build-test 300 --suite sim
         meson_suite link build-test 60 --suite system
-        run_system system 330 build-test/gannet
+        run_system system 500 build-test/gannet
     fi
     if build_suite clang build-clang clang -Dhot_asserts=true; then
-        meson_suite clang-unit build-clang 120 --suite unit
+        meson_suite clang-unit build-clang 240 --suite unit
     fi
     if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true; then
-        meson_suite asan-unit build-asan 180 --suite unit --suite sim
-        run_system asan-system 90 build-asan/gannet --short
+        meson_suite asan-unit build-asan 300 --suite unit
+        shallow meson_suite asan-sim build-asan 300 tcp_sim store_crash_sim store_model \
+            coherence_model "coherence_model log"
+        run_system asan-system 200 build-asan/gannet --short
     fi
     if build_suite tsan build-tsan gcc -Dsanitize=thread -Dhot_asserts=true; then
         # shellcheck disable=SC2046  # one word per test
-        meson_suite tsan-threads build-tsan 180 $(thread_tests)
+        meson_suite tsan-threads build-tsan 300 $(thread_tests)
     fi
     suite fuzz 300 var/test/fuzz.result tests/fuzz/run.sh all "$GANNET_FUZZ_SECONDS"
 }

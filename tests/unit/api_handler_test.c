@@ -86,7 +86,8 @@ static bool begins(const char *answer, const char *with)
 static void expect_begin(const char *what, const char *answer, const char *with)
 {
     if (!begins(answer, with))
-        fail_msg("'%s': expected %s, came: %s", what, with, *answer ? answer : "nothing");
+        fail_msg("'%s': expected %s, came: %s", what ? what : "", with,
+                 *answer ? answer : "nothing");
 }
 
 static void expect_has(const char *what, const char *answer, const char *text)
