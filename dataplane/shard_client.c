@@ -81,13 +81,14 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
     operation->shard_hash = key_hash_shard(key, operation->key_bytes);
     operation->cache_hash =
         key_hash_cache(key, operation->key_bytes, client->config.cache_hash_seed);
-    operation->control_index = (uint8_t)shard_fabric_control_of(fabric, operation->shard_hash);
+    uint32_t control = shard_fabric_control_of(fabric, operation->shard_hash);
+    operation->control_index = (uint8_t)control;
     operation->owner_worker =
         (uint8_t)response_cache_owner_of(operation->cache_hash, fabric->worker_count);
     operation->wall_ms = time->wall_ms;
     operation->started_ns = time->now_ns;
-    message_ring_push(fabric->request[client->config.worker][operation->control_index], operation);
-    client->controls_to_wake |= UINT64_C(1) << operation->control_index;
+    message_ring_push(fabric->request[client->config.worker][control], operation); /* given away */
+    client->controls_to_wake |= UINT64_C(1) << control;
     count(client->config.counters, COUNTER_SHARD_REQUESTS);
 }
 
@@ -120,11 +121,12 @@ static uint32_t poll_control(struct shard_client *client, uint32_t control,
     for (uint32_t i = 0; i < got; i++) {
         struct shard_operation *operation = batch[i];
         apply_as_owner(client, operation, time);
-        if (operation->origin_worker == worker) {
+        uint32_t origin = operation->origin_worker;
+        if (origin == worker) {
             home[homed++] = operation;
         } else {
-            message_ring_push(fabric->home[worker][operation->origin_worker], operation);
-            client->workers_to_wake |= UINT64_C(1) << operation->origin_worker;
+            message_ring_push(fabric->home[worker][origin], operation); /* given away */
+            client->workers_to_wake |= UINT64_C(1) << origin;
         }
     }
     return homed;
