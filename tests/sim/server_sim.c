@@ -247,11 +247,10 @@ static void add_request(struct client *client, bool is_last, bool closes)
 /* The last request of a connection that ends badly. */
 static void add_bad_end(struct client *client)
 {
-    static const char *const bad[] = {
-        "BAD\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
-        "chunked\r\n\r\n"};
+    static const char *const bad[] = {"BAD\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                                      ("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+                                       "Transfer-Encoding: chunked\r\n\r\n")};
     static const char *const cut[] = {"GET /v1/ns/default/values/key HTTP/1.1\r\nHo", "P",
                                       "PUT /v1/ns/default/values/cut HTTP/1.1\r\nHost: a\r\n"
                                       "Content-Length: 20\r\n\r\nabc",
