@@ -11,7 +11,6 @@
 #define BODY_BYTES_PER_ROUND                                                                       \
     (256u << 10) /* of one connection: the others wait no longer than that copy */
 #define DISCARD_BYTES_MAX (64u << 10) /* of a body that nobody asked for */
-#define BODY_CHECK_MS 5000u
 
 void body_memory_release(struct api_handler *handler, uint64_t bytes)
 {

@@ -7,7 +7,6 @@
 #include "include/server_config.h"
 
 #define CLOSING_TIMEOUT_MS 2000u
-#define BODY_CHECK_MS 5000u
 
 struct http_connection *connection_state_take(struct api_handler *handler,
                                               struct tcp_connection *tcp)

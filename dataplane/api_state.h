@@ -26,6 +26,7 @@ struct tcp_connection;
 #define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
 /* A blob that will grow begins with large chunks: small ones hold 16 MiB at most. */
 #define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)
+#define BODY_CHECK_MS 5000u /* how often http.body_rate_min is looked at */
 #define HIT_BATCH 64u
 #define HIT_KEY_BYTES_MAX 128u
 
