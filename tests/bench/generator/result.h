@@ -46,6 +46,10 @@ struct result {
     struct latency latency; /* from when a request was due (open loop) or was sent (closed loop) */
 };
 
+void result_reset(struct result *result);
+/* Another core's share of the same interval: counts are summed, elapsed_ns is the longest. */
+void result_add(struct result *into, const struct result *from);
+
 /* What a progress line shows while a core runs. */
 struct result_progress {
     _Atomic uint64_t responses, errors, connections;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/bench/generator/result.h"
+
+#include <string.h>
+
+void result_reset(struct result *result)
+{
+    memset(result, 0, sizeof(*result));
+    latency_reset(&result->latency);
+}
+
+void result_add(struct result *into, const struct result *from)
+{
+    if (from->elapsed_ns > into->elapsed_ns)
+        into->elapsed_ns = from->elapsed_ns;
+    into->requests += from->requests;
+    into->responses += from->responses;
+    into->gets += from->gets;
+    into->puts += from->puts;
+    into->deletes += from->deletes;
+    into->hits += from->hits;
+    into->response_bytes += from->response_bytes;
+    for (uint32_t i = 0; i < RESULT_ERROR_COUNT; i++)
+        into->errors[i] += from->errors[i];
+    into->connections_opened += from->connections_opened;
+    into->connections_closed += from->connections_closed;
+    into->retransmissions += from->retransmissions;
+    into->frames_dropped += from->frames_dropped;
+    into->late += from->late;
+    into->busy_ns += from->busy_ns;
+    into->cpu_ns += from->cpu_ns;
+    latency_merge(&into->latency, &from->latency);
+}
