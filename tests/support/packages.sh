@@ -8,7 +8,7 @@
         libyaml-dev libseccomp-dev libcmocka-dev python3)
     packages_run=(iproute2 ethtool curl)
     packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils nftables
-        iputils-ping gdb)
+        iputils-ping gdb valgrind)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
     packages_lint=(clang clang-format shellcheck)

@@ -501,6 +501,16 @@ static uint32_t run_round(struct server_world *world)
     return work;
 }
 
+uint32_t server_world_run_clients(struct server_world *world)
+{
+    for (uint32_t i = 0; i < world->config.core_count; i++)
+        collect(world, SERVER_SIDE, world->server_nic, i);
+    while (deliver_due(world) + run_clients(world) > 0)
+        ;
+    collect(world, CLIENT_SIDE, world->client_nic, 0);
+    return deliver_due(world);
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

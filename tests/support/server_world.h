@@ -102,6 +102,9 @@ void server_world_forget(struct server_world *world, struct world_client *client
 
 /* A round of everybody, then time moves to the next event, or to `until_ns` if that is earlier. */
 void server_world_step(struct server_world *world, uint64_t until_ns);
+/* Only the clients and the wire, for who runs cores and stores himself: what the servers sent is
+ * heard, the answers to it travel. Returns how many frames now wait at the servers' ports. */
+uint32_t server_world_run_clients(struct server_world *world);
 /* Time passes without a round: what was due in between is due at once in the next one. */
 void server_world_skip_ns(struct server_world *world, uint64_t by_ns);
 void server_world_run_ms(struct server_world *world, uint64_t ms);
