@@ -152,23 +152,31 @@ struct tcp_congestion {
 
 struct tcp_stack;
 
-struct tcp_cold {
-    alignas(CACHE_LINE_BYTES) struct network_header path;
-    struct tcp_stack *stack; /* for what the application asks without naming the stack */
-    uint32_t network_generation;
-    uint32_t ip_sum; /* of the template's IPv4 header, in memory order */
-    struct network_flow flow;
+/* Of IPv6 connections only, beside the slots; those of IPv4 are the words of line 0. */
+struct tcp_addresses6 {
+    uint8_t local[16], remote[16];
+};
 
-    uint32_t flow_hash;
-    uint32_t generation;
+struct tcp_cold {
+    /* line 2: looked at or written by every segment that is sent */
+    alignas(CACHE_LINE_BYTES) uint8_t next_hop_mac[6]; /* of the peer's frames until it is known */
+    uint8_t port_index;
+    bool path_known, path_ready; /* an address to send to; the right one */
+    uint8_t retransmit_timer;    /* enum tcp_retransmit_timer */
+    uint8_t recovery;            /* enum tcp_recovery */
+    uint8_t backoff;             /* doublings of the RTO */
+    uint32_t network_generation;
     uint32_t timestamp_offset;
     uint32_t last_sent_tick;
-    uint32_t iss, irs;
     uint32_t snd_wnd_bytes_max;
     uint32_t blob_bytes; /* of send_bytes: by reference, not in packets */
+    uint32_t delayed_ack_tick;
+    uint32_t sacked_bytes, lost_bytes;
+    struct tcp_stack *stack; /* for what the application asks without naming the stack */
+    uint32_t generation;
+    uint32_t flow_hash;
 
     /* deadlines beside retransmit_tick */
-    uint32_t delayed_ack_tick;
     uint32_t fin_wait_tick;
     uint32_t keepalive_tick;
     uint32_t stalled_tick; /* when the peer's silence began that is under way; 0: none */
@@ -178,14 +186,12 @@ struct tcp_cold {
     struct packet *out_of_order_tail;
     uint32_t out_of_order_bytes;
     uint16_t out_of_order_count;
-    uint16_t receive_packets; /* in the in-order queue */
-    uint32_t sack_recent;     /* sequence of the last packet that came out of order */
-    uint64_t rack_sent_ns;    /* of the latest sent packet known to have arrived */
+    uint32_t sack_recent;  /* sequence of the last packet that came out of order */
+    uint64_t rack_sent_ns; /* of the latest sent packet known to have arrived */
     uint32_t rack_end;
     uint32_t rack_rtt_us;
     uint32_t rtt_us_min;
     uint32_t recover_sequence;
-    uint32_t sacked_bytes, lost_bytes;
     uint32_t prr_delivered_bytes, prr_out_bytes, prr_flight_bytes;
     uint32_t sacked_end; /* highest sequence known to have arrived (RACK.fack) */
     uint32_t tlp_end;    /* snd_nxt when the probe left */
@@ -194,17 +200,13 @@ struct tcp_cold {
 
     uint32_t silent_next, silent_previous;
     uint16_t peer_mss_bytes;
-    uint16_t path_mtu;        /* 0: the port's */
-    uint8_t retransmit_timer; /* enum tcp_retransmit_timer */
-    uint8_t recovery;         /* enum tcp_recovery */
-    uint8_t backoff;          /* doublings of the RTO */
+    uint16_t path_mtu; /* 0: the port's */
     uint8_t duplicate_acks;
     uint8_t keepalive_probes;
     uint8_t reorder_windows; /* RACK.reo_wnd_mult */
     bool reordering_seen;
     bool tlp_in_flight;
     bool tlp_was_retransmission;
-    bool path_ready;
     bool peer_scales; /* its SYN had a window scale */
     bool retransmitted_syn;
     bool needs_time_wait; /* lingers until the application has read the rest */
@@ -216,7 +218,9 @@ struct tcp_slot {
     struct tcp_cold cold;
 };
 
-static_assert(sizeof(struct tcp_slot) <= 576, "an idle connection stays well under 1 KiB");
+static_assert(offsetof(struct tcp_cold, fin_wait_tick) == CACHE_LINE_BYTES,
+              "what is sent touches one line beyond the hot ones");
+static_assert(sizeof(struct tcp_slot) <= 384, "an idle connection stays well under 1 KiB");
 static_assert(offsetof(struct tcp_slot, cold) == sizeof(struct tcp_connection), "no gap");
 
 static inline struct tcp_cold *connection_cold(const struct tcp_connection *connection)

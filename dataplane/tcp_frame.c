@@ -14,6 +14,7 @@
 #define TCP_HEADER_BYTES 20u
 #define IPV4_HEADER_BYTES 20u
 #define IPV6_HEADER_BYTES 40u
+#define PROTOCOL_TCP 6u
 #define SEGMENTATION_BYTES_MAX 65000u
 
 struct tcp_wire {
@@ -29,8 +30,11 @@ static_assert(sizeof(struct tcp_wire) == TCP_HEADER_BYTES, "as on the wire");
 
 /* Everything about one frame but its payload. */
 struct frame_plan {
-    const struct network_header *path;
-    uint32_t ip_sum;
+    const struct network_header *path; /* all of it but what follows */
+    const uint8_t *mac;
+    uint32_t local_word, remote_word;        /* IPv4 addresses, in memory order */
+    const struct tcp_addresses6 *addresses6; /* IPv6's */
+    uint32_t ip_sum, pseudo_sum;             /* with the addresses */
     uint32_t payload_bytes;
     uint16_t local_port, remote_port;
     uint32_t sequence, acknowledgement;
@@ -47,28 +51,29 @@ static uint32_t plan_header_bytes(const struct frame_plan *plan)
 
 /* ---- path ---- */
 
-static uint32_t ipv4_template_sum(const struct network_header *path)
+/* The header without its addresses, for all connections of the port. */
+static void template_keep(struct tcp_template *template, const struct network_header *header)
 {
-    if (path->ip_version != 4)
-        return 0;
-    return checksum_add(0, path->bytes + path->network_offset, IPV4_HEADER_BYTES);
+    bool is_ipv4 = header->ip_version == 4;
+    template->header = *header;
+    uint8_t *ip = template->header.bytes + header->network_offset;
+    memset(ip + (is_ipv4 ? 12 : 8), 0, is_ipv4 ? 8 : 32);
+    template->header.pseudo_sum = checksum_add_number(0, PROTOCOL_TCP);
+    template->ip_sum = is_ipv4 ? checksum_add(0, ip, IPV4_HEADER_BYTES) : 0;
 }
 
 static NO_INLINE void path_refresh(struct tcp_stack *stack, struct tcp_connection *connection,
                                    struct tcp_cold *cold)
 {
+    struct network_flow flow;
     struct network_header fresh;
-    enum network_path_status status = network_path(stack->network, &cold->flow, &fresh);
+    tcp_flow_of(stack, connection, &flow);
+    enum network_path_status status = network_path(stack->network, &flow, &fresh);
     cold->path_ready = status == NETWORK_PATH_READY;
-    if (status == NETWORK_PATH_NONE) {
-        if (cold->path.header_bytes == 0)
-            return;
-    } else {
-        bool mtu_changed = fresh.mtu != cold->path.mtu;
-        cold->path = fresh;
-        cold->ip_sum = ipv4_template_sum(&fresh);
-        if (mtu_changed && connection->state >= TCP_ESTABLISHED)
-            tcp_mss_update(connection);
+    if (status != NETWORK_PATH_NONE) {
+        memcpy(cold->next_hop_mac, fresh.bytes, sizeof(cold->next_hop_mac));
+        cold->path_known = true;
+        template_keep(connection_template(stack, connection, cold), &fresh);
     }
     if (status == NETWORK_PATH_READY)
         cold->network_generation = network_generation(stack->network);
@@ -79,7 +84,7 @@ static inline bool path_is_usable(struct tcp_stack *stack, struct tcp_connection
 {
     if (UNLIKELY(cold->network_generation != network_generation(stack->network)))
         path_refresh(stack, connection, cold);
-    return LIKELY(cold->path.header_bytes != 0);
+    return LIKELY(cold->path_known);
 }
 
 /* ---- headers ---- */
@@ -91,11 +96,14 @@ static void write_ip(uint8_t *at, const struct frame_plan *plan, uint32_t ip_pay
         uint16_t total = (uint16_t)(IPV4_HEADER_BYTES + ip_payload_bytes);
         be16_t wire = be16_make(total);
         memcpy(ip + 2, &wire, sizeof(wire));
+        memcpy(ip + 12, &plan->local_word, 4);
+        memcpy(ip + 16, &plan->remote_word, 4);
         uint16_t checksum = checksum_finish(checksum_add_number(plan->ip_sum, total));
         memcpy(ip + 10, &checksum, sizeof(checksum));
     } else {
         be16_t wire = be16_make((uint16_t)ip_payload_bytes);
         memcpy(ip + 4, &wire, sizeof(wire));
+        memcpy(ip + 8, plan->addresses6, sizeof(*plan->addresses6));
     }
 }
 
@@ -106,6 +114,7 @@ static struct tcp_wire *write_headers(uint8_t *at, const struct frame_plan *plan
     memcpy(at, path->bytes, 36);
     if (UNLIKELY(path->header_bytes > 36))
         memcpy(at + 36, path->bytes + 36, path->header_bytes - 36u);
+    memcpy(at, plan->mac, 6);
     uint32_t tcp_bytes = TCP_HEADER_BYTES + plan->option_bytes;
     write_ip(at, plan, tcp_bytes + plan->payload_bytes);
     struct tcp_wire *tcp = (struct tcp_wire *)(at + path->header_bytes);
@@ -150,7 +159,7 @@ static void finish_checksum(struct tcp_stack *stack, uint8_t port_index, struct 
         bool is_cut = plan->payload_bytes > segment_bytes;
         if (is_cut)
             packet_offload_segmentation(frame, (uint16_t)segment_bytes);
-        uint32_t sum = path->pseudo_sum;
+        uint32_t sum = plan->pseudo_sum;
         if (!is_cut) /* each segment's length is added by the port */
             sum = checksum_add_number(sum, (uint16_t)length);
         tcp->checksum = (uint16_t)~checksum_finish(sum);
@@ -161,7 +170,7 @@ static void finish_checksum(struct tcp_stack *stack, uint8_t port_index, struct 
         return;
     }
     packet_offload_none(frame);
-    uint32_t sum = checksum_add_number(path->pseudo_sum, (uint16_t)length);
+    uint32_t sum = checksum_add_number(plan->pseudo_sum, (uint16_t)length);
     tcp->checksum = checksum_finish(chain_sum(sum, frame, path->header_bytes));
 }
 
@@ -192,12 +201,33 @@ static uint16_t window_field(struct tcp_stack *stack, struct tcp_connection *con
     return (uint16_t)field;
 }
 
+static inline uint32_t word_sum(uint32_t word)
+{
+    return (word & 0xffff) + (word >> 16);
+}
+
+static inline void plan_path(struct tcp_stack *stack, const struct tcp_connection *connection,
+                             const struct tcp_cold *cold, struct frame_plan *plan)
+{
+    const struct tcp_template *template = connection_template(stack, connection, cold);
+    uint32_t addresses_sum = word_sum(connection->local_word) + word_sum(connection->remote_word);
+    plan->path = &template->header;
+    plan->mac = cold->next_hop_mac;
+    plan->local_word = connection->local_word;
+    plan->remote_word = connection->remote_word;
+    plan->ip_sum = template->ip_sum + addresses_sum;
+    if (UNLIKELY(connection->flags & CONNECTION_IPV6)) {
+        plan->addresses6 = &stack->addresses6[connection_index(stack, connection)];
+        addresses_sum = checksum_add(0, plan->addresses6, sizeof(*plan->addresses6));
+    }
+    plan->pseudo_sum = template->header.pseudo_sum + addresses_sum;
+}
+
 static void plan_connection(struct tcp_stack *stack, struct tcp_connection *connection,
                             struct tcp_cold *cold, struct frame_plan *plan, uint32_t sequence,
                             uint8_t flags)
 {
-    plan->path = &cold->path;
-    plan->ip_sum = cold->ip_sum;
+    plan_path(stack, connection, cold, plan);
     plan->local_port = connection->local_port;
     plan->remote_port = connection->remote_port;
     plan->sequence = sequence;
@@ -214,9 +244,9 @@ static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *con
                              struct tcp_cold *cold, struct frame_plan *plan)
 {
     bool is_answer = connection->state == TCP_SYN_RECEIVED;
-    uint32_t network_bytes = cold->path.ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    uint32_t network_bytes = plan->path->ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
     struct tcp_syn_options options = {
-        .mss_bytes = (uint16_t)(cold->path.mtu - network_bytes - TCP_HEADER_BYTES),
+        .mss_bytes = (uint16_t)(plan->path->mtu - network_bytes - TCP_HEADER_BYTES),
         .has_timestamps = is_answer ? (connection->flags & CONNECTION_TIMESTAMPS) != 0
                                     : stack->config.offer_timestamps,
         .has_sack =
@@ -253,7 +283,7 @@ struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *co
     }
     uint8_t *at = packet_append(frame, (uint16_t)plan_header_bytes(&plan));
     struct tcp_wire *tcp = write_headers(at, &plan);
-    finish_checksum(stack, cold->flow.port_index, frame, tcp, &plan, connection->mss_bytes);
+    finish_checksum(stack, cold->port_index, frame, tcp, &plan, connection->mss_bytes);
     return frame;
 }
 
@@ -290,7 +320,7 @@ static bool append_blob(struct tcp_stack *stack, struct packet *frame, const str
 static bool may_chain(const struct tcp_stack *stack, const struct tcp_cold *cold)
 {
     return stack->config.descriptors &&
-           (network_offloads(stack->network, cold->flow.port_index) & NIC_TX_MULTI_SEGMENT);
+           (network_offloads(stack->network, cold->port_index) & NIC_TX_MULTI_SEGMENT);
 }
 
 /*
@@ -343,7 +373,7 @@ struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *co
         packet->tx.header_bytes = header_bytes;
         packet_share(packet);
     }
-    finish_checksum(stack, cold->flow.port_index, frame, tcp, &plan, connection->mss_bytes);
+    finish_checksum(stack, cold->port_index, frame, tcp, &plan, connection->mss_bytes);
     return frame;
 }
 
@@ -383,7 +413,7 @@ uint32_t tcp_frame_payload_max(const struct tcp_stack *stack,
         return connection->mss_bytes;
     uint32_t wanted = NIC_TX_SEGMENTATION | NIC_TX_TCP_CHECKSUM | NIC_TX_MULTI_SEGMENT;
     if (!stack->config.descriptors ||
-        (network_offloads(stack->network, cold->flow.port_index) & wanted) != wanted)
+        (network_offloads(stack->network, cold->port_index) & wanted) != wanted)
         return connection->mss_bytes;
     /* Whole segments, so that only the last is short. */
     uint32_t mss = connection->mss_bytes;
@@ -395,6 +425,7 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
                      const struct tcp_reply *reply)
 {
     struct network_header path;
+    struct tcp_addresses6 addresses6;
     if (network_path(stack->network, flow, &path) == NETWORK_PATH_NONE)
         return;
     struct packet *frame = packet_alloc(stack->packets);
@@ -404,13 +435,21 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     }
     struct frame_plan plan = {
         .path = &path,
-        .ip_sum = ipv4_template_sum(&path),
+        .mac = path.bytes,
+        .addresses6 = &addresses6,
+        .pseudo_sum = path.pseudo_sum,
         .local_port = reply->local_port,
         .remote_port = reply->remote_port,
         .sequence = reply->sequence,
         .acknowledgement = reply->acknowledgement,
         .flags = reply->flags,
     };
+    memcpy(&plan.local_word, flow->local, 4);
+    memcpy(&plan.remote_word, flow->remote, 4);
+    memcpy(addresses6.local, flow->local, 16);
+    memcpy(addresses6.remote, flow->remote, 16);
+    if (path.ip_version == 4)
+        plan.ip_sum = checksum_add(0, path.bytes + path.network_offset, IPV4_HEADER_BYTES);
     if (reply->has_timestamps)
         plan.option_bytes = (uint8_t)tcp_options_write_timestamps(
             plan.options, reply->timestamp_value, reply->timestamp_echo);
@@ -420,10 +459,12 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     network_transmit(stack->network, flow->port_index, frame);
 }
 
-void tcp_mss_update(struct tcp_connection *connection)
+void tcp_mss_update(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
-    uint32_t mtu = cold->path.mtu ? cold->path.mtu : 1280;
+    uint32_t mtu = connection_template(stack, connection, cold)->header.mtu;
+    if (mtu == 0)
+        mtu = 1280; /* no frame has left yet */
     if (cold->path_mtu != 0)
         mtu = u32_min(mtu, cold->path_mtu);
     bool is_ipv6 = connection->flags & CONNECTION_IPV6;

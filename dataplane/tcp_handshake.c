@@ -31,11 +31,10 @@ static void options_agree(struct tcp_stack *stack, struct tcp_connection *connec
     }
     if (options.has_sack && stack->config.offer_sack)
         connection->flags |= CONNECTION_SACK;
-    cold->irs = packet->rx.sequence;
-    connection->rcv_nxt = cold->irs + 1;
+    connection->rcv_nxt = packet->rx.sequence + 1;
     connection->last_ack_sent = connection->rcv_nxt;
     connection->rcv_edge = connection->rcv_nxt;
-    connection->snd_wl1 = cold->irs;
+    connection->snd_wl1 = packet->rx.sequence;
     connection->snd_wnd_bytes = packet->rx.window; /* a SYN's window is never scaled */
     cold->snd_wnd_bytes_max = packet->rx.window;
 }
@@ -58,9 +57,8 @@ void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
     }
     struct tcp_cold *cold = connection_cold(connection);
     options_agree(stack, connection, cold, packet);
-    cold->iss = tcp_initial_sequence(stack, flow, local_port, remote_port);
-    connection->snd_una = cold->iss;
-    connection->snd_nxt = cold->iss;
+    connection->snd_una = tcp_initial_sequence(stack, flow, local_port, remote_port);
+    connection->snd_nxt = connection->snd_una;
     connection->state = TCP_SYN_RECEIVED;
     connection->mss_bytes = 536;
     stack->half_open_count++;
@@ -91,7 +89,7 @@ void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
     cold->backoff = 0;
     cold->stalled_tick = 0;
     connection->retransmit_tick = 0;
-    tcp_mss_update(connection);
+    tcp_mss_update(stack, connection);
     tcp_congestion_open(stack, connection, cold);
     if (stack->keepalive_ticks != 0) {
         cold->keepalive_tick = tcp_tick_at(stack->now_tick, stack->keepalive_ticks);
@@ -113,7 +111,8 @@ struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network
     while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
         if (index & TCP_TIME_WAIT_INDEX)
             continue;
-        if (tcp_connection_is(&stack->slots[index].connection, flow, local_port, remote_port))
+        if (tcp_connection_is(stack, &stack->slots[index].connection, flow, local_port,
+                              remote_port))
             return NULL; /* that pair of addresses is in use */
     }
     struct tcp_connection *connection =
@@ -121,9 +120,8 @@ struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network
     if (!connection)
         return NULL;
     struct tcp_cold *cold = connection_cold(connection);
-    cold->iss = tcp_initial_sequence(stack, flow, local_port, remote_port);
-    connection->snd_una = cold->iss;
-    connection->snd_nxt = cold->iss;
+    connection->snd_una = tcp_initial_sequence(stack, flow, local_port, remote_port);
+    connection->snd_nxt = connection->snd_una;
     connection->state = TCP_SYN_SENT;
     connection->mss_bytes = 536;
     connection->flags |= CONNECTION_ACTIVE;
@@ -140,7 +138,9 @@ void tcp_syn_sent_input(struct tcp_stack *stack, struct tcp_connection *connecti
     uint8_t flags = packet->rx.tcp_flags;
     /* first, the ACK bit */
     if ((flags & TCP_FLAG_ACK) && packet->rx.acknowledgement != connection->snd_nxt) {
-        tcp_reply_reset(stack, packet, &cold->flow);
+        struct network_flow flow;
+        network_flow_of(packet, &flow);
+        tcp_reply_reset(stack, packet, &flow);
         tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
         return;
     }

@@ -168,9 +168,9 @@ static inline bool connection_matches(const struct tcp_stack *stack, uint32_t in
     if (LIKELY(packet->rx.ip_version == 4))
         return !is_ipv6;
     const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
-    const struct network_flow *flow = &stack->slots[index].cold.flow;
-    return is_ipv6 && memcmp(flow->remote, ip + 8, 16) == 0 &&
-           memcmp(flow->local, ip + 24, 16) == 0;
+    const struct tcp_addresses6 *addresses = &stack->addresses6[index];
+    return is_ipv6 && memcmp(addresses->remote, ip + 8, 16) == 0 &&
+           memcmp(addresses->local, ip + 24, 16) == 0;
 }
 
 static bool time_wait_matches(const struct tcp_time_wait *entry, const struct packet *packet,
@@ -210,8 +210,7 @@ static void prefetch_candidate(const struct tcp_stack *stack, uint32_t hash)
     const uint8_t *slot = (const uint8_t *)&stack->slots[index];
     prefetch_write(slot);
     prefetch_write(slot + CACHE_LINE_BYTES);
-    prefetch_read(slot + 2 * CACHE_LINE_BYTES);
-    prefetch_read(slot + 3 * CACHE_LINE_BYTES);
+    prefetch_write(slot + 2 * CACHE_LINE_BYTES);
 }
 
 /* ---- stage three: the state machine ---- */
@@ -336,7 +335,7 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
     struct tcp_cold *cold = connection_cold(connection);
     uint8_t flags = packet->rx.tcp_flags;
     bool is_syn_again = connection->state == TCP_SYN_RECEIVED && (flags & TCP_FLAG_SYN) &&
-                        !(flags & TCP_FLAG_RST) && packet->rx.sequence == cold->irs;
+                        !(flags & TCP_FLAG_RST) && packet->rx.sequence + 1 == connection->rcv_nxt;
     if (is_syn_again) {
         tcp_send_syn(stack, connection);
     } else if (!(flags & TCP_FLAG_RST)) {
@@ -418,7 +417,9 @@ static bool acknowledgement(struct tcp_stack *stack, struct tcp_connection *conn
     }
     if (connection->state == TCP_SYN_RECEIVED) {
         if (ack != connection->snd_nxt) {
-            tcp_reply_reset(stack, packet, &cold->flow);
+            struct network_flow flow;
+            network_flow_of(packet, &flow);
+            tcp_reply_reset(stack, packet, &flow);
             tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
             return true;
         }
@@ -685,7 +686,7 @@ static void path_is_narrower(struct tcp_stack *stack, struct tcp_connection *con
     if (cold->path_mtu != 0 && cold->path_mtu <= mtu)
         return;
     cold->path_mtu = mtu;
-    tcp_mss_update(connection);
+    tcp_mss_update(stack, connection);
     if (connection->mss_bytes < before)
         tcp_loss_too_big(stack, connection, cold);
 }
@@ -701,7 +702,7 @@ void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, ui
         if (index & TCP_TIME_WAIT_INDEX)
             continue;
         struct tcp_connection *connection = &stack->slots[index].connection;
-        if (!tcp_connection_is(connection, flow, local_port, remote_port))
+        if (!tcp_connection_is(stack, connection, flow, local_port, remote_port))
             continue;
         struct tcp_cold *cold = &stack->slots[index].cold;
         bool is_in_flight =

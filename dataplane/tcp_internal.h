@@ -31,6 +31,12 @@ struct tcp_index_ring {
     uint32_t head, tail;
 };
 
+/* What the headers of one port and IP version have in common: no addresses, and sums without. */
+struct tcp_template {
+    alignas(CACHE_LINE_BYTES) struct network_header header; /* header_bytes 0: not known yet */
+    uint32_t ip_sum; /* of the IPv4 header, in memory order */
+};
+
 struct tcp_time_wait {
     uint8_t local[16], remote[16];
     uint16_t local_port, remote_port;
@@ -71,6 +77,9 @@ struct tcp_stack {
     uint32_t *free_indices;
     uint32_t free_count;
     uint32_t connection_count; /* slots in use */
+
+    struct tcp_template templates[NETWORK_PORTS_MAX][2]; /* IPv4, IPv6 */
+    struct tcp_addresses6 *addresses6; /* like the slots; memory only where IPv6 was used */
 
     uint32_t silent_head, silent_tail; /* oldest first */
     uint32_t half_open_count;
@@ -130,6 +139,13 @@ static inline void stack_time(struct tcp_stack *stack, uint64_t now_ns)
     stack->now_tick = tcp_tick(now_ns);
 }
 
+static inline struct tcp_template *connection_template(struct tcp_stack *stack,
+                                                       const struct tcp_connection *connection,
+                                                       const struct tcp_cold *cold)
+{
+    return &stack->templates[cold->port_index][(connection->flags & CONNECTION_IPV6) != 0];
+}
+
 bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s);
 
 /* tcp_stack.c: slots and lives */
@@ -148,10 +164,11 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
 void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_silent_add(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_silent_remove(struct tcp_stack *stack, struct tcp_connection *connection);
-bool tcp_connection_is(const struct tcp_connection *connection, const struct network_flow *flow,
-                       uint16_t local_port, uint16_t remote_port);
-void tcp_connection_words(const struct network_flow *flow, uint32_t *local_word,
-                          uint32_t *remote_word);
+bool tcp_connection_is(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                       const struct network_flow *flow, uint16_t local_port, uint16_t remote_port);
+/* Who talks to whom; the link address is the one in use. */
+void tcp_flow_of(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                 struct network_flow *flow);
 bool tcp_is_listening(const struct tcp_stack *stack, uint16_t port);
 
 /* tcp_time_wait.c */

@@ -70,7 +70,7 @@ bool tcp_transmit(struct tcp_stack *stack, struct tcp_connection *connection, st
     packet->tx.sent_ns = stack->now_ns;
     cold->last_sent_tick = stack->now_tick;
     acknowledged(connection, cold);
-    network_transmit(stack->network, cold->flow.port_index, frame);
+    network_transmit(stack->network, cold->port_index, frame);
     return true;
 }
 
@@ -255,15 +255,16 @@ static void send_bare(struct tcp_stack *stack, struct tcp_connection *connection
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return;
     }
-    network_transmit(stack->network, cold->flow.port_index, frame);
+    network_transmit(stack->network, cold->port_index, frame);
 }
 
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
     bool is_answer = connection->state == TCP_SYN_RECEIVED;
-    connection->snd_nxt = cold->iss + 1;
-    send_bare(stack, connection, cold->iss, is_answer ? TCP_FLAG_SYN | TCP_FLAG_ACK : TCP_FLAG_SYN);
+    uint32_t iss = connection->snd_una;
+    connection->snd_nxt = iss + 1;
+    send_bare(stack, connection, iss, is_answer ? TCP_FLAG_SYN | TCP_FLAG_ACK : TCP_FLAG_SYN);
     if (is_answer)
         acknowledged(connection, cold);
     cold->last_sent_tick = stack->now_tick;

@@ -46,6 +46,6 @@ void tcp_reply_ack(struct tcp_stack *stack, const struct packet *packet,
                    const struct tcp_time_wait *time_wait);
 
 /* Segment payload from the peer's MSS, the path and the options in use. */
-void tcp_mss_update(struct tcp_connection *connection);
+void tcp_mss_update(struct tcp_stack *stack, struct tcp_connection *connection);
 
 #endif

@@ -66,11 +66,12 @@ static int stack_tables_create(struct tcp_stack *stack)
         time_waits *= 2;
     stack->time_wait_mask = time_waits - 1;
     stack->slots = lines_create((size_t)count * sizeof(*stack->slots));
+    stack->addresses6 = calloc(count, sizeof(*stack->addresses6));
     stack->free_indices = calloc(count, sizeof(*stack->free_indices));
     stack->time_waits = calloc(time_waits, sizeof(*stack->time_waits));
     stack->wheel = timer_wheel_create(count, stack->now_tick);
-    if (!stack->slots || !stack->free_indices || !stack->time_waits || !stack->wheel ||
-        ring_create(&stack->ready, count) || ring_create(&stack->output, count) ||
+    if (!stack->slots || !stack->addresses6 || !stack->free_indices || !stack->time_waits ||
+        !stack->wheel || ring_create(&stack->ready, count) || ring_create(&stack->output, count) ||
         ring_create(&stack->dying, count) ||
         connection_table_create(&stack->table, count + time_waits))
         return -ENOMEM;
@@ -130,6 +131,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     free(stack->dying.indices);
     free(stack->free_indices);
     free(stack->time_waits);
+    free(stack->addresses6);
     free(stack->slots);
     free(stack);
 }
@@ -180,11 +182,34 @@ static uint32_t fold_address(const uint8_t address[16])
     return words[0] ^ words[1] ^ words[2] ^ words[3]; /* IPv4: the rest is zero */
 }
 
-void tcp_connection_words(const struct network_flow *flow, uint32_t *local_word,
-                          uint32_t *remote_word)
+static void take_addresses(struct tcp_stack *stack, struct tcp_connection *connection,
+                           const struct network_flow *flow)
 {
-    *local_word = fold_address(flow->local);
-    *remote_word = fold_address(flow->remote);
+    connection->local_word = fold_address(flow->local);
+    connection->remote_word = fold_address(flow->remote);
+    if (flow->ip_version == 4)
+        return;
+    struct tcp_addresses6 *addresses = &stack->addresses6[connection_index(stack, connection)];
+    memcpy(addresses->local, flow->local, 16);
+    memcpy(addresses->remote, flow->remote, 16);
+}
+
+void tcp_flow_of(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                 struct network_flow *flow)
+{
+    const struct tcp_cold *cold = connection_cold(connection);
+    *flow = (struct network_flow){.ip_version = 4, .port_index = cold->port_index};
+    memcpy(flow->peer_mac, cold->next_hop_mac, 6);
+    if (connection->flags & CONNECTION_IPV6) {
+        const struct tcp_addresses6 *addresses =
+            &stack->addresses6[connection_index(stack, connection)];
+        flow->ip_version = 6;
+        memcpy(flow->local, addresses->local, 16);
+        memcpy(flow->remote, addresses->remote, 16);
+    } else {
+        memcpy(flow->local, &connection->local_word, 4);
+        memcpy(flow->remote, &connection->remote_word, 4);
+    }
 }
 
 /* The local address is left out: there are few, and they are ours, so nobody can choose them. */
@@ -310,12 +335,13 @@ struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct
     memset(cold, 0, sizeof(*cold));
     cold->generation = generation == 0 ? 1 : generation;
     cold->stack = stack;
-    cold->flow = *flow;
+    cold->port_index = flow->port_index;
+    memcpy(cold->next_hop_mac, flow->peer_mac, 6);
     cold->flow_hash = hash;
     cold->timestamp_offset = tcp_timestamp_offset(stack, flow, local_port, remote_port);
     cold->silent_next = cold->silent_previous = TCP_INDEX_NONE;
     cold->network_generation = network_generation(stack->network) - 1; /* ask at first use */
-    tcp_connection_words(flow, &connection->local_word, &connection->remote_word);
+    take_addresses(stack, connection, flow);
     connection->local_port = local_port;
     connection->remote_port = remote_port;
     connection->flags = flow->ip_version == 6 ? CONNECTION_IPV6 : 0;
@@ -399,15 +425,15 @@ void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *co
     stack->free_indices[stack->free_count++] = index;
 }
 
-bool tcp_connection_is(const struct tcp_connection *connection, const struct network_flow *flow,
-                       uint16_t local_port, uint16_t remote_port)
+bool tcp_connection_is(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                       const struct network_flow *flow, uint16_t local_port, uint16_t remote_port)
 {
     if (connection->local_port != local_port || connection->remote_port != remote_port)
         return false;
-    const struct tcp_cold *cold = connection_cold(connection);
-    return cold->flow.ip_version == flow->ip_version && cold->flow.port_index == flow->port_index &&
-           memcmp(cold->flow.local, flow->local, 16) == 0 &&
-           memcmp(cold->flow.remote, flow->remote, 16) == 0;
+    struct network_flow own;
+    tcp_flow_of(stack, connection, &own);
+    return own.ip_version == flow->ip_version && own.port_index == flow->port_index &&
+           memcmp(own.local, flow->local, 16) == 0 && memcmp(own.remote, flow->remote, 16) == 0;
 }
 
 uint32_t tcp_connection_count(const struct tcp_stack *stack)
@@ -446,7 +472,7 @@ void tcp_connection_info(const struct tcp_stack *stack, const struct tcp_connect
 void tcp_connection_flow(const struct tcp_connection *connection, struct network_flow *flow,
                          uint16_t *local_port, uint16_t *remote_port)
 {
-    *flow = connection_cold(connection)->flow;
+    tcp_flow_of(connection_cold(connection)->stack, connection, flow);
     *local_port = connection->local_port;
     *remote_port = connection->remote_port;
 }

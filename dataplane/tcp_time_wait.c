@@ -70,6 +70,8 @@ void tcp_time_wait_enter(struct tcp_stack *stack, struct tcp_connection *connect
     }
     uint32_t index = stack->time_wait_tail++ & stack->time_wait_mask;
     struct tcp_time_wait *entry = &stack->time_waits[index];
+    struct network_flow flow;
+    tcp_flow_of(stack, connection, &flow);
     *entry = (struct tcp_time_wait){
         .local_port = connection->local_port,
         .remote_port = connection->remote_port,
@@ -79,13 +81,13 @@ void tcp_time_wait_enter(struct tcp_stack *stack, struct tcp_connection *connect
         .ts_recent = connection->ts_recent,
         .timestamp_offset = cold->timestamp_offset,
         .expires_tick = tcp_tick_at(stack->now_tick, stack->time_wait_ticks),
-        .ip_version = cold->flow.ip_version,
-        .port_index = cold->flow.port_index,
+        .ip_version = flow.ip_version,
+        .port_index = flow.port_index,
         .has_timestamps = (connection->flags & CONNECTION_TIMESTAMPS) != 0,
         .in_use = true,
     };
-    memcpy(entry->local, cold->flow.local, 16);
-    memcpy(entry->remote, cold->flow.remote, 16);
+    memcpy(entry->local, flow.local, 16);
+    memcpy(entry->remote, flow.remote, 16);
     stack->time_wait_live++;
     tcp_connection_end(stack, connection);
     connection_table_insert(&stack->table, entry->flow_hash, index | TCP_TIME_WAIT_INDEX);
