@@ -24,7 +24,7 @@ static int create_rings(struct shard_fabric *fabric)
                 return -ENOMEM;
         }
         size_t bytes = (size_t)own * sizeof(struct shard_operation);
-        fabric->operations[w] = aligned_alloc(CACHE_LINE_BYTES, bytes);
+        fabric->operations[w] = aligned_alloc(GUARD_BYTES, bytes);
         if (!fabric->operations[w])
             return -ENOMEM;
         memset(fabric->operations[w], 0, bytes);
