@@ -4,7 +4,8 @@
  *
  * Purpose:   one place that says what was asked for; a result repeats it, so that two results can
  *            be compared.
- * Ownership: strings belong to argv. Constant once plan_parse has returned.
+ * Ownership: strings belong to argv, `headers` to the plan itself: a plan is not copied. Constant once
+ *            plan_parse has returned.
  * Threading: read by every thread.
  * Units:     in the names; rates are requests per second over all connections of all cores.
  * Errors:    plan_parse names the option, what was given and what is allowed.
@@ -16,12 +17,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define PLAN_CORES_MAX 8u
 #define PLAN_RATE_STEPS_MAX 32u
 #define PLAN_CONNECTIONS_MAX 1048576u
 #define PLAN_PIPELINE_MAX 64u
 #define PLAN_ADDRESSES_MAX 64u /* 60,000 connections each */
+#define PLAN_CONNECTIONS_PER_ADDRESS 60000u
+#define PLAN_RUNS_MAX 25u
+#define PLAN_HEADERS_BYTES 2048u
 
 enum plan_mode {
     PLAN_CLOSED_LOOP = 0, /* a connection asks again when it was answered */
@@ -87,9 +92,17 @@ struct plan {
     const char *json_path; /* NULL: none; "-": standard output instead of the table */
     bool is_quiet;         /* no progress */
     const char *compare[2];
+
+    char header_text[PLAN_HEADERS_BYTES]; /* what `headers` points at */
 };
 
 /* 0; 1: --help or --version was printed; 2: an error was printed. */
 int plan_parse(int argc, char **argv, struct plan *plan);
+
+enum plan_verdict { PLAN_GOOD = 0, PLAN_HELP, PLAN_VERSION, PLAN_BAD };
+/* The same without printing; PLAN_BAD comes with a sentence. Changes the order of argv. */
+enum plan_verdict plan_read(int argc, char **argv, struct plan *plan, char *error,
+                            size_t error_bytes);
+void plan_print_help(FILE *out);
 
 #endif
