@@ -76,8 +76,8 @@ static enum plan_verdict unknown_option(struct reading *reading, const char *wor
     for (size_t i = 0; i < plan_option_count && strncmp(name, "--", 2) == 0; i++) {
         size_t distance = edit_distance(name + 2, plan_options[i].name);
         bool is_start = name[2] && strncmp(plan_options[i].name, name + 2, strlen(name + 2)) == 0;
-        if (is_start && distance >= least)
-            distance = least - 1;
+        if (is_start && distance > 3)
+            distance = 3;
         if (distance == 0)
             return bad(reading, "%s is only for gannet-bench %s", name,
                        reading->mode == PLAN_FOR_RUN ? "responder" : "without responder");

@@ -6,7 +6,8 @@
  * Ownership: none.
  * Threading: reentrant.
  * Units:     counts, nanoseconds, bytes.
- * Errors:    false for what is no such number, does not fit 64 bits or is not whole in the base unit.
+ * Errors:    false for what is no such number, does not fit 64 bits or is not whole in the base
+ *            unit.
  * Source:    none.
  */
 #ifndef GANNET_BENCH_PLAN_VALUE_H
@@ -30,7 +31,7 @@ extern const struct value_unit value_permille[]; /* a percentage with at most on
 bool value_read(const char *text, const struct value_unit *units, uint64_t *value);
 /* The shortest whole number of the largest unit: 1500000000 ns is 1500ms. */
 void value_show_time(uint64_t ns, char *text, size_t text_bytes);
-/* Copies the next item of a list, ended by `separator` or the end of text; false: empty or too long. */
+/* Copies the next item of a list, ended by `separator` or the end; false: empty or too long. */
 bool value_next_item(const char **text, char separator, char *item, size_t item_bytes);
 
 #endif

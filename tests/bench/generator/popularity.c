@@ -24,8 +24,8 @@ static double integral_of_weights(double a, double b, double theta)
 }
 
 /*
- * The sum of i^-theta for the `count` ranks from `first_rank` (rank r has i = r + 1): midpoint rule with its
- * first correction (Euler-Maclaurin); from 512 on the rest is below 1e-12 of the sum.
+ * The sum of i^-theta for the `count` ranks from `first_rank` (rank r has i = r + 1): midpoint rule
+ * with its first correction (Euler-Maclaurin); from 512 on the rest is below 1e-12 of the sum.
  */
 static double sum_of_weights(uint32_t first_rank, uint32_t count, double theta)
 {

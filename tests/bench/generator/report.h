@@ -33,8 +33,8 @@ void report_add_run(struct report *report, uint32_t step, const struct result *s
 bool report_has_failures(const struct report *report);
 
 /*
- * Table or JSON to `out` and the JSON file, as the plan asks. If the file cannot be written, the JSON goes to
- * `out`, so that the measurement is not lost, and the result is negative.
+ * Table or JSON to `out` and the JSON file, as the plan asks. If the file cannot be written, the
+ * JSON goes to `out`, so that the measurement is not lost, and the result is negative.
  */
 int report_finish(const struct report *report, FILE *out, FILE *errors);
 
