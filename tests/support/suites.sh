@@ -130,7 +130,7 @@ everything()
         # shellcheck disable=SC2046  # one word per test
         meson_suite tsan-threads build-tsan 300 $(thread_tests)
     fi
-    suite budget 120 var/test/budget.result tests/bench/budget/run.py --check
+    suite budget 240 var/test/budget.result tests/bench/budget/run.py --check
     suite fuzz 300 var/test/fuzz.result tests/fuzz/run.sh all "$GANNET_FUZZ_SECONDS"
 }
 
