@@ -20,7 +20,7 @@
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 
-#define BATCH 64u
+#define BATCH STORE_EXPECT_MAX
 #define SLEEP_NS_MAX (500 * NS_PER_MS) /* the heartbeat moves at least this often */
 
 struct control_loop {
@@ -45,6 +45,7 @@ static uint32_t take_requests(struct control_loop *loop)
     uint32_t taken = 0;
     for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
         uint32_t got = message_ring_pop(fabric->request[worker][loop->config.index], batch, BATCH);
+        store_expect(loop->store, batch, got);
         for (uint32_t i = 0; i < got; i++)
             store_submit(loop->store, batch[i]);
         taken += got;

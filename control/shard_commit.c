@@ -14,6 +14,8 @@
 #include "include/key_hash.h"
 #include "include/log.h"
 
+#define APPLY_AHEAD 8u /* index entries are loaded this many writes before they change */
+
 /* ---- set up ---- */
 
 int commit_attach(struct store *store)
@@ -44,6 +46,7 @@ void commit_detach(struct store *store)
 struct key_state {
     bool exists;
     uint64_t version;
+    struct index_entry *entry;         /* durable state; NULL: none, or not looked up */
     const struct batch_entry *pending; /* in `batch`; NULL: durable state */
     struct batch *batch;
 };
@@ -77,9 +80,9 @@ static struct key_state key_state_of(struct store *store, struct shard_operation
         return state;
     }
     struct shard_index *index = &store->set->indexes[shard_of_hash(operation->shard_hash)];
-    const struct index_entry *entry = shard_index_find(index, key, operation->key_bytes);
-    state.exists = index_entry_is_visible(entry, wall_ms);
-    state.version = state.exists ? entry->version : 0;
+    state.entry = shard_index_find(index, key, operation->key_bytes);
+    state.exists = index_entry_is_visible(state.entry, wall_ms);
+    state.version = state.exists ? state.entry->version : 0;
     return state;
 }
 
@@ -211,10 +214,11 @@ static uint32_t write_record_bytes(const struct shard_operation *operation, bool
 
 /*
  * Memory for what the commit will change is taken now, so that the commit itself cannot fail.
- * A placeholder entry is invisible until then.
+ * A placeholder entry is invisible until then. Returns the entry, `known` if that is not NULL.
  */
-static bool index_prepare(struct store *store, struct shard_operation *operation,
-                          const struct extent_pointer *extent, uint64_t version)
+static struct index_entry *index_prepare(struct store *store, struct shard_operation *operation,
+                                         const struct extent_pointer *extent, uint64_t version,
+                                         struct index_entry *known)
 {
     uint32_t shard = shard_of_hash(operation->shard_hash);
     struct shard_index *index = &store->set->indexes[shard];
@@ -225,11 +229,12 @@ static bool index_prepare(struct store *store, struct shard_operation *operation
         struct index_entry *entry =
             shard_index_insert(&store->set->extents[shard], extent_key, sizeof(extent_key));
         if (entry == NULL)
-            return false;
+            return NULL;
         entry->version = extent->extent_id;
         entry->expires_at_ms = operation->value_bytes;
     }
-    struct index_entry *entry = shard_index_insert(index, key, operation->key_bytes);
+    struct index_entry *entry =
+        known != NULL ? known : shard_index_insert(index, key, operation->key_bytes);
     if (entry != NULL && entry->record_bytes_flags == 0)
         index_entry_set(entry, 0, INDEX_PLACEHOLDER);
     if (entry == NULL && extent != NULL) {
@@ -237,7 +242,7 @@ static bool index_prepare(struct store *store, struct shard_operation *operation
         store_extent_key(extent_key, version);
         shard_index_erase(&store->set->extents[shard], extent_key, sizeof(extent_key));
     }
-    return entry != NULL;
+    return entry;
 }
 
 static bool refuse(struct store *store, struct shard_operation *operation, enum shard_status status)
@@ -265,9 +270,13 @@ static bool evaluate_write(struct store *store, struct shard_operation *operatio
     uint64_t version = version_take(store, shard);
     if (version == 0)
         return false;
-    if (operation->verb == SHARD_PUT &&
-        !index_prepare(store, operation, has_extent ? &pointer : NULL, version))
-        return refuse(store, operation, SHARD_INDEX_FULL);
+    struct index_entry *index_entry = state->entry;
+    if (operation->verb == SHARD_PUT) {
+        index_entry =
+            index_prepare(store, operation, has_extent ? &pointer : NULL, version, state->entry);
+        if (index_entry == NULL)
+            return refuse(store, operation, SHARD_INDEX_FULL);
+    }
     operation->version = version;
     operation->modified_at_ms = wall_ms;
     enum shard_status status =
@@ -276,6 +285,8 @@ static bool evaluate_write(struct store *store, struct shard_operation *operatio
     record_fill(batch_add_record(stream->open, entry, record_bytes), operation,
                 has_extent ? &pointer : NULL);
     batch_link(stream->open, entry, operation->shard_hash);
+    entry->index_entry = index_entry;
+    entry->index_shape = store->set->indexes[shard].shape;
     if (has_extent)
         extent_release(store, operation);
     if (planted_bug(PLANTED_ACKNOWLEDGE_EARLY)) {
@@ -488,13 +499,15 @@ static void supersede(struct store *store, uint32_t shard, struct index_entry *e
         store_drop_extent(store, shard, entry->version);
 }
 
-static void apply_write(struct store *store, const struct record_header *record,
-                        uint32_t record_offset, uint64_t frame_offset)
+static void apply_write(struct store *store, const struct batch_entry *write,
+                        const struct record_header *record, uint64_t frame_offset)
 {
     struct segment *segment = store->stream.segment;
     uint32_t shard = record->virtual_shard;
-    struct index_entry *entry =
-        shard_index_find(&store->set->indexes[shard], record_key(record), record->key_bytes);
+    struct shard_index *index = &store->set->indexes[shard];
+    struct index_entry *entry = write->index_entry;
+    if (entry == NULL || write->index_shape != index->shape)
+        entry = shard_index_find(index, record_key(record), record->key_bytes);
     ASSERT(entry != NULL);
     supersede(store, shard, entry);
     uint32_t flags = 0;
@@ -505,7 +518,7 @@ static void apply_write(struct store *store, const struct record_header *record,
     entry->version = record->version;
     entry->expires_at_ms = record->expires_at_ms;
     entry->segment_id = segment->id;
-    entry->offset_units = (uint32_t)((frame_offset + record_offset) / RECORD_ALIGN_BYTES);
+    entry->offset_units = (uint32_t)((frame_offset + write->record_offset) / RECORD_ALIGN_BYTES);
     index_entry_set(entry, record->record_bytes, flags);
     segment_live_add(segment, record->record_bytes);
     if (record->flags & RECORD_EXTENT)
@@ -610,8 +623,10 @@ static void finish_batch(struct store *store)
     remember_frame(stream, store->set->sizes.recent_bytes, batch->frame, frame_offset, total_bytes);
     for (uint32_t i = 0; i < batch->entry_count; i++) {
         const struct batch_entry *entry = &batch->entries[i];
+        if (i + APPLY_AHEAD < batch->entry_count && batch->entries[i + APPLY_AHEAD].index_entry)
+            __builtin_prefetch(batch->entries[i + APPLY_AHEAD].index_entry, 1);
         if (entry->kind == BATCH_WRITE)
-            apply_write(store, batch_record(batch, entry), entry->record_offset, frame_offset);
+            apply_write(store, entry, batch_record(batch, entry), frame_offset);
         else if (entry->kind == BATCH_RELOCATION)
             apply_relocation(store, entry, batch_record(batch, entry), frame_offset);
         answer_entry(store, entry);

@@ -5,18 +5,26 @@
 #include <string.h>
 
 #include "include/assert_policy.h"
+#include "include/compiler.h"
 #include "include/shard_operation.h"
 
-#define NODE_BYTES 4096u
-#define NODE_ACCOUNTED_BYTES (NODE_BYTES + 64u) /* the allocator's share of an aligned block */
+#define NODE_BYTES INDEX_PAGE_BYTES
 #define DEPTH_MAX 16u
-#define CELLS_MAX 240u /* an inner cell takes at least 16 bytes and a slot of 2 */
+#define CELLS_MAX 240u    /* an inner cell takes 16 bytes, but for one of 8, and a slot of 8 */
+#define SEARCHED_LINES 9u /* the header and the slots of a page of short keys */
 #define MERGE_BELOW_BYTES (NODE_BYTES / 3)
 #define MERGE_RESULT_BYTES_MAX (NODE_BYTES * 3 / 4)
 
+/* The first bytes of a suffix stand beside its place: a search touches cells only to confirm. */
+struct index_slot {
+    uint32_t head; /* suffix bytes 0 to 3, big-endian, zeros where it is shorter */
+    uint16_t cell_offset;
+    uint16_t suffix_bytes;
+};
+
 /*
  * header | slots, sorted | free | cells | common prefix of all keys
- * A cell is the payload (an entry, or a child's address), two bytes of suffix length, the suffix.
+ * A cell is the payload (an entry, or a child's address) and the suffix.
  * An inner node with n cells has n + 1 children: first_child holds the keys below cell 0.
  */
 struct index_node {
@@ -29,7 +37,7 @@ struct index_node {
     uint16_t reserved2[3];
     struct index_node *next, *previous; /* leaves, in key order */
     struct index_node *first_child;
-    uint16_t slots[];
+    struct index_slot slots[];
 };
 
 #define NODE_ROOM_BYTES (NODE_BYTES - (uint32_t)sizeof(struct index_node))
@@ -55,24 +63,29 @@ static uint32_t payload_bytes(const struct index_node *node)
 
 static uint32_t cell_bytes(const struct index_node *node, uint32_t suffix_bytes)
 {
-    return (payload_bytes(node) + (uint32_t)sizeof(uint16_t) + suffix_bytes + 7u) & ~7u;
+    return (payload_bytes(node) + suffix_bytes + 7u) & ~7u;
 }
 
 static uint8_t *cell_at(const struct index_node *node, uint32_t i)
 {
-    return (uint8_t *)node + node->slots[i];
+    return (uint8_t *)node + node->slots[i].cell_offset;
 }
 
 static uint16_t cell_suffix_bytes(const struct index_node *node, uint32_t i)
 {
-    uint16_t bytes;
-    memcpy(&bytes, cell_at(node, i) + payload_bytes(node), sizeof(bytes));
-    return bytes;
+    return node->slots[i].suffix_bytes;
 }
 
 static const uint8_t *cell_suffix(const struct index_node *node, uint32_t i)
 {
-    return cell_at(node, i) + payload_bytes(node) + sizeof(uint16_t);
+    return cell_at(node, i) + payload_bytes(node);
+}
+
+static uint32_t suffix_head(const uint8_t *suffix, uint32_t bytes)
+{
+    uint32_t head = 0;
+    memcpy(&head, suffix, bytes < sizeof(head) ? bytes : sizeof(head));
+    return __builtin_bswap32(head);
 }
 
 static const uint8_t *node_prefix(const struct index_node *node)
@@ -93,7 +106,7 @@ static uint32_t prefix_area_bytes(uint32_t prefix_bytes)
 static uint32_t node_free_bytes(const struct index_node *node)
 {
     return node->cells_start - (uint32_t)sizeof(*node) -
-           node->cell_count * (uint32_t)sizeof(uint16_t);
+           node->cell_count * (uint32_t)sizeof(struct index_slot);
 }
 
 static uint32_t node_used_bytes(const struct index_node *node)
@@ -111,21 +124,11 @@ static void node_reset(struct index_node *node, bool is_leaf)
     node->previous = previous;
 }
 
-static bool memory_has_room(const struct index_memory *memory, uint32_t nodes)
-{
-    return memory->limit_bytes == 0 ||
-           atomic_load_explicit(&memory->used_bytes, memory_order_relaxed) +
-                   (uint64_t)nodes * NODE_ACCOUNTED_BYTES <=
-               memory->limit_bytes;
-}
-
 static struct index_node *node_create(struct shard_index *index, bool is_leaf)
 {
-    struct index_node *node = aligned_alloc(64, NODE_BYTES);
+    struct index_node *node = index_memory_take(index->memory);
     if (node == NULL)
         return NULL;
-    atomic_fetch_add_explicit(&index->memory->used_bytes, NODE_ACCOUNTED_BYTES,
-                              memory_order_relaxed);
     node->next = node->previous = NULL;
     node_reset(node, is_leaf);
     return node;
@@ -133,10 +136,7 @@ static struct index_node *node_create(struct shard_index *index, bool is_leaf)
 
 static void node_destroy(struct shard_index *index, struct index_node *node)
 {
-    uint64_t before = atomic_fetch_sub_explicit(&index->memory->used_bytes, NODE_ACCOUNTED_BYTES,
-                                                memory_order_relaxed);
-    ASSERT(before >= NODE_ACCOUNTED_BYTES);
-    free(node);
+    index_memory_give(index->memory, node);
 }
 
 void shard_index_init(struct shard_index *index, struct index_memory *memory)
@@ -166,6 +166,41 @@ static int compare_bytes(const uint8_t *a, uint32_t a_bytes, const uint8_t *b, u
     return order != 0 ? order : (a_bytes > b_bytes) - (a_bytes < b_bytes);
 }
 
+/* The first cell whose head is not below `head`. */
+static uint32_t node_search_heads(const struct index_node *node, uint32_t head)
+{
+    uint32_t low = 0, left = node->cell_count;
+    while (left > 0) { /* no branch on what is found: which way it goes cannot be predicted */
+        uint32_t half = left / 2;
+        bool is_below = node->slots[low + half].head < head;
+        low = is_below ? low + half + 1 : low;
+        left = is_below ? left - half - 1 : half;
+    }
+    return low;
+}
+
+/* The first cell at or after `low` whose suffix is not below `key`; all before `low` are. */
+static uint32_t node_search_suffixes(const struct index_node *node, uint32_t low, uint32_t head,
+                                     const uint8_t *key, uint32_t key_bytes, bool *is_equal)
+{
+    uint32_t high = node->cell_count, middle = low; /* mostly the first one is the only one */
+    for (; low < high; middle = (low + high) / 2) {
+        int order = node->slots[middle].head != head
+                        ? 1
+                        : compare_bytes(cell_suffix(node, middle), cell_suffix_bytes(node, middle),
+                                        key, key_bytes);
+        if (order == 0) {
+            *is_equal = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /*
  * Position of the first cell whose key is >= `key`, cell_count if there is none.
  * `is_equal` tells whether that cell's key is `key`.
@@ -182,21 +217,9 @@ static uint32_t node_lower_bound(const struct index_node *node, const uint8_t *k
         return node->cell_count;
     key += node->prefix_bytes;
     key_bytes -= node->prefix_bytes;
-    uint32_t low = 0, high = node->cell_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        order = compare_bytes(cell_suffix(node, middle), cell_suffix_bytes(node, middle), key,
-                              key_bytes);
-        if (order == 0) {
-            *is_equal = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t head = suffix_head(key, key_bytes);
+    return node_search_suffixes(node, node_search_heads(node, head), head, key, key_bytes,
+                                is_equal);
 }
 
 /* Keys equal to a separator live to its right. */
@@ -206,6 +229,15 @@ static uint32_t node_child_for(const struct index_node *node, const uint8_t *key
     bool is_equal;
     uint32_t at = node_lower_bound(node, key, key_bytes, &is_equal);
     return is_equal ? at + 1 : at;
+}
+
+/* All that a search of the node reads before it knows the cell, at once instead of one by one. */
+static void node_prefetch(const struct index_node *node)
+{
+    const uint8_t *bytes = (const uint8_t *)node;
+    for (uint32_t line = 0; line < SEARCHED_LINES; line++)
+        __builtin_prefetch(bytes + line * CACHE_LINE_BYTES);
+    __builtin_prefetch(bytes + NODE_BYTES - CACHE_LINE_BYTES); /* the end of the prefix */
 }
 
 static struct index_node *descend(const struct shard_index *index, const uint8_t *key,
@@ -220,6 +252,7 @@ static struct index_node *descend(const struct shard_index *index, const uint8_t
         path->child_at[path->depth] = (uint16_t)child;
         path->depth++;
         node = *child_slot(node, child);
+        node_prefetch(node);
     }
     path->nodes[path->depth] = node;
     return node;
@@ -231,11 +264,39 @@ struct index_entry *shard_index_find(const struct shard_index *index, const void
     struct index_node *node = index->root;
     if (node == NULL)
         return NULL;
-    while (!node->is_leaf)
+    while (!node->is_leaf) {
         node = *child_slot(node, node_child_for(node, key, key_bytes));
+        node_prefetch(node);
+    }
     bool is_equal;
     uint32_t at = node_lower_bound(node, key, key_bytes, &is_equal);
     return is_equal ? (struct index_entry *)(void *)cell_at(node, at) : NULL;
+}
+
+const struct index_node *shard_index_prefetch_page(const struct shard_index *index, const void *key,
+                                                   uint32_t key_bytes)
+{
+    const struct index_node *node = index->root;
+    if (node == NULL)
+        return NULL;
+    while (!node->is_leaf)
+        node = *child_slot((struct index_node *)node, node_child_for(node, key, key_bytes));
+    node_prefetch(node);
+    return node;
+}
+
+/* A guess, since only prefixes of the prefix and of the suffix count; mostly it is right. */
+void shard_index_prefetch_entry(const struct index_node *page, const void *key, uint32_t key_bytes)
+{
+    if (page == NULL || key_bytes < page->prefix_bytes)
+        return;
+    const uint8_t *suffix = (const uint8_t *)key + page->prefix_bytes;
+    uint32_t at = node_search_heads(page, suffix_head(suffix, key_bytes - page->prefix_bytes));
+    if (at == page->cell_count)
+        return;
+    const uint8_t *cell = cell_at(page, at);
+    __builtin_prefetch(cell);
+    __builtin_prefetch(cell + sizeof(struct index_entry)); /* the suffix; not always another line */
 }
 
 /* ---- rebuilding nodes ---- */
@@ -297,7 +358,8 @@ static uint32_t items_node_bytes(const struct index_node *kind, const struct ite
     uint32_t prefix = items_prefix_bytes(items, count);
     uint32_t bytes = prefix_area_bytes(prefix);
     for (uint32_t i = 0; i < count; i++)
-        bytes += cell_bytes(kind, item_key_bytes(&items[i]) - prefix) + (uint32_t)sizeof(uint16_t);
+        bytes += cell_bytes(kind, item_key_bytes(&items[i]) - prefix) +
+                 (uint32_t)sizeof(struct index_slot);
     return bytes;
 }
 
@@ -306,10 +368,12 @@ static void node_write_cell(struct index_node *node, uint32_t at, const struct i
     uint16_t suffix_bytes = (uint16_t)(item_key_bytes(item) - node->prefix_bytes);
     node->cells_start = (uint16_t)(node->cells_start - cell_bytes(node, suffix_bytes));
     uint8_t *cell = (uint8_t *)node + node->cells_start;
+    uint8_t *suffix = cell + payload_bytes(node);
     memcpy(cell, item->payload, payload_bytes(node));
-    memcpy(cell + payload_bytes(node), &suffix_bytes, sizeof(suffix_bytes));
-    item_copy(item, node->prefix_bytes, cell + payload_bytes(node) + sizeof(suffix_bytes));
-    node->slots[at] = node->cells_start;
+    item_copy(item, node->prefix_bytes, suffix);
+    node->slots[at] = (struct index_slot){.head = suffix_head(suffix, suffix_bytes),
+                                          .cell_offset = node->cells_start,
+                                          .suffix_bytes = suffix_bytes};
 }
 
 /* Makes the node hold exactly these items; first_child and leaf links stay as they are. */
@@ -338,40 +402,54 @@ static bool node_insert_fast(struct index_node *node, uint32_t at, const struct 
     if (item_key_bytes(item) < node->prefix_bytes ||
         memcmp(item->suffix, node_prefix(node), node->prefix_bytes) != 0)
         return false;
-    uint32_t needed_bytes =
-        cell_bytes(node, item_key_bytes(item) - node->prefix_bytes) + (uint32_t)sizeof(uint16_t);
+    uint32_t needed_bytes = cell_bytes(node, item_key_bytes(item) - node->prefix_bytes) +
+                            (uint32_t)sizeof(node->slots[0]);
     if (node->cell_count == 0 || needed_bytes > node_free_bytes(node))
         return false;
-    memmove(&node->slots[at + 1], &node->slots[at], (node->cell_count - at) * sizeof(uint16_t));
+    memmove(&node->slots[at + 1], &node->slots[at],
+            (node->cell_count - at) * sizeof(node->slots[0]));
     node->cell_count++;
     node_write_cell(node, at, item);
     return true;
 }
 
+static bool cut_fits(const struct index_node *node, const struct item *items, uint32_t count,
+                     uint32_t cut)
+{
+    uint32_t right = node->is_leaf ? cut : cut + 1;
+    return items_node_bytes(node, items, cut) <= NODE_ROOM_BYTES &&
+           items_node_bytes(node, items + right, count - right) <= NODE_ROOM_BYTES;
+}
+
+/* The cut before which about half of the bytes are. */
+static uint32_t even_cut(const struct index_node *node, const struct item *items, uint32_t count)
+{
+    uint32_t half_bytes = items_node_bytes(node, items, count) / 2, bytes = 0, cut = 0;
+    uint32_t prefix = items_prefix_bytes(items, count);
+    while (cut + 1 < count && bytes < half_bytes)
+        bytes += cell_bytes(node, item_key_bytes(&items[cut++]) - prefix) +
+                 (uint32_t)sizeof(struct index_slot);
+    return cut;
+}
+
 /*
- * Where to cut: the most even way in which both halves fit, or, for a key appended at the end, the
- * last one, so that ascending inserts leave full pages. In an inner node the item at the cut moves
- * up.
+ * Where to cut: the most even place at which both halves fit, or, for a key appended at the end,
+ * the last one, so that ascending inserts leave full pages. In an inner node the item at the cut
+ * moves up.
  * There always is one: the old items fitted, so at the worst the new one stands alone.
  */
 static uint32_t split_point(const struct index_node *node, const struct item *items, uint32_t count,
                             bool is_append)
 {
-    uint32_t best = UINT32_MAX, best_difference = UINT32_MAX;
-    for (uint32_t cut = node->is_leaf ? 1 : 0; cut < count; cut++) {
-        uint32_t skip = node->is_leaf ? 0 : 1;
-        uint32_t left = items_node_bytes(node, items, cut);
-        uint32_t right = items_node_bytes(node, items + cut + skip, count - cut - skip);
-        if (left > NODE_ROOM_BYTES || right > NODE_ROOM_BYTES)
-            continue;
-        uint32_t difference = left > right ? left - right : right - left;
-        if (is_append ? true : difference < best_difference) {
-            best = cut;
-            best_difference = difference;
-        }
+    uint32_t first = node->is_leaf ? 1 : 0;
+    uint32_t middle = is_append ? count - 1 : even_cut(node, items, count);
+    for (uint32_t distance = 0; distance < count; distance++) {
+        if (middle >= first + distance && cut_fits(node, items, count, middle - distance))
+            return middle - distance;
+        if (middle + distance < count && cut_fits(node, items, count, middle + distance))
+            return middle + distance;
     }
-    ASSERT(best != UINT32_MAX);
-    return best;
+    UNREACHABLE();
 }
 
 static void leaf_link_after(struct index_node *leaf, struct index_node *added)
@@ -435,7 +513,7 @@ static bool node_insert_slow(struct index_node *node, uint32_t at, const struct 
 /* Nodes for a split on every level and a new root, taken before anything is changed. */
 static bool spares_take(struct shard_index *index, struct index_node **spares, uint32_t count)
 {
-    if (!memory_has_room(index->memory, count))
+    if (!index_memory_has_room(index->memory, count))
         return false;
     for (uint32_t i = 0; i < count; i++) {
         spares[i] = node_create(index, true);
@@ -499,7 +577,7 @@ static void insert_with_splits(struct shard_index *index, const struct path *pat
 
 static bool root_create(struct shard_index *index)
 {
-    if (!memory_has_room(index->memory, 1))
+    if (!index_memory_has_room(index->memory, 1))
         return false;
     index->root = node_create(index, true);
     return index->root != NULL;
@@ -518,6 +596,7 @@ struct index_entry *shard_index_insert(struct shard_index *index, const void *ke
     if (is_equal)
         return (struct index_entry *)(void *)cell_at(leaf, at);
 
+    index->shape++;
     static const struct index_entry zero;
     struct item item = {.suffix = key, .suffix_bytes = (uint16_t)key_bytes, .payload = &zero};
     if (!node_insert_fast(leaf, at, &item)) {
@@ -545,7 +624,7 @@ static void node_remove_cell(struct index_node *node, uint32_t at)
     node->garbage_bytes =
         (uint16_t)(node->garbage_bytes + cell_bytes(node, cell_suffix_bytes(node, at)));
     memmove(&node->slots[at], &node->slots[at + 1],
-            (node->cell_count - at - 1u) * sizeof(uint16_t));
+            (node->cell_count - at - 1u) * sizeof(node->slots[0]));
     node->cell_count--;
 }
 
@@ -642,6 +721,7 @@ bool shard_index_erase(struct shard_index *index, const void *key, uint32_t key_
     uint32_t at = node_lower_bound(leaf, key, key_bytes, &is_equal);
     if (!is_equal)
         return false;
+    index->shape++;
     node_remove_cell(leaf, at);
     index->entry_count--;
     rebalance_leaf(index, &path);
@@ -678,7 +758,7 @@ static uint64_t verify_node(const struct index_node *node, uint32_t depth, uint3
                             uint64_t *nodes)
 {
     (*nodes)++;
-    ASSERT(node->cells_start >= sizeof(*node) + node->cell_count * sizeof(uint16_t));
+    ASSERT(node->cells_start >= sizeof(*node) + node->cell_count * sizeof(node->slots[0]));
     for (uint32_t i = 1; i < node->cell_count; i++)
         ASSERT(compare_bytes(cell_suffix(node, i - 1), cell_suffix_bytes(node, i - 1),
                              cell_suffix(node, i), cell_suffix_bytes(node, i)) < 0);
@@ -704,7 +784,7 @@ void shard_index_verify(const struct shard_index *index)
     uint64_t nodes = 0;
     uint64_t entries = verify_node(index->root, 0, &leaf_depth, &nodes);
     ASSERT(entries == index->entry_count);
-    ASSERT(atomic_load(&index->memory->used_bytes) >= nodes * NODE_ACCOUNTED_BYTES);
+    ASSERT(atomic_load(&index->memory->used_bytes) >= nodes * INDEX_PAGE_STRIDE_BYTES);
 
     uint8_t key[KEY_BYTES_MAX], next[KEY_BYTES_MAX];
     uint32_t key_bytes = 0, next_bytes = 0;

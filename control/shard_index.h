@@ -12,16 +12,17 @@
  *            shortest that still separates (Bayer, Unterauer: Prefix B-Trees, TODS 1977). No
  *            operation touches more than one path: growing never stops the world.
  *
- * Memory per key: a 32-byte entry, 2 bytes length, 2 bytes slot, the key beyond the page's prefix,
- * rounded to 8, at a fill of 69 % (random inserts) to 100 % (ascending inserts).
+ * Memory per key: a 32-byte entry, an 8-byte slot, the key beyond the page's prefix, rounded to 8,
+ * at a fill of 69 % (random inserts) to 100 % (ascending inserts).
  */
 #ifndef GANNET_SHARD_INDEX_H
 #define GANNET_SHARD_INDEX_H
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "control/index_memory.h"
 
 enum index_flag {
     INDEX_PLACEHOLDER = 1, /* a write of a new key is under way: holds memory, not visible */
@@ -62,18 +63,13 @@ static inline bool index_entry_is_value(const struct index_entry *entry)
     return (entry->record_bytes_flags & (INDEX_PLACEHOLDER | INDEX_TOMBSTONE | INDEX_EXPIRED)) == 0;
 }
 
-/* Shared by all indexes of a store. */
-struct index_memory {
-    _Atomic uint64_t used_bytes;
-    uint64_t limit_bytes; /* 0: no limit (recovery) */
-};
-
 struct index_node;
 
 struct shard_index {
-    struct index_node *root; /* NULL: empty */
-    struct index_memory *memory;
+    struct index_node *root;     /* NULL: empty */
+    struct index_memory *memory; /* shared by all indexes of a store */
     uint64_t entry_count;
+    uint64_t shape; /* changes whenever entries may have moved: with each insert and erase */
 };
 
 void shard_index_init(struct shard_index *index, struct index_memory *memory);
@@ -82,6 +78,14 @@ void shard_index_clear(struct shard_index *index);
 /* NULL: not there. */
 struct index_entry *shard_index_find(const struct shard_index *index, const void *key,
                                      uint32_t key_bytes);
+
+/*
+ * In two steps, many keys at a time between them: load the page in which a find or an insert of the
+ * key will end, then its entry. NULL from the first: nothing to load.
+ */
+const struct index_node *shard_index_prefetch_page(const struct shard_index *index, const void *key,
+                                                   uint32_t key_bytes);
+void shard_index_prefetch_entry(const struct index_node *page, const void *key, uint32_t key_bytes);
 
 /* The entry of the key, zeroed if it is new. NULL: no memory. */
 struct index_entry *shard_index_insert(struct shard_index *index, const void *key,

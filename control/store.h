@@ -52,6 +52,14 @@ int store_attach(struct store_set *set, uint32_t thread_index, struct io_loop *l
                  struct blob_stock *stock, struct counters *counters, struct store **store);
 void store_detach(struct store *store);
 
+#define STORE_EXPECT_MAX 64u
+/*
+ * These will be submitted next: starts loading what that reads, which other threads wrote last or
+ * nobody did for long.
+ */
+void store_expect(const struct store *store, struct shard_operation *const *operations,
+                  uint32_t count);
+
 void store_submit(struct store *store, struct shard_operation *operation);
 
 /* A completion of the loop that belongs to the store (owner_kind STORE_IO). */

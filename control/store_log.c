@@ -22,6 +22,8 @@
 enum planted_bug planted_bug_active;
 #endif
 
+#define EXPECTED_LINES 6u /* of an operation: its fields, the key, a small value */
+
 /* ---- lists ---- */
 
 void operation_list_append(struct operation_list *list, struct shard_operation *operation)
@@ -270,6 +272,7 @@ static void set_destroy(struct store_set *set)
         shard_index_clear(&set->indexes[shard]);
         shard_index_clear(&set->extents[shard]);
     }
+    index_memory_destroy(&set->index_memory);
     segment_table_destroy(&set->table);
     pthread_mutex_destroy(&set->super_mutex);
     pthread_mutex_destroy(&set->compaction.mutex);
@@ -394,6 +397,27 @@ void store_detach(struct store *store)
         set->super->is_clean = UINT32_MAX; /* some stream did not end well */
     if (atomic_fetch_sub(&set->attached_count, 1) == 1)
         shard_recovery_close(set, loop);
+}
+
+void store_expect(const struct store *store, struct shard_operation *const *operations,
+                  uint32_t count)
+{
+    ASSERT(count <= STORE_EXPECT_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *bytes = (const uint8_t *)operations[i];
+        for (uint32_t line = 0; line < EXPECTED_LINES; line++)
+            __builtin_prefetch(bytes + line * CACHE_LINE_BYTES);
+    }
+    const struct index_node *pages[STORE_EXPECT_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        struct shard_operation *operation = operations[i];
+        pages[i] =
+            shard_index_prefetch_page(&store->set->indexes[shard_of_hash(operation->shard_hash)],
+                                      operation_key(operation), operation->key_bytes);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        shard_index_prefetch_entry(pages[i], operation_key(operations[i]),
+                                   operations[i]->key_bytes);
 }
 
 void store_submit(struct store *store, struct shard_operation *operation)

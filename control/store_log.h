@@ -104,6 +104,9 @@ struct batch_entry {
     uint8_t status;                    /* the answer if the commit succeeds */
     uint32_t old_segment_id;           /* relocation: where the copy came from */
     uint32_t old_offset_units;
+    /* a write's place in the index when it was evaluated; good while the index has this shape */
+    struct index_entry *index_entry;
+    uint64_t index_shape;
 };
 
 struct batch {

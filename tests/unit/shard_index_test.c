@@ -129,6 +129,7 @@ static void behaves_like_a_sorted_map_under_random_changes(void **state)
                 assert_true(shard_index_erase(&index, references[i].key, references[i].key_bytes));
         assert_null(index.root);
         assert_int_equal(atomic_load(&memory.used_bytes), 0);
+        index_memory_destroy(&memory);
     }
 }
 
@@ -148,6 +149,7 @@ static void ascending_keys_take_little_more_than_their_entries(void **state)
     assert_true(memory.used_bytes / COUNT < 64);
     shard_index_clear(&index);
     assert_int_equal(atomic_load(&memory.used_bytes), 0);
+    index_memory_destroy(&memory);
 }
 
 static void random_keys_cost_at_most_64_bytes_beyond_the_key(void **state)
@@ -170,6 +172,7 @@ static void random_keys_cost_at_most_64_bytes_beyond_the_key(void **state)
     print_message("%llu bytes beyond a 21-byte random key\n", (unsigned long long)beyond);
     assert_true(beyond <= 64);
     shard_index_clear(&index);
+    index_memory_destroy(&memory);
 }
 
 static void a_full_account_refuses_new_keys_and_changes_nothing(void **state)
@@ -206,6 +209,7 @@ static void a_full_account_refuses_new_keys_and_changes_nothing(void **state)
     key = 1;
     assert_non_null(shard_index_insert(&index, &key, sizeof(key))); /* room came back */
     shard_index_clear(&index);
+    index_memory_destroy(&memory);
 }
 
 int main(void)
