@@ -8,8 +8,8 @@
  * Units:     nanoseconds on the caller's clock; the rate is that of all cores together.
  * Errors:    none; a rate above 0 is the caller's promise.
  * Source:    constant: whole nanoseconds, the remainder carried (Bresenham), cores interleaved.
- *            Poisson: gaps -ln(u) * mean; the sum over cores is Poisson again. Due times are summed in
- *            double from the start, which keeps 0.01 ns over a day.
+ *            Poisson: gaps -ln(u) * mean; the sum over cores is Poisson again. Due times are
+ *            summed in double from the start, which keeps 0.01 ns over a day.
  */
 #ifndef GANNET_BENCH_ARRIVALS_H
 #define GANNET_BENCH_ARRIVALS_H

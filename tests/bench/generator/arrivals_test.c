@@ -58,7 +58,7 @@ static void constant_arrivals_of_several_cores_interleave_evenly(void **state)
     }
 }
 
-/* Of 4 M exponential gaps the mean is within 0.25 % but for one run in 10^6, and this seed is fixed. */
+/* The mean of 4 M exponential gaps is off by 0.25 % once in 10^6 seeds; this seed is fixed. */
 static void poisson_arrivals_have_the_asked_average_and_an_exponential_spread(void **state)
 {
     (void)state;

@@ -4,8 +4,8 @@
  *
  * Purpose:   one place that says what was asked for; a result repeats it, so that two results can
  *            be compared.
- * Ownership: strings belong to argv, `headers` to the plan itself: a plan is not copied. Constant once
- *            plan_parse has returned.
+ * Ownership: strings belong to argv, `headers` to the plan itself: a plan is not copied.
+ *            Constant once plan_parse has returned.
  * Threading: read by every thread.
  * Units:     in the names; rates are requests per second over all connections of all cores.
  * Errors:    plan_parse names the option, what was given and what is allowed.

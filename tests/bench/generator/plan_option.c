@@ -26,9 +26,8 @@ const size_t plan_option_count = ARRAY_COUNT(plan_options);
 static bool is_printable(const char *text, bool may_have_blanks)
 {
     const char *at = text;
-    while ((unsigned char)*at > ' ' || (may_have_blanks && *at == ' '))
-        if (*at++ == 0x7f)
-            return false;
+    while ((*at > ' ' && *at < 0x7f) || (may_have_blanks && *at == ' '))
+        at++;
     return *at == '\0' && at > text;
 }
 
