@@ -93,56 +93,6 @@ static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
     end_request(handler, tcp, must_close);
 }
 
-/* ---- the plain hit: one packet, a template, a head and a value ---- */
-
-static const char hit_template[] = "HTTP/1.1 200 OK\r\nServer: gannet\r\nDate: ";
-
-void answer_update_clock(struct api_handler *handler)
-{
-    http_clock_update(&handler->clock, handler->time.wall_ms);
-    if (LIKELY(handler->hit_second == handler->clock.second))
-        return;
-    struct http_writer writer = http_writer_on(handler->hit_head, sizeof(handler->hit_head));
-    HTTP_WRITE_LITERAL(&writer, hit_template);
-    http_write(&writer, handler->clock.date, sizeof(handler->clock.date));
-    HTTP_WRITE_LITERAL(&writer, "\r\nCache-Status: gannet; hit\r\nAge: 0\r\nRequest-Id: ");
-    handler->hit_id_offset = http_writer_bytes(&writer);
-    HTTP_WRITE_LITERAL(&writer, "0123456789abcdef\r\n");
-    handler->hit_head_bytes = http_writer_bytes(&writer);
-    handler->hit_second = handler->clock.second;
-}
-
-/*
- * For a GET without anything special, of an inline value that does not expire. False: take the long
- * way.
- */
-bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
-                const struct cache_entry *entry)
-{
-    uint32_t entry_bytes = (uint32_t)entry->head_bytes + entry->value_bytes;
-    uint32_t bytes = handler->hit_head_bytes + entry_bytes;
-    if (UNLIKELY(entry->value || entry->expires_at_ms || handler->is_draining ||
-                 bytes > tcp_payload_max(tcp)))
-        return false;
-    struct packet *packet = tcp_send_tail(tcp, (uint16_t)bytes);
-    bool is_tail = packet != NULL;
-    if (!packet)
-        packet = tcp_packet(handler->config.tcp);
-    if (UNLIKELY(!packet))
-        return false;
-    uint8_t *out = packet_append(packet, (uint16_t)bytes);
-    memcpy(out, handler->hit_head, handler->hit_head_bytes);
-    http_clock_request_id(&handler->clock, out + handler->hit_id_offset);
-    memcpy(out + handler->hit_head_bytes, cache_entry_head(entry), entry_bytes);
-    if (is_tail)
-        tcp_send_tail_grew(handler->config.tcp, tcp, (uint16_t)bytes);
-    else
-        tcp_send_packet(handler->config.tcp, tcp, packet);
-    count(handler->config.counters, COUNTER_HTTP_REQUESTS);
-    count_request(handler->config.counters, ROUTE_VALUE, 200);
-    return true;
-}
-
 /* ---- values ---- */
 
 /* RFC 9110 section 13.2.2, for a value that exists: 200, 304 or 412. */

@@ -17,8 +17,7 @@
 #include "include/server_config.h"
 
 #define READY_BATCH 64u
-#define PIPELINE_MAX 16u /* requests of one connection looked at in one go */
-#define DRAIN_WALK 64u   /* connections looked at per round while draining */
+#define DRAIN_WALK 64u /* connections looked at per round while draining */
 
 /* ---- results of the store ---- */
 
@@ -371,7 +370,7 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
     answer_problem(handler, tcp, request, problem, detail, 0);
 }
 
-static void serve_one(struct api_handler *handler, struct tcp_connection *tcp)
+void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp)
 {
     struct http_connection *http = connection_state(tcp);
     if (http && http->state == HTTP_READING_HEAD && !tcp_peer_is_closed(tcp) &&
@@ -393,106 +392,6 @@ static void serve_one(struct api_handler *handler, struct tcp_connection *tcp)
     }
 }
 
-/* ---- the batch of probable cache hits ---- */
-
-static const char value_prefix[] = "/v1/ns/";
-static const char value_infix[] = "values/";
-
-/* "/v1/ns/{ns}/values/{key}" without escapes -> "ns\0key"; false for anything else. */
-static bool plain_value_key(struct http_slice path, struct api_hit *hit)
-{
-    const uint32_t prefix = sizeof(value_prefix) - 1, infix = sizeof(value_infix) - 1;
-    if (path.bytes <= prefix + infix || path.bytes > HIT_KEY_BYTES_MAX + prefix + infix ||
-        memcmp(path.at, value_prefix, prefix) != 0 || memchr(path.at, '%', path.bytes))
-        return false;
-    const uint8_t *name = path.at + prefix, *end = path.at + path.bytes;
-    const uint8_t *slash = memchr(name, '/', (size_t)(end - name));
-    if (!slash || slash == name || (size_t)(end - slash) <= infix + 1 ||
-        memcmp(slash + 1, value_infix, infix) != 0)
-        return false;
-    const uint8_t *key = slash + 1 + infix;
-    uint32_t name_bytes = (uint32_t)(slash - name), key_bytes = (uint32_t)(end - key);
-    memcpy(hit->key, name, name_bytes);
-    hit->key[name_bytes] = 0;
-    memcpy(hit->key + name_bytes + 1, key, key_bytes);
-    hit->key_bytes = name_bytes + 1 + key_bytes;
-    return true;
-}
-
-/* Nothing but a GET: no body, no query, no field that changes the answer. */
-static bool is_plain_get(const struct http_request *http)
-{
-    if (http->method != HTTP_GET || http->version_minor != 1 || http->flags != HTTP_KEEP_ALIVE ||
-        http->query.bytes > 0)
-        return false;
-    for (uint32_t i = 0; i < http->field_count; i++) {
-        uint8_t first = http->fields[i].name.at[0] | 0x20;
-        if (first == 'i' || first == 'r' || first == 'p') /* If-*, Range, Request-Id, Prefer */
-            return false;
-    }
-    return true;
-}
-
-/* Stage 1: parse what is in the first packet, hash the keys, start loading their buckets. */
-static void collect_hits(struct api_handler *handler, struct tcp_connection *tcp)
-{
-    const uint8_t *bytes;
-    uint32_t length = tcp_receive_run(tcp, &bytes);
-    for (uint32_t n = 0; n < PIPELINE_MAX && length > 0 && handler->hit_count < HIT_BATCH; n++) {
-        struct api_hit *hit = &handler->hits[handler->hit_count];
-        if (http_parse_request(bytes, length, &handler->limits, &handler->http) !=
-                HTTP_PARSE_DONE ||
-            !is_plain_get(&handler->http) || !plain_value_key(handler->http.path, hit))
-            return;
-        hit->tcp = tcp;
-        hit->head_bytes = handler->http.head_bytes;
-        hit->hash = key_hash_cache(hit->key, hit->key_bytes, handler->config.cache_hash_seed);
-        response_cache_prefetch_bucket(handler->config.cache, hit->hash);
-        handler->hit_count++;
-        bytes += hit->head_bytes;
-        length -= hit->head_bytes;
-    }
-}
-
-/*
- * Stage 3: look up and answer. A connection whose request could not be answered at once stops
- * there.
- */
-static void serve_hits(struct api_handler *handler)
-{
-    struct response_cache *cache = handler->config.cache;
-    uint64_t idle_ns = handler->config.server->http.idle_timeout_ms * NS_PER_MS;
-    struct tcp_connection *stopped = NULL;
-    for (uint32_t i = 0; i < handler->hit_count; i++) {
-        struct api_hit *hit = &handler->hits[i];
-        struct tcp_connection *tcp = hit->tcp;
-        if (tcp == stopped) /* an earlier request of this connection waits: order is kept */
-            continue;
-        const struct cache_entry *entry = response_cache_lookup(
-            cache, hit->hash, hit->key, hit->key_bytes, handler->time.wall_ms);
-        if (entry && LIKELY(answer_hit(handler, tcp, entry))) {
-            count(handler->config.counters, COUNTER_CACHE_HITS);
-            tcp_receive_consume(handler->config.tcp, tcp, hit->head_bytes);
-            tcp_set_deadline(handler->config.tcp, tcp, handler->time.now_ns + idle_ns);
-            bool is_last = i + 1 == handler->hit_count || handler->hits[i + 1].tcp != tcp;
-            if (is_last && UNLIKELY(tcp_receive_bytes(tcp) > 0))
-                tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
-            else if (is_last && UNLIKELY(tcp_peer_is_closed(tcp)))
-                connection_close(handler, tcp);
-        } else {
-            stopped = tcp;
-            serve_one(handler, tcp);
-        }
-    }
-    handler->hit_count = 0;
-}
-
-static void prefetch_entries(struct api_handler *handler)
-{
-    for (uint32_t i = 0; i < handler->hit_count; i++)
-        response_cache_prefetch_entry(handler->config.cache, handler->hits[i].hash);
-}
-
 /* ---- events ---- */
 
 static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
@@ -511,15 +410,8 @@ static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
         return;
     if (tcp_send_room(tcp) == 0)
         return; /* the client does not read its answers: TCP_EVENT_WRITABLE brings us back */
-    uint32_t before = handler->hit_count;
-    if (!http)
-        collect_hits(handler, tcp);
-    if (handler->hit_count == before) {
-        if (before == HIT_BATCH)
-            tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
-        else
-            serve_one(handler, tcp);
-    }
+    if (http || !hits_collect(handler, tcp))
+        request_serve_one(handler, tcp);
 }
 
 /*
@@ -594,8 +486,7 @@ uint32_t api_handle_ready(struct api_handler *handler)
     uint32_t count_ready = tcp_take_ready(handler->config.tcp, ready, READY_BATCH);
     for (uint32_t i = 0; i < count_ready; i++)
         on_events(handler, ready[i], tcp_events(ready[i]));
-    prefetch_entries(handler);
-    serve_hits(handler);
+    hits_serve(handler);
     if (UNLIKELY(handler->memory_queue != NULL))
         body_memory_serve_queue(handler);
     if (UNLIKELY(handler->is_draining && !handler->is_drain_walk_done))
@@ -606,7 +497,8 @@ uint32_t api_handle_ready(struct api_handler *handler)
 void api_begin_round(struct api_handler *handler, const struct round_time *time)
 {
     handler->time = *time;
-    answer_update_clock(handler);
+    http_clock_update(&handler->clock, time->wall_ms);
+    hits_update_clock(handler);
 }
 
 void api_drain(struct api_handler *handler)
@@ -647,9 +539,9 @@ int api_create(const struct api_config *config, struct api_handler **out)
         .head_bytes_max = (uint32_t)config->server->http.head_max,
         .fields_max = (uint32_t)config->server->http.fields_max,
     };
-    handler->hit_second = UINT64_MAX;
     struct random random = {.state = config->random_seed};
     http_clock_init(&handler->clock, random_u64(&random));
+    hits_init(handler);
     *out = handler;
     return 0;
 }

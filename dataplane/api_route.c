@@ -31,7 +31,7 @@ static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 
 static uint32_t namespace_slot(const void *name, uint32_t name_bytes)
 {
-    return (uint32_t)XXH3_64bits(name, name_bytes) & (ROUTE_NAMESPACE_SLOTS - 1);
+    return (uint32_t)key_hash_shard(name, name_bytes) & (ROUTE_NAMESPACE_SLOTS - 1);
 }
 
 uint32_t route_find_namespace(const struct route_table *table, const void *name,

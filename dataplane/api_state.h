@@ -15,6 +15,7 @@
 
 #include "dataplane/api_handler.h"
 #include "dataplane/api_request.h"
+#include "dataplane/http_date.h"
 #include "dataplane/tcp.h"
 #include "include/blob.h"
 #include "include/clock.h"
@@ -28,6 +29,7 @@ struct tcp_connection;
 #define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)
 #define BODY_CHECK_MS 5000u /* how often http.body_rate_min is looked at */
 #define HIT_BATCH 64u
+#define PIPELINE_MAX 16u /* requests of one connection looked at in one go */
 #define HIT_KEY_BYTES_MAX 128u
 
 enum http_state {
@@ -65,6 +67,20 @@ struct api_hit {
     uint8_t key[HIT_KEY_BYTES_MAX];
 };
 
+/* Status line to Request-Id of a plain hit, ready-made but for the end of the id. */
+#define HIT_STATUS_TO_DATE "HTTP/1.1 200 OK\r\nServer: gannet\r\nDate: "
+#define HIT_CACHE_STATUS "\r\nCache-Status: gannet; hit"
+#define HIT_AGE_TO_ID "\r\nAge: 0\r\nRequest-Id: "
+struct hit_head {
+    uint8_t status_to_date[sizeof(HIT_STATUS_TO_DATE) - 1];
+    uint8_t date[HTTP_DATE_BYTES];
+    uint8_t cache_status[sizeof(HIT_CACHE_STATUS) - 1];
+    uint8_t age_to_id[sizeof(HIT_AGE_TO_ID) - 1];
+    uint8_t id_prefix[8];
+    uint8_t id_number[8];
+    uint8_t line_end[2];
+};
+
 struct api_handler {
     struct api_config config;
     struct route_table routes;
@@ -79,11 +95,8 @@ struct api_handler {
     bool is_draining;
     bool is_drain_walk_done;
 
-    uint8_t
-        hit_head[192]; /* status line to Request-Id of a plain hit; date and id are patched in */
-    uint32_t hit_head_bytes;
-    uint32_t hit_id_offset;
-    uint64_t hit_second;
+    struct hit_head hit_head;
+    uint64_t hit_second; /* of the date in it */
 
     uint32_t hit_count;
     struct api_hit hits[HIT_BATCH];
@@ -129,6 +142,14 @@ void body_continue(struct api_handler *handler, struct http_connection *http);
 void body_memory_release(struct api_handler *handler, uint64_t bytes);
 void body_memory_serve_queue(struct api_handler *handler);
 
+/* api_hits.c: the batch of probable cache hits */
+void hits_init(struct api_handler *handler);
+void hits_update_clock(struct api_handler *handler);
+bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp);
+void hits_serve(struct api_handler *handler);
+
+/* api_handler.c: the request at the front of the receive queue, whatever it is */
+void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp);
 /* api_handler.c: a request that is complete, body and all */
 void request_complete(struct api_handler *handler, struct http_connection *http);
 
@@ -143,8 +164,6 @@ struct value_view { /* a value wherever it lies: in the cache or in an operation
     struct blob *blob;
 };
 
-bool answer_hit(struct api_handler *handler, struct tcp_connection *tcp,
-                const struct cache_entry *entry);
 void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
                   const struct api_request *request, const struct value_view *value,
                   const char *cache_status);
@@ -160,6 +179,5 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
 void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
                  const struct api_request *request, struct blob *content, uint32_t bytes);
 void answer_continue(struct api_handler *handler, struct tcp_connection *tcp);
-void answer_update_clock(struct api_handler *handler);
 
 #endif

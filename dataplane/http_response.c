@@ -41,8 +41,8 @@ void http_write_decimal(struct http_writer *writer, uint64_t value)
 
 static void format_hex64(uint8_t out[16], uint64_t value)
 {
-    for (uint32_t i = 0; i < 16; i++)
-        out[i] = (uint8_t) "0123456789abcdef"[value >> (60 - 4 * i) & 15];
+    uint64_t digits[2] = {http_hex32((uint32_t)(value >> 32)), http_hex32((uint32_t)value)};
+    memcpy(out, digits, sizeof(digits));
 }
 
 void http_write_hex64(struct http_writer *writer, uint64_t value)

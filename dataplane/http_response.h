@@ -14,6 +14,7 @@
 #ifndef GANNET_HTTP_RESPONSE_H
 #define GANNET_HTTP_RESPONSE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -74,6 +75,19 @@ struct http_clock {
 
 void http_clock_init(struct http_clock *clock, uint64_t random);
 void http_clock_update(struct http_clock *clock, uint64_t wall_ms); /* once per round */
+/* The 8 hexadecimal digits of a number, as they stand in memory: for little-endian machines. */
+static inline uint64_t http_hex32(uint32_t number)
+{
+    uint64_t digits = __builtin_bswap32(number);
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits =
+        (digits >> 4 & UINT64_C(0x000f000f000f000f)) | (digits << 8 & UINT64_C(0x0f000f000f000f00));
+    uint64_t letters = (digits + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+    return digits + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
+}
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "http_hex32");
+
 /* A new request id, 16 hexadecimal digits. */
 void http_clock_request_id(struct http_clock *clock, uint8_t out[16]);
 

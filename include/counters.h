@@ -91,9 +91,15 @@ static inline void count_drop(struct counters *counters, enum drop_reason why)
     counter_bump(&counters->drops[why], 1);
 }
 
+static inline void count_requests(struct counters *counters, uint32_t route, uint16_t status,
+                                  uint64_t by)
+{
+    counter_bump(&counters->requests[route][request_status_slot[status & 1023]], by);
+}
+
 static inline void count_request(struct counters *counters, uint32_t route, uint16_t status)
 {
-    counter_bump(&counters->requests[route][request_status_slot[status & 1023]], 1);
+    count_requests(counters, route, status, 1);
 }
 
 static inline uint32_t histogram_bucket(uint64_t ns)

@@ -18,21 +18,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <xxhash.h>
 
 struct siphash_key {
     uint64_t k0, k1;
 };
 
-static inline uint64_t key_hash_shard(const void *key, size_t bytes)
-{
-    return XXH3_64bits(key, bytes);
-}
-
-static inline uint64_t key_hash_cache(const void *key, size_t bytes, uint64_t seed)
-{
-    return XXH3_64bits_withSeed(key, bytes, seed);
-}
+uint64_t key_hash_shard(const void *key, size_t bytes);
+uint64_t key_hash_cache(const void *key, size_t bytes, uint64_t seed);
 
 #define SIPHASH_ROUND(v0, v1, v2, v3)                                                              \
     do {                                                                                           \

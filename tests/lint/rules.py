@@ -143,7 +143,7 @@ COVERED_BY = [
      'tests/sim/store_model.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
-    (r'dataplane/(api_(answer|body|connection|handler)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
+    (r'dataplane/(api_(answer|body|connection|handler|hits)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
     (r'control/control_loop\.c', 'tests/unit/api_handler_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]

@@ -5,10 +5,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "dataplane/http_response.h"
 #include "include/compiler.h"
+#include "include/random.h"
 #include "include/shard_operation.h"
 
 static void expect_text(const struct http_writer *writer, const char *expected)
@@ -117,9 +120,25 @@ static void request_ids_differ_and_the_date_follows_the_clock(void **state)
     assert_memory_equal(clock.date, "Sun, 06 Nov 1994 08:49:38 GMT", 29);
 }
 
+static void eight_digits_are_those_of_printf(void **state)
+{
+    (void)state;
+    struct random random = {.state = 1};
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint32_t number = (uint32_t)random_u64(&random);
+        if (i < 32)
+            number = (UINT32_C(1) << i) - (i % 2); /* one bit, or all below it */
+        char expected[9];
+        snprintf(expected, sizeof(expected), "%08" PRIx32, number);
+        uint64_t digits = http_hex32(number);
+        assert_memory_equal(&digits, expected, sizeof(digits));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eight_digits_are_those_of_printf),
         cmocka_unit_test(numbers_are_written_in_decimal_and_hexadecimal),
         cmocka_unit_test(json_strings_are_quoted_whatever_the_bytes),
         cmocka_unit_test(a_full_writer_says_so_and_writes_nothing_more),
