@@ -11,9 +11,9 @@
  * Source:    Zipf: ranks are grouped into buckets, alone while rank < 512, then 256 per doubling;
  *            a bucket is drawn by Walker's alias method (Vose 1991) with the exact sum of its
  *            ranks' weights, then a rank in it evenly. The first 512 ranks and every bucket are
- *            exact, and one rank is off by at most theta/512 (0.2 % at theta 0.99). Draws do not repeat.
- *            Scramble: multiplication by a number prime to `keys` (Knuth, TAOCP 6.4): a bijection
- *            that puts popular keys far apart, the same for every seed so that they stay hot.
+ *            exact, and one rank is off by at most theta/512 (0.2 % at theta 0.99). Draws do not
+ *            repeat. Scramble: multiplication by a number prime to `keys` (Knuth, TAOCP 6.4): a
+ *            bijection that puts popular keys far apart, the same for every seed: they stay hot.
  */
 #ifndef GANNET_BENCH_POPULARITY_H
 #define GANNET_BENCH_POPULARITY_H
