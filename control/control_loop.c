@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 #define SLEEP_NS_MAX (500 * NS_PER_MS) /* the heartbeat moves at least this often */
 
 struct control_loop {
-    struct control_loop_config config;
+    alignas(GUARD_BYTES) struct control_loop_config config;
     pthread_t thread;
     sem_t started;
     int start_result;
@@ -164,14 +165,23 @@ static int open_parts(struct control_loop *loop)
                         loop->counters, &loop->store);
 }
 
+static struct control_loop *allocate(const struct control_loop_config *config)
+{
+    struct control_loop *loop = aligned_alloc(GUARD_BYTES, sizeof(*loop));
+    if (!loop)
+        return NULL;
+    memset(loop, 0, sizeof(*loop));
+    loop->config = *config;
+    return loop;
+}
+
 /* ---- without a thread ---- */
 
 int control_loop_create(const struct control_loop_config *config, struct control_loop **out)
 {
-    struct control_loop *loop = calloc(1, sizeof(*loop));
+    struct control_loop *loop = allocate(config);
     if (!loop)
         return -ENOMEM;
-    loop->config = *config;
     int result = open_parts(loop);
     if (result != 0) {
         control_loop_destroy(loop);
@@ -226,10 +236,9 @@ static void *control_loop_main(void *argument)
 
 int control_loop_start(const struct control_loop_config *config, struct control_loop **out)
 {
-    struct control_loop *loop = calloc(1, sizeof(*loop));
+    struct control_loop *loop = allocate(config);
     if (!loop)
         return -ENOMEM;
-    loop->config = *config;
     sem_init(&loop->started, 0, 0);
     int result = -pthread_create(&loop->thread, NULL, control_loop_main, loop);
     if (result == 0) {

@@ -46,6 +46,8 @@
 #define STEPS_PER_SHRINK 1024u
 #define RECLAIMED_PER_ROUND 64u
 #define SWEPT_PER_ROUND 4u
+/* Counters of neighbouring RCU threads share a pair of lines: workers take every other one. */
+#define QSBR_STRIDE (uint32_t)(GUARD_BYTES / sizeof(struct rte_rcu_qsbr_cnt))
 
 /* All that a reader needs of a part. NULL until its worker has attached. */
 struct part_view {
@@ -396,17 +398,17 @@ uint64_t response_cache_shrink(struct response_cache *cache, uint32_t worker, ui
 
 void response_cache_quiescent(struct response_cache *cache, uint32_t worker)
 {
-    rte_rcu_qsbr_quiescent(cache->qsbr, worker);
+    rte_rcu_qsbr_quiescent(cache->qsbr, worker * QSBR_STRIDE);
 }
 
 void response_cache_offline(struct response_cache *cache, uint32_t worker)
 {
-    rte_rcu_qsbr_thread_offline(cache->qsbr, worker);
+    rte_rcu_qsbr_thread_offline(cache->qsbr, worker * QSBR_STRIDE);
 }
 
 void response_cache_online(struct response_cache *cache, uint32_t worker)
 {
-    rte_rcu_qsbr_thread_online(cache->qsbr, worker);
+    rte_rcu_qsbr_thread_online(cache->qsbr, worker * QSBR_STRIDE);
 }
 
 /* --- start and stop
@@ -493,7 +495,8 @@ int response_cache_create(const struct response_cache_config *config, struct res
         config->part_memory_bytes < RESPONSE_CACHE_PART_BYTES_MIN)
         return -EINVAL;
     size_t bytes = sizeof(struct response_cache) + config->workers * sizeof(struct part_view);
-    size_t qsbr_bytes = rte_rcu_qsbr_get_memsize(config->workers);
+    uint32_t qsbr_threads = config->workers * QSBR_STRIDE;
+    size_t qsbr_bytes = rte_rcu_qsbr_get_memsize(qsbr_threads);
     struct response_cache *cache =
         aligned_alloc(CACHE_LINE_BYTES, round_up(bytes, CACHE_LINE_BYTES));
     if (!cache)
@@ -501,11 +504,11 @@ int response_cache_create(const struct response_cache_config *config, struct res
     memset(cache, 0, bytes);
     cache->workers = config->workers;
     cache->config = *config;
-    cache->qsbr = aligned_alloc(CACHE_LINE_BYTES, round_up(qsbr_bytes, CACHE_LINE_BYTES));
-    bool is_complete = cache->qsbr && rte_rcu_qsbr_init(cache->qsbr, config->workers) == 0;
+    cache->qsbr = aligned_alloc(GUARD_BYTES, round_up(qsbr_bytes, GUARD_BYTES));
+    bool is_complete = cache->qsbr && rte_rcu_qsbr_init(cache->qsbr, qsbr_threads) == 0;
     for (uint32_t worker = 0; worker < config->workers && is_complete; worker++) {
         cache->parts[worker] =
-            aligned_alloc(CACHE_LINE_BYTES, round_up(sizeof(struct cache_part), CACHE_LINE_BYTES));
+            aligned_alloc(GUARD_BYTES, round_up(sizeof(struct cache_part), GUARD_BYTES));
         is_complete = cache->parts[worker] != NULL;
         if (is_complete)
             memset(cache->parts[worker], 0, sizeof(struct cache_part));
@@ -545,8 +548,8 @@ void response_cache_attach(struct response_cache *cache, uint32_t worker, struct
                  "worker %u: hugepages ran out: its cache of %" PRIu64
                  " bytes is in ordinary pages",
                  worker, cache->config.part_memory_bytes);
-    rte_rcu_qsbr_thread_register(cache->qsbr, worker);
-    rte_rcu_qsbr_thread_online(cache->qsbr, worker);
+    rte_rcu_qsbr_thread_register(cache->qsbr, worker * QSBR_STRIDE);
+    rte_rcu_qsbr_thread_online(cache->qsbr, worker * QSBR_STRIDE);
     cache->views[worker].pair_count = part->pair_count;
     /* Release pairs with view_table's acquire: other workers may be reading already. */
     atomic_store_explicit(&cache->views[worker].table, part->table, memory_order_release);

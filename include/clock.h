@@ -13,9 +13,12 @@
 #ifndef GANNET_CLOCK_H
 #define GANNET_CLOCK_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "include/compiler.h"
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
@@ -37,7 +40,7 @@ static inline uint64_t clock_now_ns(void)
 
 /* The process's one wall clock: it never goes back, whatever happens to the system's. */
 struct wall_clock {
-    _Atomic uint64_t newest_ms;
+    alignas(GUARD_BYTES) _Atomic uint64_t newest_ms; /* written by any thread */
 };
 
 static inline uint64_t clock_system_wall_ms(void)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two workers of one server against two servers of one worker: whole cores (network, TCP, HTTP,
- * API, cache) in this process, each with a client in its own port (tests/support/mirror_nic.h). What the
- * machine itself does not scale (siblings of one core, memory bandwidth) both suffer; what is lost
- * between them is the price of what the workers of a server share. Runs alternate; medians.
+ * API, cache) in this process, each with a client in its own port (tests/support/mirror_nic.h).
+ * What the machine itself does not scale (siblings of one core, memory bandwidth) both suffer; what
+ * is lost between them is the price of what the workers of a server share. Runs alternate; medians.
  */
 #include <inttypes.h>
 #include <pthread.h>

@@ -28,6 +28,7 @@ static_assert(alignof(struct sleeper) == GUARD_BYTES, "sleepers stand in an arra
 static_assert(sizeof(struct counters) % GUARD_BYTES == 0, "a block ends where another may begin");
 static_assert(offsetof(struct core, wanted_phase) % GUARD_BYTES == 0,
               "what main writes is not on a line of the round");
+static_assert(alignof(struct wall_clock) == GUARD_BYTES, "any thread may write it");
 
 /* Bytes that one thread writes. `writer` 0: nobody does any more, everybody reads. */
 struct span {
