@@ -6,8 +6,8 @@
 /* RFC 1122 3.2.1.3: what cannot be the address of a single host. */
 static bool is_source_bad(const uint8_t source[4], const struct ipv4_addresses *ours)
 {
-    return source[0] == 0 || source[0] == 127 || source[0] >= 224 ||
-           memcmp(source, ours->address, 4) == 0 || memcmp(source, ours->broadcast, 4) == 0;
+    return source[0] == 0 || source[0] == 127 || source[0] >= 224 || ipv4_is_ours(ours, source) ||
+           memcmp(source, ours->broadcast, 4) == 0;
 }
 
 enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
@@ -25,7 +25,7 @@ enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
         return DROP_IP_MALFORMED;
     if (!is_checksum_verified && checksum_of(bytes, header_bytes) != 0)
         return DROP_IP_CHECKSUM_BAD;
-    if (memcmp(header.destination, addresses->address, 4) != 0 || ipv4_is_zero(addresses->address))
+    if (!ipv4_is_ours(addresses, header.destination))
         return DROP_IP_NOT_OURS;
     if (is_source_bad(header.source, addresses))
         return DROP_IP_SOURCE_BAD;

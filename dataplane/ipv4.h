@@ -54,6 +54,7 @@ struct ip_view {
 struct ipv4_addresses {
     uint8_t address[4];   /* ours; zero: this port speaks no IPv4 */
     uint8_t broadcast[4]; /* of the prefix */
+    uint32_t further;     /* addresses after `address` that are ours too */
 };
 
 static inline bool ipv4_is_zero(const uint8_t address[4])
@@ -61,6 +62,14 @@ static inline bool ipv4_is_zero(const uint8_t address[4])
     uint32_t word;
     memcpy(&word, address, 4);
     return word == 0;
+}
+
+static inline bool ipv4_is_ours(const struct ipv4_addresses *ours, const uint8_t address[4])
+{
+    be32_t first, other;
+    memcpy(&first, ours->address, 4);
+    memcpy(&other, address, 4);
+    return be32_load(other) - be32_load(first) <= ours->further && !ipv4_is_zero(ours->address);
 }
 
 /* `length`: bytes of the frame from the IP header on. */

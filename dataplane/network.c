@@ -34,6 +34,7 @@ static void set_up_port(struct network_port *port, const struct network_port_con
     };
     memcpy(port->mac, nic_mac(config->queue), 6);
     memcpy(port->ipv4.address, config->ipv4, 4);
+    port->ipv4.further = config->ipv4_further;
     ipv4_broadcast_of(config->ipv4, config->ipv4_prefix_bits, port->ipv4.broadcast);
     memcpy(port->gateway4, config->gateway4, 4);
     memcpy(port->ipv6.global, config->ipv6, 16);
@@ -161,10 +162,10 @@ static enum verdict arp_input(struct network *network, struct frame *frame)
         return drop(network, frame, why);
     if (ipv4_is_zero(port->ipv4.address) || ethernet_address_equal(arp.sender_mac, port->mac))
         return drop(network, frame, DROP_ARP_NOT_OURS);
-    if (memcmp(arp.sender_ip, port->ipv4.address, 4) == 0)
+    if (ipv4_is_ours(&port->ipv4, arp.sender_ip))
         return drop(network, frame, DROP_ARP_CONFLICT);
 
-    bool is_for_us = memcmp(arp.target_ip, port->ipv4.address, 4) == 0;
+    bool is_for_us = ipv4_is_ours(&port->ipv4, arp.target_ip);
     bool is_request = be16_load(arp.operation) == ARP_REQUEST;
     if (!ipv4_is_zero(arp.sender_ip) && /* zero: RFC 5227 probe */
         ipv4_is_on_link(arp.sender_ip, port->ipv4.address, port->ipv4_prefix_bits)) {
@@ -183,8 +184,8 @@ static enum verdict arp_input(struct network *network, struct frame *frame)
     if (!is_request)
         return finish(frame);
     count(network->counters, COUNTER_NETWORK_ADDRESS_REPLIES);
-    network_send_arp(network, frame->port_index, frame->packet, ARP_REPLY, arp.sender_mac,
-                     arp.sender_ip, arp.sender_mac);
+    network_send_arp(network, frame->port_index, frame->packet, ARP_REPLY, arp.target_ip,
+                     arp.sender_mac, arp.sender_ip, arp.sender_mac);
     return VERDICT_CONSUMED;
 }
 
@@ -267,6 +268,7 @@ static enum verdict echo_input(struct network *network, struct frame *frame)
     memcpy(peer_mac, frame->bytes + 6, 6);
     if (frame->ip_version == 4) {
         memcpy(peer, frame->ip + offsetof(struct ipv4_header, source), 4);
+        memcpy(local, frame->ip + offsetof(struct ipv4_header, destination), 4);
     } else {
         memcpy(peer, frame->ip + offsetof(struct ipv6_header, source), 16);
         memcpy(local, frame->ip + offsetof(struct ipv6_header, destination), 16);
@@ -280,7 +282,8 @@ static enum verdict echo_input(struct network *network, struct frame *frame)
     icmp_make_echo_reply(frame->ip_version, packet_data(packet), length, local, peer);
     count(network->counters, COUNTER_NETWORK_ECHO_REPLIES);
     if (frame->ip_version == 4)
-        network_send_ipv4(network, frame->port_index, packet, peer, IP_PROTOCOL_ICMP, peer_mac);
+        network_send_ipv4(network, frame->port_index, packet, local, peer, IP_PROTOCOL_ICMP,
+                          peer_mac);
     else
         network_send_ipv6(network, frame->port_index, packet, local, peer, IP_TTL_DEFAULT,
                           peer_mac);
@@ -291,7 +294,7 @@ static bool is_our_address(const struct network_port *port, uint8_t ip_version,
                            const uint8_t address[16])
 {
     if (ip_version == 4)
-        return memcmp(address, port->ipv4.address, 4) == 0;
+        return ipv4_is_ours(&port->ipv4, address);
     return ipv6_is_ours(address, &port->ipv6);
 }
 

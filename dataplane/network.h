@@ -42,6 +42,7 @@ struct network_port_config {
     uint16_t mtu;
     uint16_t vlan; /* 0: untagged */
     uint8_t ipv4[4];
+    uint32_t ipv4_further; /* addresses after ipv4 that are ours too */
     uint8_t gateway4[4];
     uint8_t ipv4_prefix_bits;
     uint8_t ipv6_prefix_bits;

@@ -62,11 +62,12 @@ static void put_link_header(struct network_port *port, struct packet *packet, ui
 }
 
 void network_send_ipv4(struct network *network, uint8_t port_index, struct packet *packet,
-                       const uint8_t destination[4], uint8_t protocol, const uint8_t mac[6])
+                       const uint8_t source[4], const uint8_t destination[4], uint8_t protocol,
+                       const uint8_t mac[6])
 {
     struct network_port *port = &network->ports[port_index];
     uint8_t *header = packet_prepend(packet, IPV4_HEADER_BYTES);
-    ipv4_write(header, port->ipv4.address, destination, protocol);
+    ipv4_write(header, source, destination, protocol);
     ipv4_finish(header, packet_first_bytes(packet));
     put_link_header(port, packet, ETHERNET_TYPE_IPV4, mac);
     append(network, port, packet);
@@ -87,13 +88,13 @@ void network_send_ipv6(struct network *network, uint8_t port_index, struct packe
 
 /* Whatever `packet` held is replaced. */
 void network_send_arp(struct network *network, uint8_t port_index, struct packet *packet,
-                      uint16_t operation, const uint8_t target_mac[6], const uint8_t target_ip[4],
-                      const uint8_t mac[6])
+                      uint16_t operation, const uint8_t source_ip[4], const uint8_t target_mac[6],
+                      const uint8_t target_ip[4], const uint8_t mac[6])
 {
     struct network_port *port = &network->ports[port_index];
     packet_trim(packet, packet_first_bytes(packet));
-    arp_write(packet_append(packet, ARP_BYTES), (enum arp_operation)operation, port->mac,
-              port->ipv4.address, target_mac, target_ip);
+    arp_write(packet_append(packet, ARP_BYTES), (enum arp_operation)operation, port->mac, source_ip,
+              target_mac, target_ip);
     put_link_header(port, packet, ETHERNET_TYPE_ARP, mac);
     append(network, port, packet);
 }
@@ -127,7 +128,8 @@ static void ask_ipv4(struct network *network, const struct neighbour_question *q
         return;
     const uint8_t *mac =
         ethernet_address_is_zero(question->mac) ? ethernet_broadcast : question->mac;
-    network_send_arp(network, question->key.port_index, packet, ARP_REQUEST, no_mac,
+    const uint8_t *source = network->ports[question->key.port_index].ipv4.address;
+    network_send_arp(network, question->key.port_index, packet, ARP_REQUEST, source, no_mac,
                      question->key.ip, mac);
 }
 
@@ -335,8 +337,8 @@ static void announce(struct network *network)
         struct network_port *port = &network->ports[i];
         struct packet *packet;
         if (!ipv4_is_zero(port->ipv4.address) && (packet = own_packet(network)))
-            network_send_arp(network, i, packet, ARP_REQUEST, no_mac, port->ipv4.address,
-                             ethernet_broadcast);
+            network_send_arp(network, i, packet, ARP_REQUEST, port->ipv4.address, no_mac,
+                             port->ipv4.address, ethernet_broadcast);
         if (ipv6_is_zero(port->ipv6.global))
             continue;
         send_nd(network, i, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.global,

@@ -92,13 +92,14 @@ static inline void network_drop(struct network *network, struct packet *frame, e
 /* Ethernet and IP in front of `packet`, which holds `transport_bytes` of payload, and off it goes.
  */
 void network_send_ipv4(struct network *network, uint8_t port_index, struct packet *packet,
-                       const uint8_t destination[4], uint8_t protocol, const uint8_t mac[6]);
+                       const uint8_t source[4], const uint8_t destination[4], uint8_t protocol,
+                       const uint8_t mac[6]);
 void network_send_ipv6(struct network *network, uint8_t port_index, struct packet *packet,
                        const uint8_t source[16], const uint8_t destination[16], uint8_t hop_limit,
                        const uint8_t mac[6]);
 void network_send_arp(struct network *network, uint8_t port_index, struct packet *packet,
-                      uint16_t operation, const uint8_t target_mac[6], const uint8_t target_ip[4],
-                      const uint8_t mac[6]);
+                      uint16_t operation, const uint8_t source_ip[4], const uint8_t target_mac[6],
+                      const uint8_t target_ip[4], const uint8_t mac[6]);
 /* Neighbour news, own or another worker's: the table, and packets that waited. */
 bool network_learn(struct network *network, const struct neighbour_news *news);
 void network_raise_icmp_error(struct network *network, const struct network_icmp_error *error);

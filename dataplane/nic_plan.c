@@ -234,6 +234,8 @@ int nic_plan_addresses(uint32_t port_index, const struct config_ports *config,
                     "port %u: ports.ipv4 = %.60s: allowed an address and prefix, such as "
                     "192.0.2.10/24",
                     port_index, config->ipv4);
+    if (config->ipv4_addresses > 1)
+        out->ipv4_further = (uint32_t)config->ipv4_addresses - 1;
     if (config->ipv6[0] &&
         !parse_prefix(AF_INET6, config->ipv6, 128, out->ipv6, &out->ipv6_prefix_bits))
         return fail(error,

@@ -117,9 +117,10 @@ static inline uint32_t packet_hash(const struct tcp_stack *stack, const struct p
     uint32_t ports = (uint32_t)load16(tcp) << 16 | load16(tcp + 2);
     uint64_t words[3];
     if (LIKELY(packet->rx.ip_version == 4)) {
-        uint32_t remote;
+        uint32_t remote, local;
         memcpy(&remote, ip + 12, sizeof(remote));
-        words[0] = (uint64_t)remote << 32 | ports;
+        memcpy(&local, ip + 16, sizeof(local));
+        words[0] = (uint64_t)(remote ^ local) << 32 | ports;
         return (uint32_t)siphash_words(&stack->key, words, 1);
     }
     memcpy(words, ip + 8, 16);

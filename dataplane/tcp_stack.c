@@ -212,16 +212,17 @@ void tcp_flow_of(const struct tcp_stack *stack, const struct tcp_connection *con
     }
 }
 
-/* The local address is left out: there are few, and they are ours, so nobody can choose them. */
+/* Local addresses are few and ours: nobody can choose them, so they only have to tell apart. */
 uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow *flow,
                        uint16_t local_port, uint16_t remote_port)
 {
     uint64_t words[3];
     uint32_t ports = (uint32_t)remote_port << 16 | local_port;
     if (flow->ip_version == 4) {
-        uint32_t remote;
+        uint32_t remote, local;
         memcpy(&remote, flow->remote, sizeof(remote));
-        words[0] = (uint64_t)remote << 32 | ports;
+        memcpy(&local, flow->local, sizeof(local));
+        words[0] = (uint64_t)(remote ^ local) << 32 | ports;
         return (uint32_t)siphash_words(&stack->key, words, 1);
     }
     memcpy(words, flow->remote, 16);

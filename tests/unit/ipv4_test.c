@@ -125,6 +125,29 @@ static void a_port_without_an_address_takes_nothing(void **state)
                      DROP_IP_NOT_OURS);
 }
 
+static void a_port_may_have_a_range_of_addresses(void **state)
+{
+    (void)state;
+    static const struct ipv4_addresses range = {
+        .address = {192, 0, 2, 254}, .broadcast = {192, 0, 3, 255}, .further = 3};
+    static const struct {
+        uint8_t destination[4];
+        enum drop_reason expected;
+    } cases[] = {
+        {{192, 0, 2, 253}, DROP_IP_NOT_OURS}, {{192, 0, 2, 254}, DROP_NONE},
+        {{192, 0, 2, 255}, DROP_NONE},        {{192, 0, 3, 1}, DROP_NONE},
+        {{192, 0, 3, 2}, DROP_IP_NOT_OURS},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct frame_bytes frame;
+        struct ip_view view;
+        uint8_t payload[8] = {0};
+        frame_ipv4(&frame, frames_peer_ipv4, cases[i].destination, 6, payload, sizeof(payload));
+        assert_int_equal(ipv4_parse(frame.bytes + 14, frame.length - 14u, &range, false, &view),
+                         cases[i].expected);
+    }
+}
+
 static void a_written_header_is_one_that_is_believed(void **state)
 {
     (void)state;
@@ -173,6 +196,7 @@ int main(void)
         cmocka_unit_test(options_are_skipped_and_summed),
         cmocka_unit_test(sources_that_are_nobody_are_refused),
         cmocka_unit_test(a_port_without_an_address_takes_nothing),
+        cmocka_unit_test(a_port_may_have_a_range_of_addresses),
         cmocka_unit_test(a_written_header_is_one_that_is_believed),
         cmocka_unit_test(prefixes_compare_their_bits_only),
     };

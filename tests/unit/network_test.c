@@ -22,6 +22,8 @@ static const uint8_t far_ipv4[4] = {198, 51, 100, 7};
 static const uint8_t gateway_mac[6] = {0x02, 0, 0, 0, 0, 0xfe};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 
+static uint32_t further_addresses; /* of the next rig */
+
 /* One worker on a fake port; `now_ns` is where its clock stands. */
 struct rig {
     struct rte_mempool *pool;
@@ -46,6 +48,7 @@ static void rig_up(struct rig *rig, uint16_t vlan, struct bulletin_board *board,
     struct network_port_config port = {.queue = fake_nic_queue(rig->nic, 0),
                                        .mtu = 1500,
                                        .vlan = vlan,
+                                       .ipv4_further = further_addresses,
                                        .ipv4_prefix_bits = 24,
                                        .ipv6_prefix_bits = 64};
     memcpy(port.ipv4, frames_our_ipv4, 4);
@@ -127,6 +130,29 @@ static void an_arp_request_for_us_is_answered_with_our_address(void **state)
     assert_memory_equal(reply.bytes + 28, frames_our_ipv4, 4);
     assert_memory_equal(reply.bytes + 32, frames_peer_mac, 6);
     assert_memory_equal(reply.bytes + 38, frames_peer_ipv4, 4);
+    assert_false(sent(&rig, &reply));
+    rig_down(&rig);
+}
+
+static void a_further_address_is_answered_in_its_own_name(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct frame_bytes request, reply;
+    uint8_t further[4], beyond[4];
+    memcpy(further, frames_our_ipv4, 4);
+    memcpy(beyond, frames_our_ipv4, 4);
+    further[3]++;
+    beyond[3] = (uint8_t)(further[3] + 1);
+    further_addresses = 1;
+    rig_up(&rig, 0, NULL, 0);
+    further_addresses = 0;
+    frame_arp(&request, broadcast, 1, frames_peer_mac, frames_peer_ipv4, further);
+    assert_null(deliver(&rig, &request));
+    assert_true(sent(&rig, &reply));
+    assert_memory_equal(reply.bytes + 28, further, 4);
+    frame_arp(&request, broadcast, 1, frames_peer_mac, frames_peer_ipv4, beyond);
+    assert_null(deliver(&rig, &request));
     assert_false(sent(&rig, &reply));
     rig_down(&rig);
 }
@@ -665,6 +691,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arp_request_for_us_is_answered_with_our_address),
+        cmocka_unit_test(a_further_address_is_answered_in_its_own_name),
         cmocka_unit_test(an_echo_request_comes_back_byte_for_byte),
         cmocka_unit_test(an_ipv6_echo_request_is_answered),
         cmocka_unit_test(a_neighbour_solicitation_is_answered_and_learnt_from),
