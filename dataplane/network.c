@@ -53,6 +53,7 @@ struct network *network_create(const struct network_config *config)
         .port_count = config->port_count,
         .worker_index = config->worker_index,
         .pool = config->pool,
+        .keeps_unsent = config->keeps_unsent,
         .board = config->board,
         .echo_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .error_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),

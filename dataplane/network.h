@@ -33,7 +33,8 @@ struct rte_mempool;
 
 #define NETWORK_PORTS_MAX 8u
 #define NETWORK_HEADER_BYTES_MAX 60u /* Ethernet 14 + VLAN 4 + IPv6 40 = 58 */
-#define NETWORK_ICMP_ERRORS_MAX 32u  /* handed up per round; more are dropped and counted */
+#define NETWORK_TX_BATCH 256u
+#define NETWORK_ICMP_ERRORS_MAX 32u /* handed up per round; more are dropped and counted */
 
 /* One port as one worker sees it. Addresses in network order; all zero is "none". */
 struct network_port_config {
@@ -61,6 +62,9 @@ struct network_config {
     struct bulletin_board *board; /* shared by all workers; NULL for a single one */
     struct siphash_key key;       /* per boot */
     uint64_t random_seed;
+    /* What a port has no room for waits for the next flush. The caller slows down by
+     * network_unsent: what comes on top of NETWORK_TX_BATCH waiting packets is dropped all the same. */
+    bool keeps_unsent;
 };
 
 /* NULL when memory is short. Unresolved packets still queued are freed by network_destroy. */
@@ -147,6 +151,9 @@ void network_transmit(struct network *network, uint8_t port_index, struct packet
 
 /* End of a round: hands every batch to its port. */
 void network_flush(struct network *network);
+
+/* Packets that wait for the next flush. */
+uint32_t network_unsent(const struct network *network, uint8_t port_index);
 
 uint32_t network_offloads(const struct network *network, uint8_t port_index); /* enum nic_offload */
 uint16_t network_mtu(const struct network *network, uint8_t port_index);

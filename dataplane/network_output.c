@@ -17,6 +17,22 @@ static const uint8_t no_mac[6];
 
 /* ---- batches ---- */
 
+/* What was not taken: dropped and counted, or moved to the front. */
+static void keep_or_drop(struct network *network, struct network_port *port, uint32_t sent,
+                         enum counter refused)
+{
+    uint32_t rest = port->tx_count - sent;
+    if (network->keeps_unsent) {
+        memmove(port->tx, port->tx + sent, rest * sizeof(port->tx[0]));
+        port->tx_count = rest;
+        return;
+    }
+    count_many(network->counters, refused, rest);
+    for (uint32_t i = sent; i < port->tx_count; i++)
+        packet_free(port->tx[i]);
+    port->tx_count = 0;
+}
+
 static void flush_port(struct network *network, struct network_port *port)
 {
     uint32_t sent = 0;
@@ -34,20 +50,23 @@ static void flush_port(struct network *network, struct network_port *port)
     bool is_member = port->dispatch && !dispatch_is_owner(port->dispatch, network->worker_index);
     if (!is_member) /* a member's packets are counted by the worker that sends them */
         count_many(network->counters, COUNTER_PORT_TX_PACKETS, sent);
-    if (UNLIKELY(sent < port->tx_count)) {
-        count_many(network->counters,
-                   is_member ? COUNTER_DISPATCH_TX_REFUSED : COUNTER_PORT_TX_REFUSED,
-                   port->tx_count - sent);
-        for (uint32_t i = sent; i < port->tx_count; i++)
-            packet_free(port->tx[i]);
-    }
-    port->tx_count = 0;
+    if (UNLIKELY(sent < port->tx_count))
+        keep_or_drop(network, port, sent,
+                     is_member ? COUNTER_DISPATCH_TX_REFUSED : COUNTER_PORT_TX_REFUSED);
+    else
+        port->tx_count = 0;
 }
 
 static void append(struct network *network, struct network_port *port, struct packet *packet)
 {
-    if (UNLIKELY(port->tx_count == NETWORK_TX_BATCH))
+    if (UNLIKELY(port->tx_count == NETWORK_TX_BATCH)) {
         flush_port(network, port);
+        if (UNLIKELY(port->tx_count == NETWORK_TX_BATCH)) { /* keeps_unsent, and still no room */
+            count(network->counters, COUNTER_PORT_TX_REFUSED);
+            packet_free(packet);
+            return;
+        }
+    }
     port->tx[port->tx_count++] = packet;
 }
 
@@ -309,6 +328,11 @@ void network_flush(struct network *network)
         if (port->dispatch)
             dispatch_flush(port->dispatch, network->worker_index, port->queue, network->counters);
     }
+}
+
+uint32_t network_unsent(const struct network *network, uint8_t port_index)
+{
+    return network->ports[port_index].tx_count;
 }
 
 uint32_t network_offloads(const struct network *network, uint8_t port_index)

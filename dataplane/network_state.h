@@ -23,7 +23,6 @@
 #include "dataplane/rate_limit.h"
 #include "include/random.h"
 
-#define NETWORK_TX_BATCH 256u
 #define NETWORK_ANNOUNCEMENTS 2u /* RFC 5227 section 2.3 */
 #define NETWORK_ANNOUNCE_INTERVAL_NS UINT64_C(2000000000)
 
@@ -59,6 +58,7 @@ struct network {
     uint64_t announce_at_ns;
     uint32_t announcements_left;
     bool has_started;
+    bool keeps_unsent;
     uint32_t icmp_error_count;
     struct network_icmp_error icmp_errors[NETWORK_ICMP_ERRORS_MAX];
     struct network_port ports[NETWORK_PORTS_MAX];

@@ -571,6 +571,7 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         .board = runtime->board,
         .key = runtime->config.siphash_key,
         .random_seed = random_u64(&runtime->random),
+        .keeps_unsent = runtime->config.keeps_unsent,
     });
 }
 

@@ -23,6 +23,7 @@ static const uint8_t gateway_mac[6] = {0x02, 0, 0, 0, 0, 0xfe};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 
 static uint32_t further_addresses; /* of the next rig */
+static bool keeps_unsent;
 
 /* One worker on a fake port; `now_ns` is where its clock stands. */
 struct rig {
@@ -62,6 +63,7 @@ static void rig_up(struct rig *rig, uint16_t vlan, struct bulletin_board *board,
                                                            .pool = rig->pool,
                                                            .counters = rig->counters,
                                                            .board = board,
+                                                           .keeps_unsent = keeps_unsent,
                                                            .key = {1, 2}});
     assert_non_null(rig->network);
 }
@@ -594,6 +596,44 @@ static void what_the_port_refuses_is_counted_and_freed(void **state)
     rig_down(&rig);
 }
 
+static void what_the_port_refuses_waits_in_order_when_that_was_asked_for(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct network_header header;
+    struct frame_bytes frame;
+    keeps_unsent = true;
+    rig_up(&rig, 0, NULL, 0);
+    keeps_unsent = false;
+    drain(&rig);
+    struct network_flow flow = flow_to(frames_peer_ipv4, frames_peer_mac);
+    network_path(rig.network, &flow, &header);
+    network_flush(rig.network);
+    drain(&rig); /* the question */
+    fake_nic_limit_transmit(rig.nic, 5);
+    for (uint8_t i = 0; i < 9; i++) {
+        struct packet *packet = segment_with(&rig, &header);
+        packet_data(packet)[header.network_offset + 1] = i; /* type of service */
+        network_transmit(rig.network, 0, packet);
+    }
+    network_flush(rig.network);
+    assert_int_equal(network_unsent(rig.network, 0), 4);
+    network_flush(rig.network);
+    assert_int_equal(network_unsent(rig.network, 0), 0);
+    for (uint8_t i = 0; i < 9; i++) {
+        assert_true(sent(&rig, &frame));
+        assert_int_equal(frame.bytes[header.network_offset + 1], i);
+    }
+    assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 0);
+
+    fake_nic_limit_transmit(rig.nic, 0); /* bounded all the same */
+    for (uint32_t i = 0; i < NETWORK_TX_BATCH + 3; i++)
+        network_transmit(rig.network, 0, segment_with(&rig, &header));
+    assert_int_equal(network_unsent(rig.network, 0), NETWORK_TX_BATCH);
+    assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 3);
+    rig_down(&rig);
+}
+
 static void a_full_batch_is_sent_before_it_overflows(void **state)
 {
     (void)state;
@@ -705,6 +745,7 @@ int main(void)
         cmocka_unit_test(echo_requests_above_the_limit_are_dropped),
         cmocka_unit_test(what_one_worker_learns_the_others_know),
         cmocka_unit_test(what_the_port_refuses_is_counted_and_freed),
+        cmocka_unit_test(what_the_port_refuses_waits_in_order_when_that_was_asked_for),
         cmocka_unit_test(a_full_batch_is_sent_before_it_overflows),
         cmocka_unit_test(bad_ipv4_frames_are_dropped_each_under_its_reason),
     };
