@@ -63,7 +63,7 @@ struct network_config {
     struct siphash_key key;       /* per boot */
     uint64_t random_seed;
     /* What a port has no room for waits for the next flush. The caller slows down by
-     * network_unsent: what comes on top of NETWORK_TX_BATCH waiting packets is dropped all the same. */
+     * network_unsent: what comes on top of NETWORK_TX_BATCH waiting packets is dropped. */
     bool keeps_unsent;
 };
 

@@ -67,6 +67,16 @@ void server_world_prepare(void)
     ASSERT(blob_pool_create(VALUE_MEMORY_BYTES, WORLD_CORES_MAX + WORLD_CONTROLS_MAX, &blobs) == 0);
 }
 
+struct rte_mempool *server_world_client_packets(void)
+{
+    return client_packets;
+}
+
+struct counters *server_world_client_counters(void)
+{
+    return client_counters;
+}
+
 static void name_space(struct server_config *server, const char *name, uint64_t value_max)
 {
     struct config_namespaces *space = &server->namespaces[server->namespaces_count++];
@@ -490,7 +500,8 @@ static uint32_t run_round(struct server_world *world)
 {
     struct round_time time = {.now_ns = world->now_ns, .wall_ms = io_wall_ms(world->loops[0])};
     uint32_t work = deliver_due(world);
-    work += run_clients(world);
+    work +=
+        world->run_client ? world->run_client(world->client, world->now_ns) : run_clients(world);
     for (uint32_t i = 0; i < world->config.core_count; i++)
         work += core_run_once(world->cores[i], &time);
     for (uint32_t i = 0; i < world->config.control_count && !world->is_store_stopped; i++)

@@ -27,8 +27,10 @@
 #define WORLD_PORT 80u
 
 struct core;
+struct counters;
 struct fake_nic;
 struct network;
+struct rte_mempool;
 struct tcp_connection;
 struct tcp_stack;
 
@@ -74,10 +76,16 @@ struct server_world {
     struct virtual_wire *wire;
     uint64_t now_ns;
     uint16_t next_port;
+    /* When set, plays the clients' part in every round, on client_network. Returns how much there
+     * was to do. */
+    uint32_t (*run_client)(void *client, uint64_t now_ns);
+    void *client;
 };
 
 /* DPDK, pools, counters; once per process. */
 void server_world_prepare(void);
+struct rte_mempool *server_world_client_packets(void);
+struct counters *server_world_client_counters(void);
 
 /* One core, one control thread, IPv4, a perfect wire, small tables, the namespaces "default" and
  * "small" (values of at most 1,000 bytes), and the echo route /echo/. */
