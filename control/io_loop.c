@@ -126,21 +126,33 @@ uint32_t io_in_flight(const struct io_loop *loop)
     return loop->in_flight_count;
 }
 
-int64_t io_run(struct io_loop *loop, struct io_operation *operation)
+void io_begin(struct io_loop *loop, struct io_operation *operation)
 {
     ASSERT(loop->in_flight_count == 0);
+    io_submit(loop, operation);
+    io_flush(loop);
+}
+
+int64_t io_end(struct io_loop *loop, struct io_operation *operation)
+{
+    struct io_operation *done = NULL;
+    while (io_reap(loop, &done, 1) == 0) {
+        if (loop->calls->is_dead(loop))
+            return -ECANCELED;
+        io_wait(loop, WAIT_NS_MAX);
+    }
+    ASSERT(done == operation);
+    return operation->result;
+}
+
+int64_t io_run(struct io_loop *loop, struct io_operation *operation)
+{
     for (uint32_t tries = 1;; tries++) {
-        io_submit(loop, operation);
-        struct io_operation *done = NULL;
-        while (io_reap(loop, &done, 1) == 0) {
-            if (loop->calls->is_dead(loop))
-                return -ECANCELED;
-            io_wait(loop, WAIT_NS_MAX);
-        }
-        ASSERT(done == operation);
-        bool is_transient = operation->result == -EINTR || operation->result == -EAGAIN;
+        io_begin(loop, operation);
+        int64_t result = io_end(loop, operation);
+        bool is_transient = result == -EINTR || result == -EAGAIN;
         if (!is_transient || tries == RUN_TRIES_MAX)
-            return operation->result;
+            return result;
     }
 }
 

@@ -100,6 +100,13 @@ uint32_t io_in_flight(const struct io_loop *loop);
  */
 int64_t io_run(struct io_loop *loop, struct io_operation *operation);
 
+/*
+ * io_run in two halves, for work in between: under the same conditions, but tried once only. The
+ * second half may return -ECANCELED with the operation still in flight.
+ */
+void io_begin(struct io_loop *loop, struct io_operation *operation);
+int64_t io_end(struct io_loop *loop, struct io_operation *operation);
+
 /* Names in a directory (recovery only; not "." and ".."). 0 or negative errno. */
 typedef void (*io_directory_entry)(void *context, const char *name);
 int io_list_directory(struct io_loop *loop, const char *path, io_directory_entry entry,

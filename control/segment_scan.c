@@ -5,22 +5,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/store_log.h"
 #include "include/assert_policy.h"
 #include "include/key_hash.h"
 
 int segment_scanner_init(struct segment_scanner *scanner, struct io_loop *loop,
-                         const struct store_uuid *uuid, segment_scan_record record, void *context)
+                         const struct store_uuid *uuid, uint64_t segment_bytes,
+                         segment_scan_record record, void *context)
 {
-    *scanner =
-        (struct segment_scanner){.loop = loop, .uuid = *uuid, .record = record, .context = context};
-    scanner->window = aligned_alloc(BLOCK_BYTES, FRAME_BYTES_LIMIT);
+    uint64_t ahead_bytes = round_up_to(segment_bytes / 16, BLOCK_BYTES);
+    if (ahead_bytes > SCAN_AHEAD_BYTES_MAX)
+        ahead_bytes = SCAN_AHEAD_BYTES_MAX;
+    *scanner = (struct segment_scanner){.loop = loop,
+                                        .uuid = *uuid,
+                                        .ahead_bytes = (uint32_t)ahead_bytes,
+                                        .record = record,
+                                        .context = context};
+    for (uint32_t i = 0; i < 2; i++)
+        scanner->buffers[i] = aligned_alloc(BLOCK_BYTES, FRAME_BYTES_LIMIT + ahead_bytes);
     scanner->block = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
-    return scanner->window != NULL && scanner->block != NULL ? 0 : -ENOMEM;
+    bool is_complete = scanner->buffers[0] && scanner->buffers[1] && scanner->block;
+    return is_complete ? 0 : -ENOMEM;
 }
 
 void segment_scanner_destroy(struct segment_scanner *scanner)
 {
-    free(scanner->window);
+    free(scanner->buffers[0]);
+    free(scanner->buffers[1]);
     free(scanner->block);
 }
 
@@ -38,7 +49,7 @@ static int64_t read_at(struct segment_scanner *scanner, int fd, uint8_t *buffer,
                                     .buffer = buffer + done_bytes,
                                     .offset = offset + done_bytes,
                                     .bytes = bytes - done_bytes};
-        int64_t result = io_run(scanner->loop, &read);
+        int64_t result = store_run(scanner->loop, &read);
         if (result == 0)
             break;
         if (result < 0) {
@@ -58,25 +69,96 @@ static int64_t read_at(struct segment_scanner *scanner, int fd, uint8_t *buffer,
     return done_bytes;
 }
 
+static uint64_t window_end(const struct segment_scanner *scanner)
+{
+    return scanner->window_offset + scanner->window_bytes;
+}
+
+static bool window_covers(const struct segment_scanner *scanner, uint64_t offset, uint64_t bytes)
+{
+    return offset >= scanner->window_offset && offset + bytes <= window_end(scanner);
+}
+
+static void read_ahead(struct segment_scanner *scanner, const struct segment *segment)
+{
+    uint64_t offset = window_end(scanner);
+    if (offset >= segment->bytes || offset % BLOCK_BYTES != 0)
+        return;
+    uint64_t left = segment->bytes - offset;
+    scanner->ahead = (struct io_operation){
+        .code = IO_READ,
+        .fd = segment->fd,
+        .buffer = scanner->buffers[1 - scanner->buffer_index] + FRAME_BYTES_LIMIT,
+        .offset = offset,
+        .bytes = left < scanner->ahead_bytes ? (uint32_t)left : scanner->ahead_bytes};
+    scanner->is_reading_ahead = true;
+    io_begin(scanner->loop, &scanner->ahead);
+}
+
+/* Bytes that were read ahead, or a negative errno. */
+static int64_t finish_reading_ahead(struct segment_scanner *scanner)
+{
+    if (!scanner->is_reading_ahead)
+        return 0;
+    scanner->is_reading_ahead = false;
+    return io_end(scanner->loop, &scanner->ahead);
+}
+
+/*
+ * Puts what was read ahead behind the end of the window from `offset` on. False: that is not what
+ * was read, or it failed; it has to be read again.
+ */
+static bool move_window(struct segment_scanner *scanner, const struct segment *segment,
+                        uint64_t offset, int *error)
+{
+    uint64_t end = window_end(scanner);
+    bool is_next = scanner->is_reading_ahead && offset >= scanner->window_offset && offset <= end;
+    int64_t result = finish_reading_ahead(scanner);
+    if (result == -ECANCELED)
+        *error = -ECANCELED;
+    if (!is_next || result <= 0)
+        return false;
+    uint32_t kept_bytes = (uint32_t)(end - offset);
+    scanner->buffer_index = 1 - scanner->buffer_index;
+    uint8_t *begin = scanner->buffers[scanner->buffer_index] + FRAME_BYTES_LIMIT - kept_bytes;
+    memcpy(begin, scanner->window + (offset - scanner->window_offset), kept_bytes);
+    scanner->window = begin;
+    scanner->window_offset = offset;
+    scanner->window_bytes = kept_bytes + (uint32_t)result;
+    read_ahead(scanner, segment);
+    return true;
+}
+
+static void load_window(struct segment_scanner *scanner, const struct segment *segment,
+                        uint64_t offset, uint64_t bytes, int *error)
+{
+    uint64_t left = offset < segment->bytes ? segment->bytes - offset : 0;
+    uint64_t wanted = bytes > scanner->ahead_bytes ? bytes : scanner->ahead_bytes;
+    uint8_t *buffer = scanner->buffers[scanner->buffer_index];
+    int64_t result =
+        read_at(scanner, segment->fd, buffer, offset, (uint32_t)(left < wanted ? left : wanted));
+    scanner->window = buffer;
+    scanner->window_offset = offset;
+    scanner->window_bytes = result > 0 ? (uint32_t)result : 0;
+    if (result < 0)
+        *error = (int)result;
+    else
+        read_ahead(scanner, segment);
+}
+
 /* At least `bytes` at `offset` in memory; NULL: the file has fewer. *error: the read failed. */
 static const uint8_t *window_at(struct segment_scanner *scanner, const struct segment *segment,
                                 uint64_t offset, uint64_t bytes, int *error)
 {
-    ASSERT(bytes <= FRAME_BYTES_LIMIT);
-    if (offset < scanner->window_offset ||
-        offset + bytes > scanner->window_offset + scanner->window_bytes) {
-        uint64_t left = offset < segment->bytes ? segment->bytes - offset : 0;
-        uint32_t wanted = left < FRAME_BYTES_LIMIT ? (uint32_t)left : FRAME_BYTES_LIMIT;
-        int64_t result = read_at(scanner, segment->fd, scanner->window, offset, wanted);
-        scanner->window_offset = offset;
-        scanner->window_bytes = result > 0 ? (uint32_t)result : 0;
-        if (result < 0) {
-            *error = (int)result;
+    ASSERT(bytes <= FRAME_BYTES_LIMIT && bytes % BLOCK_BYTES == 0);
+    while (!window_covers(scanner, offset, bytes)) {
+        if (move_window(scanner, segment, offset, error))
+            continue;
+        if (*error == 0)
+            load_window(scanner, segment, offset, bytes, error);
+        if (*error != 0 || !window_covers(scanner, offset, bytes))
             return NULL;
-        }
     }
-    if (offset + bytes > scanner->window_offset + scanner->window_bytes)
-        return NULL;
     return scanner->window + (offset - scanner->window_offset);
 }
 
@@ -275,11 +357,9 @@ static void check_generation(struct segment_scanner *scanner, struct segment *se
     }
 }
 
-int segment_scan_run(struct segment_scanner *scanner, struct segment *segment,
-                     struct segment_scan *scan)
+static int scan_segment(struct segment_scanner *scanner, struct segment *segment,
+                        struct segment_scan *scan)
 {
-    *scan = (struct segment_scan){.previous_segment_id = UINT32_MAX};
-    scanner->window_bytes = 0;
     int error = 0;
     int64_t file_bytes = io_file_size(scanner->loop, segment->fd);
     if (file_bytes < 0)
@@ -325,5 +405,16 @@ int segment_scan_run(struct segment_scanner *scanner, struct segment *segment,
         offset = witness;
         is_after_damage = true;
     }
+    return error;
+}
+
+int segment_scan_run(struct segment_scanner *scanner, struct segment *segment,
+                     struct segment_scan *scan)
+{
+    *scan = (struct segment_scan){.previous_segment_id = UINT32_MAX};
+    scanner->window_bytes = 0;
+    int error = scan_segment(scanner, segment, scan);
+    if (finish_reading_ahead(scanner) == -ECANCELED)
+        error = -ECANCELED;
     return error;
 }

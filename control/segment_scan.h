@@ -21,18 +21,26 @@
 
 #define FRAME_BYTES_LIMIT (4u << 20) /* no frame of this format is larger */
 
+#define SCAN_AHEAD_BYTES_MAX (1u << 20)
+
 typedef void (*segment_scan_record)(void *context, struct segment *segment, uint64_t offset,
                                     const struct record_header *record);
 
+/* The window is in one of the buffers, what comes behind it is being read into the other one. */
 struct segment_scanner {
     struct io_loop *loop;
     struct store_uuid uuid;
     segment_scan_record record;
     void *context;
-    uint8_t *window; /* FRAME_BYTES_LIMIT */
-    uint8_t *block;  /* BLOCK_BYTES, for whoever needs one */
+    uint8_t *buffers[2];  /* room for the end of the window before, then for what was read ahead */
+    uint8_t *block;       /* BLOCK_BYTES, for whoever needs one */
+    uint32_t ahead_bytes; /* read while the bytes before them are looked at */
+    uint32_t buffer_index;
+    const uint8_t *window;
     uint64_t window_offset;
     uint32_t window_bytes;
+    bool is_reading_ahead;
+    struct io_operation ahead;
 };
 
 struct segment_scan {
@@ -51,14 +59,15 @@ struct segment_scan {
     uint64_t damage_offset, damage_bytes, salvaged_count, lost_count;
 };
 
+/* `segment_bytes`: of a usual segment; small ones are read in small steps. */
 int segment_scanner_init(struct segment_scanner *scanner, struct io_loop *loop,
-                         const struct store_uuid *uuid, segment_scan_record record, void *context);
+                         const struct store_uuid *uuid, uint64_t segment_bytes,
+                         segment_scan_record record, void *context);
 void segment_scanner_destroy(struct segment_scanner *scanner);
 
 /*
  * `segment` has id and fd; generation and size are filled in from its header. Calls `record` for
- * every
- * valid record, also for those that can be saved out of damaged frames.
+ * every valid record, also for those that can be saved out of damaged frames.
  */
 int segment_scan_run(struct segment_scanner *scanner, struct segment *segment,
                      struct segment_scan *scan);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/planted_bugs.h"
+#include "control/recovered_index.h"
 #include "control/segment_maker.h"
 #include "control/segment_scan.h"
 #include "control/store_super.h"
@@ -31,12 +32,9 @@ struct recovery {
     struct name_list segments, extents, leftovers;
     struct segment_scanner scanner;
     struct segment_scan *scans; /* in the order of segments.ids */
-    uint64_t version_max[VIRTUAL_SHARDS];
-    uint64_t tombstone_count;
-    uint64_t record_count;
+    struct recovered_index recovered;
     uint64_t torn_bytes;
     uint32_t torn_segments, damaged_segments;
-    int error; /* of the index, while scanning */
     bool was_clean;
 };
 
@@ -207,83 +205,11 @@ static int remove_leftovers(struct recovery *recovery)
 
 /* ---- the index ---- */
 
-static void supersede(struct recovery *recovery, uint32_t shard, struct index_entry *entry)
-{
-    struct store_set *set = recovery->set;
-    uint32_t flags = index_entry_flags(entry);
-    segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
-                          index_entry_bytes(entry));
-    if (flags & INDEX_TOMBSTONE)
-        return;
-    entry->stale_puts++;
-    if (flags & INDEX_EXTENT) {
-        uint8_t key[8];
-        store_extent_key(key, entry->version);
-        shard_index_erase(&set->extents[shard], key, sizeof(key));
-    }
-}
-
-static bool note_extent(struct recovery *recovery, const struct record_header *record)
-{
-    struct extent_pointer pointer;
-    uint8_t key[8];
-    record_extent(record, &pointer);
-    store_extent_key(key, record->version);
-    struct index_entry *entry =
-        shard_index_insert(&recovery->set->extents[record->virtual_shard], key, sizeof(key));
-    if (entry == NULL)
-        return false;
-    entry->version = pointer.extent_id;
-    entry->expires_at_ms = record->value_bytes;
-    entry->stale_puts = record->expires_at_ms != 0;
-    return true;
-}
-
-/*
- * Of two copies of one version (a relocation that was cut short) either will do; a delete wins,
- * since compaction turns expired values into deletes of the same version.
- */
-static bool is_newer(const struct record_header *record, const struct index_entry *entry)
-{
-    if (record->version != entry->version)
-        return record->version > entry->version;
-    return !record_is_put(record) && (index_entry_flags(entry) & INDEX_TOMBSTONE) == 0;
-}
-
-static void apply_record(void *context, struct segment *segment, uint64_t offset,
-                         const struct record_header *record)
+static void note_record(void *context, struct segment *segment, uint64_t offset,
+                        const struct record_header *record)
 {
     struct recovery *recovery = context;
-    struct store_set *set = recovery->set;
-    uint32_t shard = record->virtual_shard;
-    recovery->record_count++;
-    if (record->version > recovery->version_max[shard])
-        recovery->version_max[shard] = record->version;
-    struct index_entry *entry =
-        shard_index_insert(&set->indexes[shard], record_key(record), record->key_bytes);
-    if (entry == NULL) {
-        recovery->error = -ENOMEM;
-        return;
-    }
-    bool is_known = entry->record_bytes_flags != 0;
-    if (is_known && !is_newer(record, entry)) {
-        entry->stale_puts += record_is_put(record);
-        return;
-    }
-    if (is_known)
-        supersede(recovery, shard, entry);
-    uint32_t flags = record_is_put(record) ? 0 : INDEX_TOMBSTONE;
-    if (record->flags & RECORD_EXTENT)
-        flags |= INDEX_EXTENT;
-    recovery->tombstone_count += !record_is_put(record);
-    entry->version = record->version;
-    entry->expires_at_ms = record->expires_at_ms;
-    entry->segment_id = segment->id;
-    entry->offset_units = (uint32_t)(offset / RECORD_ALIGN_BYTES);
-    index_entry_set(entry, record->record_bytes, flags);
-    segment_live_add(segment, record->record_bytes);
-    if ((flags & INDEX_EXTENT) && !note_extent(recovery, record))
-        recovery->error = -ENOMEM;
+    recovered_index_add(&recovery->recovered, segment, offset, record);
 }
 
 /* Counts what is visible and forgets tombstones that shadow nothing. */
@@ -295,7 +221,7 @@ static void settle_shard(struct recovery *recovery, uint32_t shard)
     uint32_t key_bytes = 0;
     uint64_t values = index->entry_count;
     struct index_entry *entry;
-    while (recovery->tombstone_count > 0 &&
+    while (atomic_load(&recovery->recovered.tombstone_count) > 0 &&
            (entry = shard_index_next(index, key, key_bytes, key_bytes > 0, key, &key_bytes)) !=
                NULL) {
         if ((index_entry_flags(entry) & INDEX_TOMBSTONE) == 0)
@@ -383,8 +309,8 @@ static int add_segment(struct recovery *recovery, uint32_t id, struct segment_sc
     segment->fd = (int)fd;
     segment_table_set_state(&set->table, segment, SEGMENT_SEALED);
     int status = segment_scan_run(&recovery->scanner, segment, scan);
-    if (status == 0)
-        status = recovery->error;
+    if (status == 0 && atomic_load(&recovery->recovered.is_short_of_memory))
+        status = -ENOMEM;
     if (status < 0) {
         log_error("store: cannot recover %s/%s: %s", set->directory, name, strerror(-status));
         return status;
@@ -546,8 +472,9 @@ static int scan_segments(struct recovery *recovery)
 {
     struct store_set *set = recovery->set;
     recovery->scans = calloc(recovery->segments.count + 1, sizeof(recovery->scans[0]));
-    if (recovery->scans == NULL || segment_scanner_init(&recovery->scanner, recovery->loop,
-                                                        &set->uuid, apply_record, recovery) < 0)
+    if (recovery->scans == NULL ||
+        segment_scanner_init(&recovery->scanner, recovery->loop, &set->uuid,
+                             set->sizes.segment_bytes, note_record, recovery) < 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < recovery->segments.count; i++) {
         int status =
@@ -555,6 +482,9 @@ static int scan_segments(struct recovery *recovery)
         if (status < 0)
             return status;
     }
+    recovered_index_settle(&recovery->recovered);
+    if (atomic_load(&recovery->recovered.is_short_of_memory))
+        return -ENOMEM;
     check_links(recovery);
     if (recovery->damaged_segments > 0 && !set->quarantines) {
         log_error("store: refusing to open %s. Restore it from a backup, or set "
@@ -614,10 +544,10 @@ static int reserve_versions(struct recovery *recovery)
     struct superblock *super = set->super;
     for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++) {
         uint64_t next = super->version_ceilings[shard];
-        if (recovery->version_max[shard] >= next)
-            next = recovery->version_max[shard] + 1;
+        if (recovery->recovered.version_max[shard] >= next)
+            next = recovery->recovered.version_max[shard] + 1;
         if (planted_bug(PLANTED_REISSUE_VERSION) && !recovery->was_clean)
-            next = recovery->version_max[shard] + 1;
+            next = recovery->recovered.version_max[shard] + 1;
         set->next_version[shard] = next;
         set->wanted_ceilings[shard] = next + 2 * set->sizes.version_block;
         super->version_ceilings[shard] = set->wanted_ceilings[shard];
@@ -682,7 +612,7 @@ static int recover(struct recovery *recovery)
     if (status == 0)
         log_info("store: %s opened in %llu ms: %llu records in %u segments, %s", set->directory,
                  (unsigned long long)((io_now_ns(recovery->loop) - started_ns) / 1000000),
-                 (unsigned long long)recovery->record_count, recovery->segments.count,
+                 (unsigned long long)recovery->recovered.record_count, recovery->segments.count,
                  recovery->was_clean ? "after a clean end" : "after a crash or for the first time");
     return status;
 }
@@ -694,8 +624,10 @@ int shard_recovery_run(struct store_set *set, struct io_loop *loop)
         return -ENOMEM;
     recovery->set = set;
     recovery->loop = loop;
+    recovery->recovered.set = set;
     int status = recover(recovery);
     segment_scanner_destroy(&recovery->scanner);
+    recovered_index_destroy(&recovery->recovered);
     free(recovery->scans);
     free(recovery->segments.ids);
     free(recovery->extents.ids);
