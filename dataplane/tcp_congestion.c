@@ -3,7 +3,6 @@
 
 #include "dataplane/tcp_internal.h"
 
-#define SSTHRESH_UNKNOWN UINT32_MAX
 #define CWND_BYTES_MAX (1u << 30)
 
 static uint32_t initial_window(const struct tcp_stack *stack,
@@ -15,7 +14,7 @@ static uint32_t initial_window(const struct tcp_stack *stack,
 void tcp_congestion_open(const struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold)
 {
-    cold->congestion = (struct tcp_congestion){.ssthresh_bytes = SSTHRESH_UNKNOWN};
+    ASSERT_HOT(cold->loss->congestion.ssthresh_bytes == SSTHRESH_UNKNOWN);
     /* RFC 5681 3.1: a handshake that lost its SYN starts with one segment. */
     connection->cwnd_bytes =
         cold->retransmitted_syn ? connection->mss_bytes : initial_window(stack, connection);
@@ -134,14 +133,15 @@ static void newreno_acked(struct tcp_connection *connection, struct tcp_congesti
 void tcp_congestion_acked(const struct tcp_stack *stack, struct tcp_connection *connection,
                           struct tcp_cold *cold, uint32_t acked_bytes)
 {
-    struct tcp_congestion *congestion = &cold->congestion;
-    if (connection->cwnd_bytes < congestion->ssthresh_bytes) {
-        uint32_t room = congestion->ssthresh_bytes - connection->cwnd_bytes;
+    uint32_t ssthresh = cold->loss->congestion.ssthresh_bytes;
+    if (connection->cwnd_bytes < ssthresh) {
+        uint32_t room = ssthresh - connection->cwnd_bytes;
         uint32_t growth = u32_min(acked_bytes, room);
         connection->cwnd_bytes += growth;
         acked_bytes -= growth;
     }
-    if (acked_bytes > 0) {
+    if (acked_bytes > 0) { /* beyond slow start: there was a loss */
+        struct tcp_congestion *congestion = &tcp_loss_take(cold)->congestion;
         if (stack->config.use_newreno)
             newreno_acked(connection, congestion, acked_bytes);
         else
@@ -173,23 +173,29 @@ static void lower_ssthresh(const struct tcp_stack *stack, struct tcp_connection 
 void tcp_congestion_lost(const struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold)
 {
-    lower_ssthresh(stack, connection, &cold->congestion);
+    lower_ssthresh(stack, connection, &tcp_loss_take(cold)->congestion);
 }
 
 void tcp_congestion_timed_out(const struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, bool is_first)
 {
     if (is_first) /* RFC 5681 3.1: not again for the same data */
-        lower_ssthresh(stack, connection, &cold->congestion);
+        lower_ssthresh(stack, connection, &tcp_loss_take(cold)->congestion);
     connection->cwnd_bytes = connection->mss_bytes;
-    cold->congestion.epoch_tick = 0;
-    cold->congestion.acked_bytes = 0;
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (!own)
+        return;
+    own->congestion.epoch_tick = 0;
+    own->congestion.acked_bytes = 0;
 }
 
 void tcp_congestion_idle(const struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold)
 {
     connection->cwnd_bytes = u32_min(connection->cwnd_bytes, initial_window(stack, connection));
-    cold->congestion.epoch_tick = 0;
-    cold->congestion.acked_bytes = 0;
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (!own)
+        return;
+    own->congestion.epoch_tick = 0;
+    own->congestion.acked_bytes = 0;
 }

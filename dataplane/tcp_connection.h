@@ -137,6 +137,8 @@ enum tcp_recovery {
     TCP_LOSS,     /* after a retransmission timeout */
 };
 
+#define SSTHRESH_UNKNOWN UINT32_MAX /* before the first loss */
+
 /* CUBIC's and NewReno's variables: tcp_congestion.c alone writes them. */
 struct tcp_congestion {
     uint32_t ssthresh_bytes;
@@ -157,35 +159,31 @@ struct tcp_addresses6 {
     uint8_t local[16], remote[16];
 };
 
-struct tcp_cold {
-    /* line 2: looked at or written by every segment that is sent */
-    alignas(CACHE_LINE_BYTES) uint8_t next_hop_mac[6]; /* of the peer's frames until it is known */
-    uint8_t port_index;
-    bool path_known, path_ready; /* an address to send to; the right one */
-    uint8_t retransmit_timer;    /* enum tcp_retransmit_timer */
-    uint8_t recovery;            /* enum tcp_recovery */
-    uint8_t backoff;             /* doublings of the RTO */
-    uint32_t network_generation;
-    uint32_t timestamp_offset;
-    uint32_t last_sent_tick;
-    uint32_t snd_wnd_bytes_max;
-    uint32_t blob_bytes; /* of send_bytes: by reference, not in packets */
-    uint32_t delayed_ack_tick;
-    uint32_t sacked_bytes, lost_bytes;
-    struct tcp_stack *stack; /* for what the application asks without naming the stack */
-    uint32_t generation;
-    uint32_t flow_hash;
+/*
+ * What only a connection needs that has lost or missed something: taken when it begins, given back
+ * when nothing is left of it. All others point to one that is as new and never written.
+ */
+struct tcp_loss {
+    struct tcp_stack *stack; /* also for what the application asks without naming the stack */
+    struct tcp_loss *next_free;
+    bool is_shared; /* the one of all that have none of their own */
 
-    /* deadlines beside retransmit_tick */
-    uint32_t fin_wait_tick;
-    uint32_t keepalive_tick;
+    uint8_t recovery; /* enum tcp_recovery */
+    uint8_t backoff;  /* doublings of the RTO */
+    uint8_t duplicate_acks;
+    uint8_t keepalive_probes;
+    uint8_t reorder_windows; /* RACK.reo_wnd_mult */
+    bool reordering_seen;
+    bool tlp_in_flight;
+    bool tlp_was_retransmission;
+    uint16_t out_of_order_count;
     uint32_t stalled_tick; /* when the peer's silence began that is under way; 0: none */
+    uint32_t sacked_bytes, lost_bytes;
 
     /* loss detection (RFC 6675, 8985) */
     struct packet *out_of_order; /* by sequence, no overlaps */
     struct packet *out_of_order_tail;
     uint32_t out_of_order_bytes;
-    uint16_t out_of_order_count;
     uint32_t sack_recent;  /* sequence of the last packet that came out of order */
     uint64_t rack_sent_ns; /* of the latest sent packet known to have arrived */
     uint32_t rack_end;
@@ -197,20 +195,42 @@ struct tcp_cold {
     uint32_t tlp_end;    /* snd_nxt when the probe left */
     uint32_t duplicate_left, duplicate_right; /* received twice: reported once (RFC 2883) */
     struct tcp_congestion congestion;
+};
+
+static_assert(sizeof(struct tcp_loss) <= 192, "a pool of them stays well under the slots' memory");
+
+/* Line 2: looked at or written by what is sent. */
+struct tcp_cold {
+    alignas(CACHE_LINE_BYTES) uint8_t next_hop_mac[6]; /* of the peer's frames until it is known */
+    uint8_t port_index;
+    uint8_t retransmit_timer : 2; /* enum tcp_retransmit_timer */
+    bool path_known : 1;          /* next_hop_mac is something to send to */
+    bool path_ready : 1;          /* ... and the right one */
+    bool peer_scales : 1;         /* its SYN had a window scale */
+    bool retransmitted_syn : 1;
+    bool needs_time_wait : 1;    /* lingers until the application has read the rest */
+    const struct tcp_loss *loss; /* to write, take it: tcp_loss_take */
+    uint32_t network_generation;
+    uint32_t timestamp_offset;
+    uint32_t last_sent_tick;
+    union {
+        uint32_t snd_wnd_bytes_max;
+        uint32_t syn_sent_us; /* until the handshake is done */
+    };
+    uint32_t blob_bytes; /* of send_bytes: by reference, not in packets */
+    uint32_t generation;
+
+    /* deadlines beside retransmit_tick */
+    uint32_t delayed_ack_tick;
+    uint32_t fin_wait_tick;
+    uint32_t keepalive_tick;
 
     uint32_t silent_next, silent_previous;
     uint16_t peer_mss_bytes;
     uint16_t path_mtu; /* 0: the port's */
-    uint8_t duplicate_acks;
-    uint8_t keepalive_probes;
-    uint8_t reorder_windows; /* RACK.reo_wnd_mult */
-    bool reordering_seen;
-    bool tlp_in_flight;
-    bool tlp_was_retransmission;
-    bool peer_scales; /* its SYN had a window scale */
-    bool retransmitted_syn;
-    bool needs_time_wait; /* lingers until the application has read the rest */
 };
+
+static_assert(sizeof(struct tcp_cold) == CACHE_LINE_BYTES, "one line beyond the hot ones");
 
 /* The cold part follows the hot lines, so that one index and one page lead to both. */
 struct tcp_slot {
@@ -218,10 +238,14 @@ struct tcp_slot {
     struct tcp_cold cold;
 };
 
-static_assert(offsetof(struct tcp_cold, fin_wait_tick) == CACHE_LINE_BYTES,
-              "what is sent touches one line beyond the hot ones");
-static_assert(sizeof(struct tcp_slot) <= 384, "an idle connection stays well under 1 KiB");
+static_assert(sizeof(struct tcp_slot) == 192, "what an idle connection holds, tables aside");
 static_assert(offsetof(struct tcp_slot, cold) == sizeof(struct tcp_connection), "no gap");
+
+/* NULL: the connection has none of its own. */
+static inline struct tcp_loss *connection_own_loss(const struct tcp_cold *cold)
+{
+    return cold->loss->is_shared ? NULL : (struct tcp_loss *)(uintptr_t)cold->loss;
+}
 
 static inline struct tcp_cold *connection_cold(const struct tcp_connection *connection)
 {
@@ -313,7 +337,7 @@ static inline uint32_t connection_pipe_bytes(const struct tcp_connection *connec
                                              const struct tcp_cold *cold)
 {
     uint32_t outstanding = connection->snd_nxt - connection->snd_una;
-    uint32_t gone = cold->sacked_bytes + cold->lost_bytes;
+    uint32_t gone = cold->loss->sacked_bytes + cold->loss->lost_bytes;
     return outstanding > gone ? outstanding - gone : 0;
 }
 

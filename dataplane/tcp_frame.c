@@ -273,7 +273,8 @@ struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *co
     if (flags & TCP_FLAG_SYN)
         plan_syn_options(stack, connection, cold, &plan);
     else if ((connection->flags & CONNECTION_SACK) &&
-             (cold->out_of_order || cold->duplicate_left != cold->duplicate_right)) {
+             (cold->loss->out_of_order ||
+              cold->loss->duplicate_left != cold->loss->duplicate_right)) {
         struct tcp_sack_block blocks[TCP_SACK_BLOCKS_MAX];
         uint32_t limit = plan.option_bytes > 0 ? 3 : 4;
         uint32_t count = tcp_reassembly_blocks(cold, blocks, limit);

@@ -36,7 +36,6 @@ static void options_agree(struct tcp_stack *stack, struct tcp_connection *connec
     connection->rcv_edge = connection->rcv_nxt;
     connection->snd_wl1 = packet->rx.sequence;
     connection->snd_wnd_bytes = packet->rx.window; /* a SYN's window is never scaled */
-    cold->snd_wnd_bytes_max = packet->rx.window;
 }
 
 /*
@@ -63,15 +62,9 @@ void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
     connection->mss_bytes = 536;
     stack->half_open_count++;
     tcp_silent_add(stack, connection);
-    cold->rack_sent_ns = stack->now_ns;
+    cold->syn_sent_us = (uint32_t)(stack->now_ns / 1000);
     packet_free(packet);
     tcp_send_syn(stack, connection);
-}
-
-static uint32_t handshake_us(const struct tcp_stack *stack, const struct tcp_cold *cold)
-{
-    uint64_t us = (stack->now_ns - cold->rack_sent_ns) / 1000;
-    return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
 /* The handshake is done: from here on data may flow. */
@@ -84,10 +77,9 @@ void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
     connection->state = TCP_ESTABLISHED;
     connection->snd_una = packet->rx.acknowledgement;
     if (!cold->retransmitted_syn)
-        tcp_round_trip(connection, handshake_us(stack, cold));
-    cold->rack_sent_ns = 0;
-    cold->backoff = 0;
-    cold->stalled_tick = 0;
+        tcp_round_trip(connection, (uint32_t)(stack->now_ns / 1000) - cold->syn_sent_us);
+    cold->snd_wnd_bytes_max = connection->snd_wnd_bytes;
+    tcp_loss_give_back(cold); /* that of a SYN sent again */
     connection->retransmit_tick = 0;
     tcp_mss_update(stack, connection);
     tcp_congestion_open(stack, connection, cold);
@@ -125,7 +117,7 @@ struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network
     connection->state = TCP_SYN_SENT;
     connection->mss_bytes = 536;
     connection->flags |= CONNECTION_ACTIVE;
-    cold->rack_sent_ns = now_ns;
+    cold->syn_sent_us = (uint32_t)(now_ns / 1000);
     tcp_send_syn(stack, connection);
     return connection;
 }

@@ -309,6 +309,17 @@ static bool sequence_is_acceptable(const struct tcp_connection *connection,
     return sequence - left < window || sequence + length - 1 - left < window;
 }
 
+/* Received twice: told to a peer that understands with the next acknowledgement (RFC 2883). */
+static void note_duplicate(const struct tcp_connection *connection, struct tcp_cold *cold,
+                           uint32_t sequence, uint32_t length)
+{
+    if (!(connection->flags & CONNECTION_SACK) || length == 0)
+        return;
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    loss->duplicate_left = sequence;
+    loss->duplicate_right = sequence + length;
+}
+
 /* Cuts what is not in the window from both ends. */
 static void trim_to_window(const struct tcp_connection *connection, struct tcp_cold *cold,
                            struct packet *packet)
@@ -316,8 +327,7 @@ static void trim_to_window(const struct tcp_connection *connection, struct tcp_c
     struct packet_rx *rx = &packet->rx;
     if (seq_before(rx->sequence, connection->rcv_nxt)) {
         uint32_t known = connection->rcv_nxt - rx->sequence;
-        cold->duplicate_left = rx->sequence; /* told to the peer with the next acknowledgement */
-        cold->duplicate_right = rx->sequence + u32_min(known, rx->payload_bytes);
+        note_duplicate(connection, cold, rx->sequence, u32_min(known, rx->payload_bytes));
         if (known > rx->payload_bytes)
             known = rx->payload_bytes; /* only flags are left: they are dealt with by step */
         rx->sequence += known;
@@ -342,8 +352,7 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
     } else if (!(flags & TCP_FLAG_RST)) {
         if (packet->rx.payload_bytes > 0 &&
             !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
-            cold->duplicate_left = packet->rx.sequence;
-            cold->duplicate_right = packet->rx.sequence + packet->rx.payload_bytes;
+            note_duplicate(connection, cold, packet->rx.sequence, packet->rx.payload_bytes);
         }
         tcp_send_challenge_ack(stack, connection);
     }

@@ -81,6 +81,12 @@ struct tcp_stack {
     struct tcp_template templates[NETWORK_PORTS_MAX][2]; /* IPv4, IPv6 */
     struct tcp_addresses6 *addresses6; /* like the slots; memory only where IPv6 was used */
 
+    /* One for every connection, so that there is always one; memory only for what was in use. */
+    struct tcp_loss *losses;
+    struct tcp_loss *free_losses;
+    uint32_t losses_begun; /* of the array: those behind were never used */
+    struct tcp_loss no_loss;
+
     uint32_t silent_head, silent_tail; /* oldest first */
     uint32_t half_open_count;
 
@@ -151,10 +157,15 @@ bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s);
 /* tcp_stack.c: slots and lives */
 uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow *flow,
                        uint16_t local_port, uint16_t remote_port);
+uint32_t tcp_connection_hash(const struct tcp_stack *stack,
+                             const struct tcp_connection *connection);
 uint32_t tcp_initial_sequence(const struct tcp_stack *stack, const struct network_flow *flow,
                               uint16_t local_port, uint16_t remote_port);
 uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct network_flow *flow,
                               uint16_t local_port, uint16_t remote_port);
+/* The connection's own, made when it has none. */
+struct tcp_loss *tcp_loss_take(struct tcp_cold *cold);
+void tcp_loss_give_back(struct tcp_cold *cold);
 /* A slot with addresses, in the table; NULL when none can be had. */
 struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
                                            uint16_t local_port, uint16_t remote_port,

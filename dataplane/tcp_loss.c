@@ -44,16 +44,27 @@ static uint32_t us_since(const struct tcp_stack *stack, uint64_t then_ns)
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-void tcp_predictability(struct tcp_connection *connection, const struct tcp_cold *cold)
+/* Nothing is left that could not as well begin anew. */
+static bool is_as_new(const struct tcp_loss *loss)
 {
-    bool is_predictable = cold->recovery == TCP_OPEN && cold->sacked_bytes == 0 &&
-                          cold->lost_bytes == 0 && !cold->out_of_order &&
-                          cold->duplicate_acks == 0 && cold->backoff == 0 && !cold->tlp_in_flight &&
-                          cold->retransmit_timer != TCP_TIMER_PERSIST && cold->stalled_tick == 0;
+    return loss->congestion.ssthresh_bytes == SSTHRESH_UNKNOWN && !loss->reordering_seen &&
+           loss->reorder_windows == 0 && loss->keepalive_probes == 0 &&
+           loss->duplicate_left == loss->duplicate_right;
+}
+
+void tcp_predictability(struct tcp_connection *connection, struct tcp_cold *cold)
+{
+    bool is_predictable =
+        cold->loss->recovery == TCP_OPEN && cold->loss->sacked_bytes == 0 &&
+        cold->loss->lost_bytes == 0 && !cold->loss->out_of_order &&
+        cold->loss->duplicate_acks == 0 && cold->loss->backoff == 0 && !cold->loss->tlp_in_flight &&
+        cold->retransmit_timer != TCP_TIMER_PERSIST && cold->loss->stalled_tick == 0;
     if (is_predictable)
         connection->flags &= (uint16_t)~CONNECTION_UNPREDICTABLE;
     else
         connection->flags |= CONNECTION_UNPREDICTABLE;
+    if (is_predictable && is_as_new(cold->loss))
+        tcp_loss_give_back(cold);
 }
 
 static void writable_again(struct tcp_stack *stack, struct tcp_connection *connection)
@@ -114,23 +125,26 @@ static void packet_delivered(const struct tcp_stack *stack, struct tcp_cold *col
 {
     uint32_t rtt_us = us_since(stack, packet->tx.sent_ns);
     uint32_t end = packet_sequence_end(packet);
+    struct tcp_loss *own = connection_own_loss(cold);
     news->delivered_bytes += packet_sequence_bytes(packet);
     news->has_news = true;
     if (packet->tx.flags & TX_RETRANSMITTED) {
-        if (rtt_us < cold->rtt_us_min) /* it was the original that arrived */
+        if (rtt_us < cold->loss->rtt_us_min) /* it was the original that arrived */
             return;
     } else {
         news->rtt_us = rtt_us == 0 ? 1 : rtt_us;
-        if (seq_before(end, cold->sacked_end) && cold->sacked_end != 0)
-            cold->reordering_seen = true;
+        if (own && seq_before(end, own->sacked_end) && own->sacked_end != 0)
+            own->reordering_seen = true;
     }
-    if (seq_after(end, cold->sacked_end) || cold->sacked_end == 0)
-        cold->sacked_end = end;
-    if (packet->tx.sent_ns > cold->rack_sent_ns ||
-        (packet->tx.sent_ns == cold->rack_sent_ns && seq_after(end, cold->rack_end))) {
-        cold->rack_sent_ns = packet->tx.sent_ns;
-        cold->rack_end = end;
-        cold->rack_rtt_us = rtt_us;
+    if (!own) /* nothing was ever missing */
+        return;
+    if (seq_after(end, own->sacked_end) || own->sacked_end == 0)
+        own->sacked_end = end;
+    if (packet->tx.sent_ns > own->rack_sent_ns ||
+        (packet->tx.sent_ns == own->rack_sent_ns && seq_after(end, own->rack_end))) {
+        own->rack_sent_ns = packet->tx.sent_ns;
+        own->rack_end = end;
+        own->rack_rtt_us = rtt_us;
     }
 }
 
@@ -138,7 +152,7 @@ static void packet_forget_lost(struct tcp_cold *cold, struct packet *packet)
 {
     if (packet->tx.flags & TX_LOST) {
         packet->tx.flags &= (uint16_t)~TX_LOST;
-        cold->lost_bytes -= packet_sequence_bytes(packet);
+        tcp_loss_take(cold)->lost_bytes -= packet_sequence_bytes(packet);
     }
 }
 
@@ -147,7 +161,7 @@ static void packet_mark_lost(struct tcp_cold *cold, struct packet *packet)
     if (packet->tx.flags & (TX_LOST | TX_SACKED))
         return;
     packet->tx.flags |= TX_LOST;
-    cold->lost_bytes += packet_sequence_bytes(packet);
+    tcp_loss_take(cold)->lost_bytes += packet_sequence_bytes(packet);
 }
 
 /* Drops blocks that make no sense; tells a duplicate report (RFC 2883) from the rest. */
@@ -211,6 +225,7 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
     uint32_t count = usable_blocks(connection, segment, blocks, news);
     if (count == 0)
         return;
+    struct tcp_loss *loss = tcp_loss_take(cold);
     uint32_t end = blocks[0].right;
     for (uint32_t i = 1; i < count; i++)
         end = seq_max(end, blocks[i].right);
@@ -225,7 +240,7 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
         packet_forget_lost(cold, packet);
         packet_delivered(stack, cold, packet, news);
         packet->tx.flags |= TX_SACKED;
-        cold->sacked_bytes += packet_sequence_bytes(packet);
+        loss->sacked_bytes += packet_sequence_bytes(packet);
     }
 }
 
@@ -240,9 +255,9 @@ static void head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
     uint32_t gone = acknowledgement - packet->tx.sequence;
     ASSERT_HOT(gone <= packet->tx.payload_bytes);
     if (packet->tx.flags & TX_LOST)
-        cold->lost_bytes -= gone;
+        tcp_loss_take(cold)->lost_bytes -= gone;
     if (packet->tx.flags & TX_SACKED)
-        cold->sacked_bytes -= gone;
+        tcp_loss_take(cold)->sacked_bytes -= gone;
     packet->tx.sequence += gone;
     packet->tx.blob_offset += gone;
     packet->tx.payload_bytes -= gone;
@@ -255,8 +270,8 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
                               struct ack_news *news)
 {
     bool emulates_sack = !(connection->flags & CONNECTION_SACK);
-    if (emulates_sack)
-        cold->sacked_bytes = 0;
+    if (emulates_sack && cold->loss->sacked_bytes > 0)
+        tcp_loss_take(cold)->sacked_bytes = 0;
     bool was_retransmitted = false;
     struct packet *packet;
     while ((packet = connection->send_head) != connection->send_next &&
@@ -264,7 +279,7 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
         was_retransmitted |= (packet->tx.flags & TX_RETRANSMITTED) != 0;
         packet_forget_lost(cold, packet);
         if (packet->tx.flags & TX_SACKED)
-            cold->sacked_bytes -= packet_sequence_bytes(packet);
+            tcp_loss_take(cold)->sacked_bytes -= packet_sequence_bytes(packet);
         else
             packet_delivered(stack, cold, packet, news);
         send_head_free(stack, connection);
@@ -282,11 +297,11 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
 static uint32_t reorder_window_us(const struct tcp_connection *connection,
                                   const struct tcp_cold *cold)
 {
-    if (!cold->reordering_seen &&
-        (cold->recovery != TCP_OPEN ||
-         cold->sacked_bytes >= DUPLICATES_MIN * (uint32_t)connection->mss_bytes))
+    if (!cold->loss->reordering_seen &&
+        (cold->loss->recovery != TCP_OPEN ||
+         cold->loss->sacked_bytes >= DUPLICATES_MIN * (uint32_t)connection->mss_bytes))
         return 0;
-    uint32_t window = cold->rtt_us_min / 4 * (1u + cold->reorder_windows);
+    uint32_t window = cold->loss->rtt_us_min / 4 * (1u + cold->loss->reorder_windows);
     return u32_min(window, connection->srtt_us8 >> 3);
 }
 
@@ -294,19 +309,19 @@ static uint32_t reorder_window_us(const struct tcp_connection *connection,
 static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connection,
                         struct tcp_cold *cold)
 {
-    if (cold->rack_sent_ns == 0)
+    if (cold->loss->rack_sent_ns == 0)
         return false;
     uint64_t patience_ns =
-        ((uint64_t)cold->rack_rtt_us + reorder_window_us(connection, cold)) * 1000;
+        ((uint64_t)cold->loss->rack_rtt_us + reorder_window_us(connection, cold)) * 1000;
     uint64_t wait_ns = 0;
     bool has_lost = false;
     for (struct packet *packet = connection->send_head; packet != connection->send_next;
          packet = packet->next) {
         if (packet->tx.flags & (TX_SACKED | TX_LOST))
             continue;
-        bool is_older = packet->tx.sent_ns < cold->rack_sent_ns ||
-                        (packet->tx.sent_ns == cold->rack_sent_ns &&
-                         seq_before(packet_sequence_end(packet), cold->rack_end));
+        bool is_older = packet->tx.sent_ns < cold->loss->rack_sent_ns ||
+                        (packet->tx.sent_ns == cold->loss->rack_sent_ns &&
+                         seq_before(packet_sequence_end(packet), cold->loss->rack_end));
         if (!is_older)
             continue;
         uint64_t due_ns = packet->tx.sent_ns + patience_ns;
@@ -330,12 +345,12 @@ static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connecti
 static bool newreno_detect(struct tcp_connection *connection, struct tcp_cold *cold,
                            bool is_partial)
 {
-    if (cold->duplicate_acks < DUPLICATES_MIN && !is_partial)
+    if (cold->loss->duplicate_acks < DUPLICATES_MIN && !is_partial)
         return false;
     struct packet *head = connection->send_head;
     if (!head || head == connection->send_next || (head->tx.flags & TX_LOST))
         return false;
-    if (!is_partial && cold->duplicate_acks != DUPLICATES_MIN)
+    if (!is_partial && cold->loss->duplicate_acks != DUPLICATES_MIN)
         return false;
     packet_mark_lost(cold, head);
     return true;
@@ -344,13 +359,14 @@ static bool newreno_detect(struct tcp_connection *connection, struct tcp_cold *c
 static void enter_recovery(struct tcp_stack *stack, struct tcp_connection *connection,
                            struct tcp_cold *cold)
 {
-    if (cold->recovery != TCP_OPEN)
+    if (cold->loss->recovery != TCP_OPEN)
         return;
-    cold->recovery = TCP_RECOVERY;
-    cold->recover_sequence = connection->snd_nxt;
-    cold->prr_flight_bytes = u32_max(connection->snd_nxt - connection->snd_una, 1);
-    cold->prr_delivered_bytes = 0;
-    cold->prr_out_bytes = 0;
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    loss->recovery = TCP_RECOVERY;
+    loss->recover_sequence = connection->snd_nxt;
+    loss->prr_flight_bytes = u32_max(connection->snd_nxt - connection->snd_una, 1);
+    loss->prr_delivered_bytes = 0;
+    loss->prr_out_bytes = 0;
     tcp_congestion_lost(stack, connection, cold);
     if (cold->retransmit_timer == TCP_TIMER_TLP) /* no probe while losses are being mended */
         tcp_retransmit_arm(stack, connection);
@@ -361,16 +377,16 @@ static void prr_update(struct tcp_connection *connection, struct tcp_cold *cold,
                        uint32_t delivered_bytes)
 {
     uint32_t pipe = connection_pipe_bytes(connection, cold);
-    uint32_t ssthresh = cold->congestion.ssthresh_bytes;
-    cold->prr_delivered_bytes += delivered_bytes;
+    uint32_t ssthresh = cold->loss->congestion.ssthresh_bytes;
+    tcp_loss_take(cold)->prr_delivered_bytes += delivered_bytes;
     int64_t send;
     if (pipe > ssthresh) {
-        uint64_t share = (uint64_t)cold->prr_delivered_bytes * ssthresh;
-        uint32_t flight = cold->prr_flight_bytes;
+        uint64_t share = (uint64_t)cold->loss->prr_delivered_bytes * ssthresh;
+        uint32_t flight = cold->loss->prr_flight_bytes;
         share = (share + flight - 1) / flight; /* lint-allow: division: only in recovery */
-        send = (int64_t)share - cold->prr_out_bytes;
+        send = (int64_t)share - cold->loss->prr_out_bytes;
     } else {
-        int64_t limit = (int64_t)cold->prr_delivered_bytes - cold->prr_out_bytes;
+        int64_t limit = (int64_t)cold->loss->prr_delivered_bytes - cold->loss->prr_out_bytes;
         if (limit < delivered_bytes)
             limit = delivered_bytes;
         limit += connection->mss_bytes;
@@ -378,17 +394,19 @@ static void prr_update(struct tcp_connection *connection, struct tcp_cold *cold,
         if (send > limit)
             send = limit;
     }
-    if (cold->prr_out_bytes == 0 && send < connection->mss_bytes)
+    if (cold->loss->prr_out_bytes == 0 && send < connection->mss_bytes)
         send = connection->mss_bytes; /* the first retransmission always leaves */
     connection->cwnd_bytes = pipe + (uint32_t)(send > 0 ? send : 0);
 }
 
 static void leave_recovery(struct tcp_connection *connection, struct tcp_cold *cold)
 {
-    if (cold->recovery == TCP_RECOVERY)
-        connection->cwnd_bytes = u32_max(cold->congestion.ssthresh_bytes, connection->mss_bytes);
-    cold->recovery = TCP_OPEN;
-    cold->duplicate_acks = 0;
+    if (cold->loss->recovery == TCP_RECOVERY)
+        connection->cwnd_bytes =
+            u32_max(cold->loss->congestion.ssthresh_bytes, connection->mss_bytes);
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    loss->recovery = TCP_OPEN;
+    loss->duplicate_acks = 0;
 }
 
 /* ---- the acknowledgement as a whole ---- */
@@ -417,9 +435,12 @@ static void window_update(struct tcp_connection *connection, struct tcp_cold *co
 static void progress(struct tcp_stack *stack, struct tcp_connection *connection,
                      struct tcp_cold *cold)
 {
-    cold->backoff = 0;
-    cold->stalled_tick = 0;
-    cold->duplicate_acks = 0;
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (own) {
+        own->backoff = 0;
+        own->stalled_tick = 0;
+        own->duplicate_acks = 0;
+    }
     connection->retransmit_tick = 0;
     if (connection->snd_una != connection->snd_nxt)
         tcp_retransmit_arm(stack, connection);
@@ -430,22 +451,23 @@ static void progress(struct tcp_stack *stack, struct tcp_connection *connection,
 static void probe_answered(struct tcp_stack *stack, struct tcp_connection *connection,
                            struct tcp_cold *cold, const struct ack_news *news)
 {
-    if (!cold->tlp_in_flight || seq_before(connection->snd_una, cold->tlp_end))
+    if (!cold->loss->tlp_in_flight || seq_before(connection->snd_una, cold->loss->tlp_end))
         return;
-    cold->tlp_in_flight = false;
-    if (!cold->tlp_was_retransmission || news->has_duplicate || cold->recovery != TCP_OPEN)
+    tcp_loss_take(cold)->tlp_in_flight = false;
+    if (!cold->loss->tlp_was_retransmission || news->has_duplicate ||
+        cold->loss->recovery != TCP_OPEN)
         return;
     tcp_congestion_lost(stack, connection, cold); /* the probe mended a loss */
-    connection->cwnd_bytes = u32_min(connection->cwnd_bytes, cold->congestion.ssthresh_bytes);
+    connection->cwnd_bytes = u32_min(connection->cwnd_bytes, cold->loss->congestion.ssthresh_bytes);
 }
 
 static void window_grow(struct tcp_stack *stack, struct tcp_connection *connection,
                         struct tcp_cold *cold, uint32_t acked_bytes, uint32_t delivered_bytes)
 {
-    if (cold->recovery == TCP_RECOVERY) {
+    if (cold->loss->recovery == TCP_RECOVERY) {
         prr_update(connection, cold, delivered_bytes);
-    } else if (acked_bytes > 0 &&
-               (cold->recovery == TCP_LOSS || (connection->flags & CONNECTION_CWND_LIMITED))) {
+    } else if (acked_bytes > 0 && (cold->loss->recovery == TCP_LOSS ||
+                                   (connection->flags & CONNECTION_CWND_LIMITED))) {
         connection->flags &= (uint16_t)~CONNECTION_CWND_LIMITED;
         tcp_congestion_acked(stack, connection, cold, acked_bytes);
     }
@@ -454,13 +476,14 @@ static void window_grow(struct tcp_stack *stack, struct tcp_connection *connecti
 static void count_duplicate(struct tcp_connection *connection, struct tcp_cold *cold,
                             struct ack_news *news)
 {
-    if (cold->duplicate_acks < UINT8_MAX)
-        cold->duplicate_acks++;
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    if (loss->duplicate_acks < UINT8_MAX)
+        loss->duplicate_acks++;
     if (connection->flags & CONNECTION_SACK)
         return;
     /* Each duplicate means that one segment has left the network. */
     uint32_t outstanding = connection->snd_nxt - connection->snd_una;
-    cold->sacked_bytes = u32_min(cold->sacked_bytes + connection->mss_bytes, outstanding);
+    loss->sacked_bytes = u32_min(loss->sacked_bytes + connection->mss_bytes, outstanding);
     news->delivered_bytes += connection->mss_bytes;
     news->has_news = true;
 }
@@ -482,17 +505,19 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
         count_duplicate(connection, cold, &news);
     if (news.rtt_us != 0) {
         tcp_round_trip(connection, news.rtt_us);
-        cold->rtt_us_min =
-            cold->rtt_us_min == 0 ? news.rtt_us : u32_min(cold->rtt_us_min, news.rtt_us);
+        struct tcp_loss *own = connection_own_loss(cold);
+        if (own)
+            own->rtt_us_min =
+                own->rtt_us_min == 0 ? news.rtt_us : u32_min(own->rtt_us_min, news.rtt_us);
     }
     if (is_advance)
         progress(stack, connection, cold);
-    if (news.has_duplicate && cold->reorder_windows < REORDER_WINDOWS_MAX)
-        cold->reorder_windows++;
+    if (news.has_duplicate && cold->loss->reorder_windows < REORDER_WINDOWS_MAX)
+        tcp_loss_take(cold)->reorder_windows++;
     probe_answered(stack, connection, cold, &news);
 
-    bool is_recovered =
-        cold->recovery != TCP_OPEN && !seq_before(connection->snd_una, cold->recover_sequence);
+    bool is_recovered = cold->loss->recovery != TCP_OPEN &&
+                        !seq_before(connection->snd_una, cold->loss->recover_sequence);
     if (is_recovered)
         leave_recovery(connection, cold);
     bool has_lost = false;
@@ -500,8 +525,8 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
         if (connection->flags & CONNECTION_SACK)
             has_lost = rack_detect(stack, connection, cold);
         else
-            has_lost =
-                newreno_detect(connection, cold, is_advance && cold->recovery == TCP_RECOVERY);
+            has_lost = newreno_detect(connection, cold,
+                                      is_advance && cold->loss->recovery == TCP_RECOVERY);
     }
     if (has_lost)
         enter_recovery(stack, connection, cold);
@@ -511,11 +536,12 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
     if (connection->snd_wnd_bytes > 0 && cold->retransmit_timer == TCP_TIMER_PERSIST) {
         cold->retransmit_timer = TCP_TIMER_RTO;
         connection->retransmit_tick = 0;
-        cold->backoff = 0;
+        if (cold->loss->backoff > 0)
+            tcp_loss_take(cold)->backoff = 0;
         if (connection->snd_una != connection->snd_nxt)
             tcp_retransmit_arm(stack, connection);
     }
-    if (connection->send_next || cold->lost_bytes > 0)
+    if (connection->send_next || cold->loss->lost_bytes > 0)
         connection_wants_output(stack, connection);
     tcp_predictability(connection, cold);
 }
@@ -525,7 +551,7 @@ void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
 {
     if (rack_detect(stack, connection, cold)) {
         enter_recovery(stack, connection, cold);
-        if (cold->recovery == TCP_RECOVERY)
+        if (cold->loss->recovery == TCP_RECOVERY)
             prr_update(connection, cold, 0);
         connection_wants_output(stack, connection);
     }
@@ -541,7 +567,7 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
 {
     uint32_t sent = 0;
     for (struct packet *packet = connection->send_head;
-         packet != connection->send_next && sent < budget && cold->lost_bytes > 0;
+         packet != connection->send_next && sent < budget && cold->loss->lost_bytes > 0;
          packet = packet->next) {
         if (!(packet->tx.flags & TX_LOST))
             continue;
@@ -555,13 +581,13 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
         if (!tcp_transmit(stack, connection, packet))
             break;
         packet_forget_lost(cold, packet);
-        if (cold->recovery == TCP_RECOVERY)
-            cold->prr_out_bytes += bytes;
-        count(stack->counters, cold->recovery == TCP_LOSS ? COUNTER_TCP_RETRANSMITS_TIMEOUT
-                                                          : COUNTER_TCP_RETRANSMITS_FAST);
+        if (cold->loss->recovery == TCP_RECOVERY)
+            tcp_loss_take(cold)->prr_out_bytes += bytes;
+        count(stack->counters, cold->loss->recovery == TCP_LOSS ? COUNTER_TCP_RETRANSMITS_TIMEOUT
+                                                                : COUNTER_TCP_RETRANSMITS_FAST);
         sent++;
     }
-    if (cold->lost_bytes > 0 && sent == budget)
+    if (cold->loss->lost_bytes > 0 && sent == budget)
         connection_wants_output(stack, connection);
     if (connection->retransmit_tick == 0)
         tcp_retransmit_arm(stack, connection);
@@ -572,23 +598,24 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
 void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                         struct tcp_cold *cold)
 {
-    bool is_first = cold->backoff == 0 && cold->recovery != TCP_LOSS;
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    bool is_first = loss->backoff == 0 && loss->recovery != TCP_LOSS;
     struct packet *head = connection->send_head;
     bool reneged = head && (head->tx.flags & TX_SACKED); /* RFC 2018 section 8 */
     if (reneged || !(connection->flags & CONNECTION_SACK))
-        cold->sacked_bytes = 0;
+        loss->sacked_bytes = 0;
     for (struct packet *packet = head; packet != connection->send_next; packet = packet->next) {
         if (reneged)
             packet->tx.flags &= (uint16_t)~TX_SACKED;
         packet_mark_lost(cold, packet);
     }
     tcp_congestion_timed_out(stack, connection, cold, is_first);
-    cold->recovery = TCP_LOSS;
-    cold->recover_sequence = connection->snd_nxt;
-    cold->tlp_in_flight = false;
-    cold->duplicate_acks = 0;
-    if (cold->backoff < 12)
-        cold->backoff++;
+    loss->recovery = TCP_LOSS;
+    loss->recover_sequence = connection->snd_nxt;
+    loss->tlp_in_flight = false;
+    loss->duplicate_acks = 0;
+    if (loss->backoff < 12)
+        loss->backoff++;
     connection_wants_output(stack, connection);
     tcp_retransmit_arm(stack, connection);
     tcp_predictability(connection, cold);
@@ -598,13 +625,14 @@ void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connecti
 void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold)
 {
+    struct tcp_loss *loss = tcp_loss_take(cold);
     struct packet *last = NULL;
     for (struct packet *packet = connection->send_head; packet != connection->send_next;
          packet = packet->next)
         last = packet;
-    cold->tlp_in_flight = true;
-    cold->tlp_was_retransmission = true;
-    cold->tlp_end = connection->snd_nxt;
+    loss->tlp_in_flight = true;
+    loss->tlp_was_retransmission = true;
+    loss->tlp_end = connection->snd_nxt;
     count(stack->counters, COUNTER_TCP_RETRANSMITS_PROBE);
     if (last && !(last->tx.flags & (TX_SACKED | TX_LOST)))
         tcp_transmit(stack, connection, last);
@@ -619,7 +647,7 @@ void tcp_loss_too_big(struct tcp_stack *stack, struct tcp_connection *connection
          packet = packet->next)
         if (packet->tx.payload_bytes > connection->mss_bytes)
             packet_mark_lost(cold, packet);
-    if (cold->lost_bytes > 0)
+    if (cold->loss->lost_bytes > 0)
         connection_wants_output(stack, connection);
     tcp_predictability(connection, cold);
 }

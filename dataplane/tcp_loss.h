@@ -38,6 +38,6 @@ void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
 void tcp_loss_too_big(struct tcp_stack *stack, struct tcp_connection *connection,
                       struct tcp_cold *cold);
 void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us);
-void tcp_predictability(struct tcp_connection *connection, const struct tcp_cold *cold);
+void tcp_predictability(struct tcp_connection *connection, struct tcp_cold *cold);
 
 #endif

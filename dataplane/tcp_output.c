@@ -168,8 +168,8 @@ static void send_new(struct tcp_stack *stack, struct tcp_connection *connection,
         has_sent = true;
         if (packet->tx.flags & TX_FIN)
             fin_sent(connection);
-        if (cold->recovery == TCP_RECOVERY)
-            cold->prr_out_bytes += packet->tx.payload_bytes;
+        if (cold->loss->recovery == TCP_RECOVERY)
+            tcp_loss_take(cold)->prr_out_bytes += packet->tx.payload_bytes;
         packet = packet->next;
         connection->send_next = packet;
     }
@@ -217,7 +217,7 @@ void tcp_output_connection(struct tcp_stack *stack, struct tcp_connection *conne
         return;
     struct tcp_cold *cold = connection_cold(connection);
     uint32_t budget = SEGMENTS_PER_ROUND_MAX;
-    if (UNLIKELY(cold->lost_bytes > 0))
+    if (UNLIKELY(cold->loss->lost_bytes > 0))
         budget -= tcp_loss_retransmit(stack, connection, cold, budget);
     if (UNLIKELY(connection->flags & CONNECTION_FIN_WANTED))
         queue_fin(stack, connection);

@@ -55,16 +55,16 @@ static uint32_t end_of(const struct packet *packet)
     return packet->rx.sequence + packet->rx.payload_bytes;
 }
 
-static void queue_remove(struct tcp_cold *cold, struct packet *previous, struct packet *packet)
+static void queue_remove(struct tcp_loss *loss, struct packet *previous, struct packet *packet)
 {
     if (previous)
         previous->next = packet->next;
     else
-        cold->out_of_order = packet->next;
-    if (cold->out_of_order_tail == packet)
-        cold->out_of_order_tail = previous;
-    cold->out_of_order_count--;
-    cold->out_of_order_bytes -= packet->rx.payload_bytes;
+        loss->out_of_order = packet->next;
+    if (loss->out_of_order_tail == packet)
+        loss->out_of_order_tail = previous;
+    loss->out_of_order_count--;
+    loss->out_of_order_bytes -= packet->rx.payload_bytes;
 }
 
 /* A FIN whose data was cut away or came twice must survive: the later end keeps it. */
@@ -75,32 +75,32 @@ static void keep_fin(struct packet *from, struct packet *to)
 }
 
 /* Puts a packet in its place; overlaps are cut from the new one, swallowed ones are dropped. */
-static void queue_insert(struct tcp_stack *stack, struct tcp_cold *cold, struct packet *packet)
+static void queue_insert(struct tcp_stack *stack, struct tcp_loss *loss, struct packet *packet)
 {
     struct packet *previous = NULL;
-    if (cold->out_of_order_tail &&
-        !seq_before(packet->rx.sequence, cold->out_of_order_tail->rx.sequence))
-        previous = cold->out_of_order_tail;
+    if (loss->out_of_order_tail &&
+        !seq_before(packet->rx.sequence, loss->out_of_order_tail->rx.sequence))
+        previous = loss->out_of_order_tail;
     else
-        for (struct packet *at = cold->out_of_order;
+        for (struct packet *at = loss->out_of_order;
              at && !seq_after(at->rx.sequence, packet->rx.sequence); at = at->next)
             previous = at;
     if (previous && seq_after(end_of(previous), packet->rx.sequence)) {
         uint32_t overlap = end_of(previous) - packet->rx.sequence;
         if (overlap >= packet->rx.payload_bytes) {
-            cold->duplicate_left = packet->rx.sequence;
-            cold->duplicate_right = end_of(packet);
+            loss->duplicate_left = packet->rx.sequence;
+            loss->duplicate_right = end_of(packet);
             keep_fin(packet, previous);
             stack_packet_free(stack, packet);
             return;
         }
         trim_front(packet, overlap);
     }
-    struct packet *next = previous ? previous->next : cold->out_of_order;
+    struct packet *next = previous ? previous->next : loss->out_of_order;
     while (next && !seq_after(end_of(next), end_of(packet))) { /* swallowed */
         struct packet *after = next->next;
         keep_fin(next, packet);
-        queue_remove(cold, previous, next);
+        queue_remove(loss, previous, next);
         stack_packet_free(stack, next);
         next = after;
     }
@@ -110,11 +110,11 @@ static void queue_insert(struct tcp_stack *stack, struct tcp_cold *cold, struct 
     if (previous)
         previous->next = packet;
     else
-        cold->out_of_order = packet;
+        loss->out_of_order = packet;
     if (!next)
-        cold->out_of_order_tail = packet;
-    cold->out_of_order_count++;
-    cold->out_of_order_bytes += packet->rx.payload_bytes;
+        loss->out_of_order_tail = packet;
+    loss->out_of_order_count++;
+    loss->out_of_order_bytes += packet->rx.payload_bytes;
 }
 
 /* RFC 9293 3.10.7.4, eighth: the peer has sent everything. */
@@ -139,9 +139,9 @@ static bool queue_take(struct tcp_stack *stack, struct tcp_connection *connectio
                        struct tcp_cold *cold)
 {
     struct packet *packet;
-    while ((packet = cold->out_of_order) != NULL &&
+    while ((packet = cold->loss->out_of_order) != NULL &&
            !seq_after(packet->rx.sequence, connection->rcv_nxt)) {
-        queue_remove(cold, NULL, packet);
+        queue_remove(tcp_loss_take(cold), NULL, packet);
         bool has_fin = packet->rx.tcp_flags & TCP_FLAG_FIN;
         uint32_t known = connection->rcv_nxt - packet->rx.sequence;
         if (known > packet->rx.payload_bytes || (known == packet->rx.payload_bytes && !has_fin)) {
@@ -162,13 +162,14 @@ static bool queue_take(struct tcp_stack *stack, struct tcp_connection *connectio
 static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold, struct packet *packet)
 {
-    if (cold->out_of_order_count >= stack->config.out_of_order_max ||
+    if (cold->loss->out_of_order_count >= stack->config.out_of_order_max ||
         stack_is_short_of_packets(stack)) {
         tcp_drop(stack, packet, DROP_TCP_REASSEMBLY_FULL);
     } else {
-        cold->sack_recent = packet->rx.sequence;
+        struct tcp_loss *loss = tcp_loss_take(cold);
+        loss->sack_recent = packet->rx.sequence;
         stack->packets_held++;
-        queue_insert(stack, cold, packet);
+        queue_insert(stack, loss, packet);
         connection->flags |= CONNECTION_UNPREDICTABLE;
     }
     tcp_send_ack(stack, connection); /* at once, one per segment: RFC 5681 4.2 */
@@ -188,7 +189,7 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
     }
     if (connection->flags & CONNECTION_SILENT)
         tcp_silent_remove(stack, connection);
-    bool had_holes = cold->out_of_order != NULL;
+    bool had_holes = cold->loss->out_of_order != NULL;
     uint32_t before = connection->rcv_nxt;
     if (packet->rx.payload_bytes > 0) {
         if (stack_is_short_of_packets(stack)) {
@@ -217,13 +218,14 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
 uint32_t tcp_reassembly_blocks(struct tcp_cold *cold, struct tcp_sack_block *blocks, uint32_t limit)
 {
     uint32_t count = 0;
-    if (cold->duplicate_left != cold->duplicate_right) {
-        blocks[count++] = (struct tcp_sack_block){cold->duplicate_left, cold->duplicate_right};
-        cold->duplicate_left = cold->duplicate_right;
+    if (cold->loss->duplicate_left != cold->loss->duplicate_right) {
+        blocks[count++] =
+            (struct tcp_sack_block){cold->loss->duplicate_left, cold->loss->duplicate_right};
+        tcp_loss_take(cold)->duplicate_left = cold->loss->duplicate_right;
     }
     uint32_t recent_at = count; /* the block with the latest packet comes first (RFC 2018 4) */
     bool has_recent = false;
-    const struct packet *packet = cold->out_of_order;
+    const struct packet *packet = cold->loss->out_of_order;
     while (packet) {
         struct tcp_sack_block block = {packet->rx.sequence, end_of(packet)};
         packet = packet->next;
@@ -231,7 +233,7 @@ uint32_t tcp_reassembly_blocks(struct tcp_cold *cold, struct tcp_sack_block *blo
             block.right = end_of(packet);
             packet = packet->next;
         }
-        bool is_recent = seq_between(block.left, cold->sack_recent, block.right - 1);
+        bool is_recent = seq_between(block.left, cold->loss->sack_recent, block.right - 1);
         if (block.left == block.right) /* a FIN alone cannot be told */
             continue;
         if (is_recent && !has_recent) {

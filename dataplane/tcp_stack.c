@@ -66,18 +66,21 @@ static int stack_tables_create(struct tcp_stack *stack)
         time_waits *= 2;
     stack->time_wait_mask = time_waits - 1;
     stack->slots = lines_create((size_t)count * sizeof(*stack->slots));
+    stack->losses = calloc(count, sizeof(*stack->losses));
     stack->addresses6 = calloc(count, sizeof(*stack->addresses6));
     stack->free_indices = calloc(count, sizeof(*stack->free_indices));
     stack->time_waits = calloc(time_waits, sizeof(*stack->time_waits));
     stack->wheel = timer_wheel_create(count, stack->now_tick);
-    if (!stack->slots || !stack->addresses6 || !stack->free_indices || !stack->time_waits ||
-        !stack->wheel || ring_create(&stack->ready, count) || ring_create(&stack->output, count) ||
-        ring_create(&stack->dying, count) ||
+    if (!stack->slots || !stack->losses || !stack->addresses6 || !stack->free_indices ||
+        !stack->time_waits || !stack->wheel || ring_create(&stack->ready, count) ||
+        ring_create(&stack->output, count) || ring_create(&stack->dying, count) ||
         connection_table_create(&stack->table, count + time_waits))
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         stack->free_indices[i] = count - 1 - i; /* low indices first */
     stack->free_count = count;
+    stack->no_loss = (struct tcp_loss){
+        .stack = stack, .is_shared = true, .congestion = {.ssthresh_bytes = SSTHRESH_UNKNOWN}};
     return 0;
 }
 
@@ -131,6 +134,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     free(stack->dying.indices);
     free(stack->free_indices);
     free(stack->time_waits);
+    free(stack->losses);
     free(stack->addresses6);
     free(stack->slots);
     free(stack);
@@ -230,6 +234,13 @@ uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow 
     return (uint32_t)siphash_words(&stack->key, words, 3);
 }
 
+uint32_t tcp_connection_hash(const struct tcp_stack *stack, const struct tcp_connection *connection)
+{
+    struct network_flow flow;
+    tcp_flow_of(stack, connection, &flow);
+    return tcp_flow_hash(stack, &flow, connection->local_port, connection->remote_port);
+}
+
 static uint64_t flow_secret(const struct tcp_stack *stack, const struct network_flow *flow,
                             uint16_t local_port, uint16_t remote_port, uint64_t purpose)
 {
@@ -253,6 +264,36 @@ uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct networ
                               uint16_t local_port, uint16_t remote_port)
 {
     return (uint32_t)flow_secret(stack, flow, local_port, remote_port, 2);
+}
+
+struct tcp_loss *tcp_loss_take(struct tcp_cold *cold)
+{
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (own)
+        return own;
+    struct tcp_stack *stack = cold->loss->stack;
+    own = stack->free_losses;
+    if (own) {
+        stack->free_losses = own->next_free;
+    } else {
+        ASSERT_HOT(stack->losses_begun < stack->config.connections);
+        own = &stack->losses[stack->losses_begun++];
+    }
+    *own = stack->no_loss;
+    own->is_shared = false;
+    cold->loss = own;
+    return own;
+}
+
+void tcp_loss_give_back(struct tcp_cold *cold)
+{
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (!own)
+        return;
+    struct tcp_stack *stack = own->stack;
+    own->next_free = stack->free_losses;
+    stack->free_losses = own;
+    cold->loss = &stack->no_loss;
 }
 
 void tcp_silent_add(struct tcp_stack *stack, struct tcp_connection *connection)
@@ -335,10 +376,9 @@ struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct
     memset(connection, 0, sizeof(*connection));
     memset(cold, 0, sizeof(*cold));
     cold->generation = generation == 0 ? 1 : generation;
-    cold->stack = stack;
+    cold->loss = &stack->no_loss;
     cold->port_index = flow->port_index;
     memcpy(cold->next_hop_mac, flow->peer_mac, 6);
-    cold->flow_hash = hash;
     cold->timestamp_offset = tcp_timestamp_offset(stack, flow, local_port, remote_port);
     cold->silent_next = cold->silent_previous = TCP_INDEX_NONE;
     cold->network_generation = network_generation(stack->network) - 1; /* ask at first use */
@@ -375,13 +415,10 @@ static void receive_queues_free(struct tcp_stack *stack, struct tcp_connection *
             stack_packet_free(stack, packet);
             packet = next;
         }
-        packet = cold->out_of_order;
+        packet = cold->loss->out_of_order;
     }
     connection->receive_tail = NULL;
     connection->receive_bytes = 0;
-    cold->out_of_order = cold->out_of_order_tail = NULL;
-    cold->out_of_order_count = 0;
-    cold->out_of_order_bytes = 0;
 }
 
 void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection)
@@ -401,7 +438,8 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
     receive_queues_free(stack, connection, cold);
     timer_wheel_cancel(stack->wheel, index);
     connection->armed_tick = 0;
-    connection_table_remove(&stack->table, cold->flow_hash, index);
+    tcp_loss_give_back(cold);
+    connection_table_remove(&stack->table, tcp_connection_hash(stack, connection), index);
     count(stack->counters, COUNTER_TCP_CONNECTIONS_CLOSED);
     if (connection->flags & (CONNECTION_KNOWN | CONNECTION_ACTIVE)) {
         connection->events &= TCP_EVENT_PEER_CLOSED; /* tells an orderly end from a reset */
@@ -457,7 +495,7 @@ void tcp_connection_info(const struct tcp_stack *stack, const struct tcp_connect
     *info = (struct tcp_connection_info){
         .state = connection->state,
         .cwnd_bytes = connection->cwnd_bytes,
-        .ssthresh_bytes = cold->congestion.ssthresh_bytes,
+        .ssthresh_bytes = cold->loss->congestion.ssthresh_bytes,
         .srtt_us = connection->srtt_us8 >> 3,
         .rto_ms = (uint32_t)(((uint64_t)tcp_rto_ticks(stack, connection, cold) << TCP_TICK_SHIFT) /
                              1000000),
@@ -466,14 +504,14 @@ void tcp_connection_info(const struct tcp_stack *stack, const struct tcp_connect
         .snd_wnd_bytes = connection->snd_wnd_bytes,
         .rcv_wnd_bytes = connection->rcv_edge - connection->rcv_nxt,
         .mss_bytes = connection->mss_bytes,
-        .recovery = cold->recovery,
+        .recovery = cold->loss->recovery,
     };
 }
 
 void tcp_connection_flow(const struct tcp_connection *connection, struct network_flow *flow,
                          uint16_t *local_port, uint16_t *remote_port)
 {
-    tcp_flow_of(connection_cold(connection)->stack, connection, flow);
+    tcp_flow_of(connection_cold(connection)->loss->stack, connection, flow);
     *local_port = connection->local_port;
     *remote_port = connection->remote_port;
 }

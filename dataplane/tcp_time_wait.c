@@ -75,7 +75,7 @@ void tcp_time_wait_enter(struct tcp_stack *stack, struct tcp_connection *connect
     *entry = (struct tcp_time_wait){
         .local_port = connection->local_port,
         .remote_port = connection->remote_port,
-        .flow_hash = cold->flow_hash,
+        .flow_hash = tcp_connection_hash(stack, connection),
         .snd_nxt = connection->snd_nxt,
         .rcv_nxt = connection->rcv_nxt,
         .ts_recent = connection->ts_recent,

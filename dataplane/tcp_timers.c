@@ -27,7 +27,7 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
             (connection->srtt_us8 >> 3) + (uint64_t)u32_max(connection->rttvar_us4, granularity_us);
         ticks = u32_max(tcp_ticks_of_us(us), stack->rto_ticks_min);
     }
-    uint64_t backed_off = (uint64_t)ticks << cold->backoff;
+    uint64_t backed_off = (uint64_t)ticks << cold->loss->backoff;
     uint32_t most = tcp_ticks_of_ms(TCP_RTO_MAX_MS);
     return backed_off > most ? most : (uint32_t)backed_off;
 }
@@ -35,9 +35,9 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
 /* RFC 8985 7.2 and 7.3: when a probe goes out instead of waiting for the RTO; 0: it does not. */
 static uint32_t probe_ticks(const struct tcp_connection *connection, const struct tcp_cold *cold)
 {
-    if (!(connection->flags & CONNECTION_SACK) || cold->recovery != TCP_OPEN ||
-        cold->tlp_in_flight || cold->backoff > 0 || connection->srtt_us8 == 0 ||
-        cold->sacked_bytes > 0 || connection->state < TCP_ESTABLISHED)
+    if (!(connection->flags & CONNECTION_SACK) || cold->loss->recovery != TCP_OPEN ||
+        cold->loss->tlp_in_flight || cold->loss->backoff > 0 || connection->srtt_us8 == 0 ||
+        cold->loss->sacked_bytes > 0 || connection->state < TCP_ESTABLISHED)
         return 0;
     uint64_t us = connection->srtt_us8 >> 2;
     bool is_lone = connection->send_head && connection->send_head->next == connection->send_next;
@@ -90,9 +90,10 @@ static void give_up(struct tcp_stack *stack, struct tcp_connection *connection)
 static bool gave_up_on_peer(struct tcp_stack *stack, struct tcp_connection *connection,
                             struct tcp_cold *cold, uint32_t silent_since_tick)
 {
-    if (cold->stalled_tick == 0)
-        cold->stalled_tick = tcp_tick_at(silent_since_tick, 0);
-    if (stack->now_tick - cold->stalled_tick < stack->user_timeout_ticks)
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    if (loss->stalled_tick == 0)
+        loss->stalled_tick = tcp_tick_at(silent_since_tick, 0);
+    if (stack->now_tick - loss->stalled_tick < stack->user_timeout_ticks)
         return false;
     give_up(stack, connection);
     return true;
@@ -102,12 +103,12 @@ static void syn_timed_out(struct tcp_stack *stack, struct tcp_connection *connec
                           struct tcp_cold *cold)
 {
     if (cold->path_ready) { /* while the neighbour is being resolved nothing was really sent */
-        if (cold->backoff >= TCP_SYN_RETRIES_MAX) {
+        if (cold->loss->backoff >= TCP_SYN_RETRIES_MAX) {
             count(stack->counters, COUNTER_TCP_TIMEOUTS);
             tcp_connection_end(stack, connection);
             return;
         }
-        cold->backoff++;
+        tcp_loss_take(cold)->backoff++;
         cold->retransmitted_syn = true;
         count(stack->counters, COUNTER_TCP_RETRANSMITS_TIMEOUT);
     } else if (gave_up_on_peer(stack, connection, cold, stack->now_tick)) {
@@ -127,7 +128,7 @@ static void persist_timed_out(struct tcp_stack *stack, struct tcp_connection *co
     bool is_answered =
         stack->now_tick - connection->last_received_tick < tcp_ticks_of_ms(2 * TCP_RTO_MAX_MS);
     if (is_answered)
-        cold->stalled_tick = 0;
+        tcp_loss_take(cold)->stalled_tick = 0;
     else if (gave_up_on_peer(stack, connection, cold, connection->last_received_tick))
         return;
     struct packet *packet = connection->send_next;
@@ -143,8 +144,8 @@ static void persist_timed_out(struct tcp_stack *stack, struct tcp_connection *co
         count(stack->counters, COUNTER_TCP_WINDOW_PROBES);
         tcp_send_probe(stack, connection);
     }
-    if (cold->backoff < 12)
-        cold->backoff++;
+    if (cold->loss->backoff < 12)
+        tcp_loss_take(cold)->backoff++;
     tcp_retransmit_arm(stack, connection);
 }
 
@@ -178,26 +179,34 @@ static void retransmit_timed_out(struct tcp_stack *stack, struct tcp_connection 
         tcp_loss_timed_out(stack, connection, cold);
 }
 
+static void probes_answered(struct tcp_connection *connection, struct tcp_cold *cold)
+{
+    if (cold->loss->keepalive_probes == 0)
+        return;
+    tcp_loss_take(cold)->keepalive_probes = 0;
+    tcp_predictability(connection, cold);
+}
+
 static void keepalive_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                                 struct tcp_cold *cold)
 {
     uint32_t idle = stack->now_tick - connection->last_received_tick;
     uint32_t interval = u32_min(stack->keepalive_ticks, tcp_ticks_of_ms(KEEPALIVE_PROBE_MS));
     uint32_t last_probe_tick = cold->keepalive_tick - interval;
-    if (cold->keepalive_probes > 0 &&
+    if (cold->loss->keepalive_probes > 0 &&
         (int32_t)(connection->last_received_tick - last_probe_tick) >= 0)
-        cold->keepalive_probes = 0; /* answered */
+        probes_answered(connection, cold);
     if (idle < stack->keepalive_ticks || connection->snd_una != connection->snd_nxt) {
-        cold->keepalive_probes = 0;
+        probes_answered(connection, cold);
         uint32_t rest = idle < stack->keepalive_ticks ? stack->keepalive_ticks - idle : interval;
         cold->keepalive_tick = tcp_tick_at(stack->now_tick, rest);
         return;
     }
-    if (cold->keepalive_probes >= TCP_KEEPALIVE_PROBES_MAX) {
+    if (cold->loss->keepalive_probes >= TCP_KEEPALIVE_PROBES_MAX) {
         give_up(stack, connection);
         return;
     }
-    cold->keepalive_probes++;
+    tcp_loss_take(cold)->keepalive_probes++;
     count(stack->counters, COUNTER_TCP_KEEPALIVE_PROBES);
     tcp_send_probe(stack, connection);
     cold->keepalive_tick = tcp_tick_at(stack->now_tick, interval);

@@ -60,7 +60,7 @@ void tcp_set_user(struct tcp_connection *connection, uint64_t user)
 uint64_t tcp_handle(const struct tcp_connection *connection)
 {
     const struct tcp_cold *cold = connection_cold(connection);
-    return (uint64_t)cold->generation << 32 | connection_index(cold->stack, connection);
+    return (uint64_t)cold->generation << 32 | connection_index(cold->loss->stack, connection);
 }
 
 struct tcp_connection *tcp_find(struct tcp_stack *stack, uint64_t handle)
@@ -192,7 +192,7 @@ bool tcp_send_is_open(const struct tcp_connection *connection)
 uint32_t tcp_send_room(const struct tcp_connection *connection)
 {
     const struct tcp_cold *cold = connection_cold(connection);
-    uint32_t budget = cold->stack->config.send_budget_bytes;
+    uint32_t budget = cold->loss->stack->config.send_budget_bytes;
     uint32_t used = connection->send_bytes - cold->blob_bytes;
     return used < budget ? budget - used : 0;
 }
