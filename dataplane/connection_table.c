@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "include/assert_policy.h"
+#include "include/memory_region.h"
 
 #define FULL ((1u << CONNECTION_BUCKET_SLOTS) - 1)
 
@@ -15,10 +15,9 @@ int connection_table_create(struct connection_table *table, uint32_t entries_max
     while ((uint64_t)bucket_count * (CONNECTION_BUCKET_SLOTS / 2) < entries_max)
         bucket_count *= 2;
     size_t bytes = (size_t)bucket_count * sizeof(struct connection_bucket);
-    table->buckets = aligned_alloc(CACHE_LINE_BYTES, bytes);
+    table->buckets = memory_lines_create(bytes);
     if (!table->buckets)
         return -ENOMEM;
-    memset(table->buckets, 0, bytes);
     table->bucket_mask = bucket_count - 1;
     return 0;
 }

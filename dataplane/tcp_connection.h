@@ -225,7 +225,7 @@ struct tcp_cold {
     uint32_t fin_wait_tick;
     uint32_t keepalive_tick;
 
-    uint32_t silent_next, silent_previous;
+    uint32_t silent_next, silent_previous; /* of the dying: the next one */
     uint16_t peer_mss_bytes;
     uint16_t path_mtu; /* 0: the port's */
 };

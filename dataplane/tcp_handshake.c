@@ -56,8 +56,6 @@ void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
     }
     struct tcp_cold *cold = connection_cold(connection);
     options_agree(stack, connection, cold, packet);
-    connection->snd_una = tcp_initial_sequence(stack, flow, local_port, remote_port);
-    connection->snd_nxt = connection->snd_una;
     connection->state = TCP_SYN_RECEIVED;
     connection->mss_bytes = 536;
     stack->half_open_count++;
@@ -112,8 +110,6 @@ struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network
     if (!connection)
         return NULL;
     struct tcp_cold *cold = connection_cold(connection);
-    connection->snd_una = tcp_initial_sequence(stack, flow, local_port, remote_port);
-    connection->snd_nxt = connection->snd_una;
     connection->state = TCP_SYN_SENT;
     connection->mss_bytes = 536;
     connection->flags |= CONNECTION_ACTIVE;

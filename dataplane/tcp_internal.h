@@ -72,7 +72,7 @@ struct tcp_stack {
 
     struct tcp_index_ring ready;
     struct tcp_index_ring output;
-    struct tcp_index_ring dying; /* GONE was delivered: free at the end of the round */
+    uint32_t dying; /* a list by silent_next; GONE was delivered: free at the end of the round */
     struct timer_wheel *wheel;
     uint32_t *free_indices;
     uint32_t free_count;
@@ -159,20 +159,17 @@ uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow 
                        uint16_t local_port, uint16_t remote_port);
 uint32_t tcp_connection_hash(const struct tcp_stack *stack,
                              const struct tcp_connection *connection);
-uint32_t tcp_initial_sequence(const struct tcp_stack *stack, const struct network_flow *flow,
-                              uint16_t local_port, uint16_t remote_port);
-uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct network_flow *flow,
-                              uint16_t local_port, uint16_t remote_port);
 /* The connection's own, made when it has none. */
 struct tcp_loss *tcp_loss_take(struct tcp_cold *cold);
 void tcp_loss_give_back(struct tcp_cold *cold);
-/* A slot with addresses, in the table; NULL when none can be had. */
+/* A slot with addresses and an initial sequence, in the table; NULL when none can be had. */
 struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
                                            uint16_t local_port, uint16_t remote_port,
                                            uint32_t hash);
 /* Ends it now: queues freed, out of the table, TCP_EVENT_GONE when the application knows it. */
 void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection);
+void tcp_connection_dies(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_silent_add(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_silent_remove(struct tcp_stack *stack, struct tcp_connection *connection);
 bool tcp_connection_is(const struct tcp_stack *stack, const struct tcp_connection *connection,

@@ -238,10 +238,13 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
         tcp_output_connection(stack, connection);
     }
-    struct tcp_index_ring *dying = &stack->dying;
-    for (uint32_t last = dying->tail; dying->head != last;)
-        tcp_connection_free_slot(
-            stack, &stack->slots[dying->indices[dying->head++ & dying->mask]].connection);
+    uint32_t dying = stack->dying;
+    stack->dying = TCP_INDEX_NONE;
+    while (dying != TCP_INDEX_NONE) {
+        struct tcp_slot *slot = &stack->slots[dying];
+        dying = slot->cold.silent_next;
+        tcp_connection_free_slot(stack, &slot->connection);
+    }
 }
 
 /* ---- segments without a packet in the queue ---- */

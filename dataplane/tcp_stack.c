@@ -8,6 +8,7 @@
 
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_output.h"
+#include "include/memory_region.h"
 #include "include/server_config.h"
 
 #define HALF_OPEN_DEFAULT_MAX 4096u
@@ -49,15 +50,6 @@ static int ring_create(struct tcp_index_ring *ring, uint32_t entries)
     return ring->indices ? 0 : -ENOMEM;
 }
 
-static void *lines_create(size_t bytes)
-{
-    bytes = (bytes + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES;
-    void *memory = aligned_alloc(GUARD_BYTES, bytes);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
-}
-
 static int stack_tables_create(struct tcp_stack *stack)
 {
     uint32_t count = stack->config.connections;
@@ -65,7 +57,7 @@ static int stack_tables_create(struct tcp_stack *stack)
     while (time_waits < count)
         time_waits *= 2;
     stack->time_wait_mask = time_waits - 1;
-    stack->slots = lines_create((size_t)count * sizeof(*stack->slots));
+    stack->slots = memory_lines_create((size_t)count * sizeof(*stack->slots));
     stack->losses = calloc(count, sizeof(*stack->losses));
     stack->addresses6 = calloc(count, sizeof(*stack->addresses6));
     stack->free_indices = calloc(count, sizeof(*stack->free_indices));
@@ -73,7 +65,7 @@ static int stack_tables_create(struct tcp_stack *stack)
     stack->wheel = timer_wheel_create(count, stack->now_tick);
     if (!stack->slots || !stack->losses || !stack->addresses6 || !stack->free_indices ||
         !stack->time_waits || !stack->wheel || ring_create(&stack->ready, count) ||
-        ring_create(&stack->output, count) || ring_create(&stack->dying, count) ||
+        ring_create(&stack->output, count) ||
         connection_table_create(&stack->table, count + time_waits))
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
@@ -92,7 +84,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
         config->half_open_max == 0 || !config->packets || !config->network || !config->counters ||
         config->listen_port_count > TCP_LISTENERS_MAX)
         return -EINVAL;
-    struct tcp_stack *stack = lines_create(sizeof(*stack));
+    struct tcp_stack *stack = memory_lines_create(sizeof(*stack));
     if (!stack)
         return -ENOMEM;
     stack->config = *config;
@@ -108,7 +100,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
     stack->user_timeout_ticks = tcp_ticks_of_ms(config->user_timeout_ms);
     stack->time_wait_ticks = tcp_ticks_of_ms(config->time_wait_ms);
     stack->fin_wait_ticks = tcp_ticks_of_ms(config->fin_wait_ms);
-    stack->silent_head = stack->silent_tail = TCP_INDEX_NONE;
+    stack->silent_head = stack->silent_tail = stack->dying = TCP_INDEX_NONE;
     memcpy(stack->listen_ports, config->listen_ports, sizeof(stack->listen_ports));
     stack->listen_port_count = config->listen_port_count;
     int result_code = stack_tables_create(stack);
@@ -131,7 +123,6 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     connection_table_destroy(&stack->table);
     free(stack->ready.indices);
     free(stack->output.indices);
-    free(stack->dying.indices);
     free(stack->free_indices);
     free(stack->time_waits);
     free(stack->losses);
@@ -241,29 +232,26 @@ uint32_t tcp_connection_hash(const struct tcp_stack *stack, const struct tcp_con
     return tcp_flow_hash(stack, &flow, connection->local_port, connection->remote_port);
 }
 
-static uint64_t flow_secret(const struct tcp_stack *stack, const struct network_flow *flow,
-                            uint16_t local_port, uint16_t remote_port, uint64_t purpose)
+/*
+ * RFC 9293 3.4.1 (RFC 6528): a clock of 4 us plus a keyed hash of the four-tuple. The hash's other
+ * half is the timestamps' offset (RFC 7323 5.4). Its length tells it from the table's hash.
+ */
+static void take_secrets(const struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct tcp_cold *cold, const struct network_flow *flow)
 {
-    uint64_t words[6];
-    memcpy(words, flow->local, 16);
-    memcpy(words + 2, flow->remote, 16);
-    words[4] = (uint64_t)remote_port << 16 | local_port;
-    words[5] = purpose;
-    return siphash_words(&stack->key, words, 6);
-}
-
-/* RFC 9293 3.4.1 (RFC 6528): a clock of 4 us plus a keyed hash of the four-tuple. */
-uint32_t tcp_initial_sequence(const struct tcp_stack *stack, const struct network_flow *flow,
-                              uint16_t local_port, uint16_t remote_port)
-{
-    uint64_t secret = flow_secret(stack, flow, local_port, remote_port, 1);
-    return (uint32_t)(secret + (stack->now_ns >> 12));
-}
-
-uint32_t tcp_timestamp_offset(const struct tcp_stack *stack, const struct network_flow *flow,
-                              uint16_t local_port, uint16_t remote_port)
-{
-    return (uint32_t)flow_secret(stack, flow, local_port, remote_port, 2);
+    uint64_t words[5];
+    uint32_t length = 2;
+    words[0] = (uint64_t)connection->local_word << 32 | connection->remote_word;
+    if (flow->ip_version == 6) {
+        memcpy(words, flow->local, 16);
+        memcpy(words + 2, flow->remote, 16);
+        length = 5;
+    }
+    words[length - 1] = (uint64_t)connection->remote_port << 16 | connection->local_port;
+    uint64_t secret = siphash_words(&stack->key, words, length);
+    connection->snd_una = (uint32_t)(secret + (stack->now_ns >> 12));
+    connection->snd_nxt = connection->snd_una;
+    cold->timestamp_offset = (uint32_t)(secret >> 32);
 }
 
 struct tcp_loss *tcp_loss_take(struct tcp_cold *cold)
@@ -379,12 +367,12 @@ struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct
     cold->loss = &stack->no_loss;
     cold->port_index = flow->port_index;
     memcpy(cold->next_hop_mac, flow->peer_mac, 6);
-    cold->timestamp_offset = tcp_timestamp_offset(stack, flow, local_port, remote_port);
     cold->silent_next = cold->silent_previous = TCP_INDEX_NONE;
     cold->network_generation = network_generation(stack->network) - 1; /* ask at first use */
     take_addresses(stack, connection, flow);
     connection->local_port = local_port;
     connection->remote_port = remote_port;
+    take_secrets(stack, connection, cold, flow);
     connection->flags = flow->ip_version == 6 ? CONNECTION_IPV6 : 0;
     connection->last_received_tick = stack->now_tick;
     connection_table_insert(&stack->table, hash, index);
@@ -451,12 +439,18 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
     }
 }
 
+void tcp_connection_dies(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    connection_cold(connection)->silent_next = stack->dying;
+    stack->dying = connection_index(stack, connection);
+}
+
 void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     uint32_t index = connection_index(stack, connection);
     ASSERT_HOT(connection->state == TCP_CLOSED && connection->armed_tick == 0);
     if (connection->flags & CONNECTION_ON_OUTPUT) { /* its entry in the ring must go first */
-        index_ring_push(&stack->dying, index);
+        tcp_connection_dies(stack, connection);
         return;
     }
     stack->connection_count--;

@@ -26,7 +26,7 @@ uint32_t tcp_take_ready(struct tcp_stack *stack, struct tcp_connection **out, ui
                 tcp_connection_free_slot(stack, connection);
                 continue;
             }
-            index_ring_push(&stack->dying, index);
+            tcp_connection_dies(stack, connection);
         }
         if (connection->events_taken == 0)
             continue;

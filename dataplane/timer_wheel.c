@@ -6,6 +6,7 @@
 
 #include "include/assert_policy.h"
 #include "include/compiler.h"
+#include "include/memory_region.h"
 
 #define LEVELS 4
 #define SLOT_BITS 8
@@ -32,7 +33,7 @@ struct timer_wheel {
 struct timer_wheel *timer_wheel_create(uint32_t timer_count, uint32_t now_tick)
 {
     struct timer_wheel *wheel =
-        calloc(1, sizeof(*wheel) + (size_t)timer_count * sizeof(struct timer_node));
+        memory_lines_create(sizeof(*wheel) + (size_t)timer_count * sizeof(struct timer_node));
     if (!wheel)
         return NULL;
     wheel->now_tick = now_tick;

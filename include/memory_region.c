@@ -6,9 +6,12 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_memory.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "include/assert_policy.h"
+#include "include/compiler.h"
 
 #define HUGEPAGE_BYTES (2u << 20)
 
@@ -54,6 +57,19 @@ int memory_region_create(struct memory_region *region, const char *name, size_t 
             (void)madvise(region->base, region->bytes, MADV_HUGEPAGE);
     }
     return region->base ? 0 : -ENOMEM;
+}
+
+void *memory_lines_create(size_t bytes)
+{
+    size_t alignment = bytes >= HUGEPAGE_BYTES ? HUGEPAGE_BYTES : GUARD_BYTES;
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    void *memory = aligned_alloc(alignment, bytes);
+    if (!memory)
+        return NULL;
+    if (alignment == HUGEPAGE_BYTES) /* a wish: refusal costs only speed */
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    memset(memory, 0, bytes);
+    return memory;
 }
 
 void memory_region_destroy(struct memory_region *region)

@@ -36,6 +36,12 @@ int memory_region_create(struct memory_region *region, const char *name, size_t 
                          size_t alignment, int socket, enum memory_readers readers);
 void memory_region_destroy(struct memory_region *region);
 
+/*
+ * Zeroed, aligned to lines and their neighbours, in transparent hugepages when it is large and the
+ * kernel agrees; given back with free(). NULL when memory is short.
+ */
+void *memory_lines_create(size_t bytes);
+
 /* What a device has to be told to reach `byte`. */
 uint64_t memory_region_device_address(const struct memory_region *region, const void *byte);
 
