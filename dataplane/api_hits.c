@@ -11,43 +11,39 @@
 #include "include/key_hash.h"
 #include "include/server_config.h"
 
-static const char value_prefix[] = "/v1/ns/";
-static const char value_infix[] = "values/";
-
 /* ---- stage 1: which requests ---- */
 
-/* "/v1/ns/{ns}/values/{key}" without escapes -> "ns\0key"; false for anything else. */
-static bool plain_value_key(struct http_slice path, struct api_hit *hit)
+/*
+ * In steps of 16 bytes, the last of which may copy what is behind: a request's head goes on there,
+ * and the key has room for it.
+ */
+static ALWAYS_INLINE void copy_part(uint8_t *out, struct http_slice part)
 {
-    const uint32_t prefix = sizeof(value_prefix) - 1, infix = sizeof(value_infix) - 1;
-    if (path.bytes <= prefix + infix || path.bytes > HIT_KEY_BYTES_MAX + prefix + infix ||
-        memcmp(path.at, value_prefix, prefix) != 0 || memchr(path.at, '%', path.bytes))
-        return false;
-    const uint8_t *name = path.at + prefix, *end = path.at + path.bytes;
-    const uint8_t *slash = memchr(name, '/', (size_t)(end - name));
-    if (!slash || slash == name || (size_t)(end - slash) <= infix + 1 ||
-        memcmp(slash + 1, value_infix, infix) != 0)
-        return false;
-    const uint8_t *key = slash + 1 + infix;
-    uint32_t name_bytes = (uint32_t)(slash - name), key_bytes = (uint32_t)(end - key);
-    memcpy(hit->key, name, name_bytes);
-    hit->key[name_bytes] = 0;
-    memcpy(hit->key + name_bytes + 1, key, key_bytes);
-    hit->key_bytes = name_bytes + 1 + key_bytes;
-    return true;
+    for (uint32_t at = 0; at < part.bytes; at += KEY_STEP_BYTES)
+        memcpy(out + at, part.at + at, KEY_STEP_BYTES);
+}
+static_assert(sizeof(" HTTP/1.1\r\nHost:") - 1 >= KEY_STEP_BYTES - 1, "goes on behind a path");
+
+static ALWAYS_INLINE void set_key(struct api_hit *hit, const struct value_target *target)
+{
+    copy_part(hit->key, target->space);
+    hit->key[target->space.bytes] = 0;
+    copy_part(hit->key + target->space.bytes + 1, target->key);
+    hit->key_bytes = target->space.bytes + 1 + target->key.bytes;
 }
 
-/* Nothing but a GET: no body, no query, no field that changes the answer. */
-static bool is_plain_get(const struct http_request *http)
+/* The head at `bytes`, when it is whole and of a plain GET of a value. */
+static bool read_plain_head(struct api_handler *handler, const uint8_t *bytes, uint32_t length,
+                            struct value_target *target, uint32_t *head_bytes)
 {
-    if (http->method != HTTP_GET || http->version_minor != 1 || http->flags != HTTP_KEEP_ALIVE ||
-        http->query.bytes > 0)
+    if (LIKELY(http_repeat_match(&handler->repeat, &handler->limits, bytes, length, target,
+                                 head_bytes)))
+        return true;
+    if (http_parse_request(bytes, length, &handler->limits, &handler->http) != HTTP_PARSE_DONE ||
+        !http_plain_value(&handler->http, target))
         return false;
-    for (uint32_t i = 0; i < http->field_count; i++) {
-        uint8_t first = http->fields[i].name.at[0] | 0x20;
-        if (first == 'i' || first == 'r' || first == 'p') /* If-*, Range, Request-Id, Prefer */
-            return false;
-    }
+    http_repeat_learn(&handler->repeat, &handler->http, bytes);
+    *head_bytes = handler->http.head_bytes;
     return true;
 }
 
@@ -64,14 +60,13 @@ bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp)
     uint32_t before = handler->hit_count;
     while (length > 0 && handler->hit_count - before < PIPELINE_MAX) {
         struct api_hit *hit = &handler->hits[handler->hit_count];
-        if (http_parse_request(bytes, length, &handler->limits, &handler->http) !=
-                HTTP_PARSE_DONE ||
-            !is_plain_get(&handler->http) || !plain_value_key(handler->http.path, hit))
+        struct value_target target;
+        if (!read_plain_head(handler, bytes, length, &target, &hit->head_bytes))
             break;
         hit->tcp = tcp;
-        hit->head_bytes = handler->http.head_bytes;
+        set_key(hit, &target);
         hit->hash = key_hash_cache(hit->key, hit->key_bytes, handler->config.cache_hash_seed);
-        response_cache_prefetch_bucket(handler->config.cache, hit->hash);
+        hit->bucket = response_cache_bucket(handler->config.cache, hit->hash);
         handler->hit_count++;
         bytes += hit->head_bytes;
         length -= hit->head_bytes;
@@ -81,10 +76,12 @@ bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp)
 
 /* ---- stage 2: where their entries are ---- */
 
-static void prefetch_entries(struct api_handler *handler)
+static void guess_entries(struct api_handler *handler)
 {
-    for (uint32_t i = 0; i < handler->hit_count; i++)
-        response_cache_prefetch_entry(handler->config.cache, handler->hits[i].hash);
+    for (uint32_t i = 0; i < handler->hit_count; i++) {
+        struct api_hit *hit = &handler->hits[i];
+        hit->guess = response_cache_guess(hit->bucket, hit->hash);
+    }
 }
 
 /* ---- stage 3: answers, as many as fit into each segment ---- */
@@ -169,6 +166,22 @@ static bool append_answer(struct api_handler *handler, struct tcp_connection *tc
     return true;
 }
 
+/* A guess is older than a look: after the first look of a run, no guess, or a pipeline reads back. */
+static ALWAYS_INLINE const struct cache_entry *
+find_entry(struct api_handler *handler, const struct api_hit *hit, bool *may_guess)
+{
+    uint64_t wall_ms = handler->time.wall_ms;
+    if (LIKELY(*may_guess)) {
+        const struct cache_entry *entry =
+            response_cache_confirm(hit->guess, hit->hash, hit->key, hit->key_bytes, wall_ms);
+        if (LIKELY(entry != NULL))
+            return entry;
+        *may_guess = false;
+    }
+    return response_cache_lookup(handler->config.cache, hit->hash, hit->key, hit->key_bytes,
+                                 wall_ms);
+}
+
 /* The next requests of one connection, up to one that cannot be answered at once. Returns how many.
  */
 static uint32_t answer_run(struct api_handler *handler, const struct api_hit *hits, uint32_t count)
@@ -176,10 +189,10 @@ static uint32_t answer_run(struct api_handler *handler, const struct api_hit *hi
     struct tcp_connection *tcp = hits->tcp;
     struct answer_segment segment = {.packet = NULL};
     uint32_t answered = 0, head_bytes = 0;
+    bool may_guess = true;
     for (; answered < count; answered++) {
         const struct api_hit *hit = &hits[answered];
-        const struct cache_entry *entry = response_cache_lookup(
-            handler->config.cache, hit->hash, hit->key, hit->key_bytes, handler->time.wall_ms);
+        const struct cache_entry *entry = find_entry(handler, hit, &may_guess);
         if (UNLIKELY(!entry) || UNLIKELY(!append_answer(handler, tcp, &segment, entry)))
             break;
         head_bytes += hit->head_bytes;
@@ -205,7 +218,7 @@ static void serve_run(struct api_handler *handler, const struct api_hit *hits, u
 
 void hits_serve(struct api_handler *handler)
 {
-    prefetch_entries(handler);
+    guess_entries(handler);
     uint32_t answered = 0;
     for (uint32_t first = 0, next; first < handler->hit_count; first = next) {
         const struct api_hit *hits = &handler->hits[first];

@@ -16,10 +16,12 @@
 #include "dataplane/api_handler.h"
 #include "dataplane/api_request.h"
 #include "dataplane/http_date.h"
+#include "dataplane/http_repeat.h"
 #include "dataplane/tcp.h"
 #include "include/blob.h"
 #include "include/clock.h"
 
+struct cache_bucket;
 struct cache_entry;
 struct tcp_connection;
 
@@ -29,8 +31,8 @@ struct tcp_connection;
 #define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)
 #define BODY_CHECK_MS 5000u /* how often http.body_rate_min is looked at */
 #define HIT_BATCH 64u
-#define PIPELINE_MAX 16u /* requests of one connection looked at in one go */
-#define HIT_KEY_BYTES_MAX 128u
+#define PIPELINE_MAX 16u   /* requests of one connection looked at in one go */
+#define KEY_STEP_BYTES 16u /* keys are copied in steps */
 
 enum http_state {
     HTTP_READING_HEAD = 0, /* an incomplete head waits in the receive queue */
@@ -62,9 +64,11 @@ struct http_connection {
 struct api_hit {
     struct tcp_connection *tcp;
     uint64_t hash;
+    const struct cache_bucket *bucket;
+    const struct cache_entry *guess;
     uint32_t head_bytes;
     uint32_t key_bytes;
-    uint8_t key[HIT_KEY_BYTES_MAX];
+    uint8_t key[VALUE_KEY_BYTES_MAX + KEY_STEP_BYTES];
 };
 
 /* Status line to Request-Id of a plain hit, ready-made but for the end of the id. */
@@ -85,6 +89,7 @@ struct api_handler {
     struct api_config config;
     struct route_table routes;
     struct http_limits limits;
+    struct http_repeat repeat;
     struct http_clock clock;
     struct round_time time;
     struct http_connection *connections; /* the pool */

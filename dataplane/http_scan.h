@@ -32,12 +32,13 @@
 #define HTTP_BLOCK_BYTES 64
 
 enum http_class {
-    HTTP_CLASS_TOKEN = 1u << 0,    /* RFC 9110 5.6.2 */
-    HTTP_CLASS_HOST = 1u << 1,     /* letters, digits, '-' and '.': what most hosts are made of */
-    HTTP_CLASS_PATH = 1u << 2,     /* visible ASCII but '#' and '?' */
-    HTTP_CLASS_QUERY = 1u << 3,    /* visible ASCII but '#' */
-    HTTP_CLASS_CONTROL = 1u << 4,  /* what ends a field value: CTL but HTAB */
-    HTTP_CLASS_REG_NAME = 1u << 5, /* RFC 3986 reg-name without '%' and without ',' */
+    HTTP_CLASS_TOKEN = 1u << 0,      /* RFC 9110 5.6.2 */
+    HTTP_CLASS_HOST = 1u << 1,       /* letters, digits, '-' and '.': what most hosts are made of */
+    HTTP_CLASS_PATH = 1u << 2,       /* visible ASCII but '#' and '?' */
+    HTTP_CLASS_QUERY = 1u << 3,      /* visible ASCII but '#' */
+    HTTP_CLASS_CONTROL = 1u << 4,    /* what ends a field value: CTL but HTAB */
+    HTTP_CLASS_REG_NAME = 1u << 5,   /* RFC 3986 reg-name without '%' and without ',' */
+    HTTP_CLASS_PLAIN_PATH = 1u << 6, /* HTTP_CLASS_PATH without '%': stands for itself */
 };
 
 extern const uint8_t http_byte_class[256];
@@ -96,6 +97,9 @@ static const struct http_nibble_table http_host_table = {{0x2a, 0x3e, 0x3e, 0x3e
 static const struct http_nibble_table http_path_table = {{0x3e, 0x3f, 0x3f, 0x3e, 0x3f, 0x3f, 0x3f,
                                                           0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
                                                           0x3f, 0x1d}};
+static const struct http_nibble_table http_plain_path_table = {{0x3e, 0x3f, 0x3f, 0x3e, 0x3f, 0x3e,
+                                                                0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
+                                                                0x3f, 0x3f, 0x3f, 0x1d}};
 static const struct http_nibble_table http_query_table = {{0x3e, 0x3f, 0x3f, 0x3e, 0x3f, 0x3f, 0x3f,
                                                            0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
                                                            0x3f, 0x1f}};
@@ -173,6 +177,8 @@ static ALWAYS_INLINE const uint8_t *http_scan_run(const uint8_t *first, const ui
         return http_scan_table(first, at, end, &http_path_table);
     case HTTP_CLASS_QUERY:
         return http_scan_table(first, at, end, &http_query_table);
+    case HTTP_CLASS_PLAIN_PATH:
+        return http_scan_table(first, at, end, &http_plain_path_table);
     case HTTP_CLASS_CONTROL:
     case HTTP_CLASS_REG_NAME:
         break;

@@ -48,6 +48,7 @@
 #define SWEPT_PER_ROUND 4u
 /* Counters of neighbouring RCU threads share a pair of lines: workers take every other one. */
 #define QSBR_STRIDE (uint32_t)(GUARD_BYTES / sizeof(struct rte_rcu_qsbr_cnt))
+#define GUESS_LINES 4u /* of an entry, to load ahead: header, key, head, most of a small value */
 
 /* All that a reader needs of a part. NULL until its worker has attached. */
 struct part_view {
@@ -76,32 +77,45 @@ static inline struct cache_pair *view_table(const struct part_view *view)
     return atomic_load_explicit(&view->table, memory_order_acquire);
 }
 
-void response_cache_prefetch_bucket(const struct response_cache *cache, uint64_t hash)
-{
-    const struct part_view *view = view_of(cache, hash);
-    const struct cache_pair *table = view_table(view);
-    if (LIKELY(table != NULL))
-        prefetch_read(&table[pair_index(hash, view->pair_count)].slots[first_line(hash)]);
-}
-
-void response_cache_prefetch_entry(const struct response_cache *cache, uint64_t hash)
+const struct cache_bucket *response_cache_bucket(const struct response_cache *cache, uint64_t hash)
 {
     const struct part_view *view = view_of(cache, hash);
     const struct cache_pair *table = view_table(view);
     if (UNLIKELY(table == NULL))
-        return;
+        return NULL;
     const struct cache_pair *pair = &table[pair_index(hash, view->pair_count)];
-    uint32_t line = first_line(hash);
-    uint32_t matches = line_matches(&pair->slots[line], tag_of(hash));
-    if (UNLIKELY(matches ==
-                 0)) { /* absent, or in the second line: rare, but not to be waited for */
-        prefetch_read(&pair->slots[line ^ SLOTS_PER_LINE]);
-        return;
+    const struct cache_bucket *bucket = (const struct cache_bucket *)&pair->slots[first_line(hash)];
+    prefetch_read(bucket);
+    return bucket;
+}
+
+const struct cache_entry *response_cache_guess(const struct cache_bucket *bucket, uint64_t hash)
+{
+    if (UNLIKELY(bucket == NULL))
+        return NULL;
+    uint32_t matches = line_matches(bucket->slots, tag_of(hash));
+    if (UNLIKELY(matches == 0)) { /* absent, or in the other line: rare, but not to be waited for */
+        prefetch_read((const void *)((uintptr_t)bucket ^ sizeof(*bucket)));
+        return NULL;
     }
-    const _Atomic uint64_t *slot = &pair->slots[line + (uint32_t)__builtin_ctz(matches)];
-    const char *entry = (const char *)slot_entry(atomic_load_explicit(slot, memory_order_acquire));
-    prefetch_read(entry);
-    prefetch_read(entry + CACHE_LINE_BYTES);
+    /* Acquire pairs with the release in cache_slot_publish. */
+    const struct cache_entry *entry = slot_entry(atomic_load_explicit(
+        &bucket->slots[(uint32_t)__builtin_ctz(matches)], memory_order_acquire));
+    for (uint32_t line = 0; line < GUESS_LINES; line++)
+        prefetch_read((const char *)entry + line * CACHE_LINE_BYTES);
+    return entry;
+}
+
+/* Found in the table, at one moment or another of this round. */
+static const struct cache_entry *entry_read(const struct cache_entry *found, uint64_t wall_ms)
+{
+    if (UNLIKELY(entry_is_expired(found, wall_ms)))
+        return NULL;
+    /* Only the first reader since the mark was cleared writes: a hot line stays shared. */
+    _Atomic uint8_t *recency = &((struct cache_entry *)(uintptr_t)found)->recency;
+    if (UNLIKELY(atomic_load_explicit(recency, memory_order_relaxed) == 0))
+        atomic_store_explicit(recency, 1, memory_order_relaxed);
+    return found;
 }
 
 const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
@@ -114,12 +128,14 @@ const struct cache_entry *response_cache_lookup(const struct response_cache *cac
     if (UNLIKELY(table == NULL) ||
         !table_find(table, view->pair_count, hash, key, key_bytes, &entry))
         return NULL;
-    if (UNLIKELY(entry_is_expired(entry, wall_ms)))
-        return NULL;
-    /* Only the first reader since the mark was cleared writes: a hot line stays shared. */
-    if (UNLIKELY(atomic_load_explicit(&entry->recency, memory_order_relaxed) == 0))
-        atomic_store_explicit(&entry->recency, 1, memory_order_relaxed);
-    return entry;
+    return entry_read(entry, wall_ms);
+}
+
+const struct cache_entry *response_cache_confirm(const struct cache_entry *guess, uint64_t hash,
+                                                 const void *key, uint32_t key_bytes,
+                                                 uint64_t wall_ms)
+{
+    return LIKELY(entry_is_for(guess, hash, key, key_bytes)) ? entry_read(guess, wall_ms) : NULL;
 }
 
 /* --- reclamation: the owner from here on ----------------------------------------------------- */

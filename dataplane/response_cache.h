@@ -82,11 +82,20 @@ static inline uint32_t response_cache_owner_of(uint64_t hash, uint32_t workers)
     return (uint32_t)(((hash >> 32) * workers) >> 32); /* high bits; buckets use the low ones */
 }
 
-/* Reader: start loading what lookup will touch. Two stages: the bucket, then the entry. */
-void response_cache_prefetch_bucket(const struct response_cache *cache, uint64_t hash);
-void response_cache_prefetch_entry(const struct response_cache *cache, uint64_t hash);
+/*
+ * Reader, many keys at a time: three stages, each of which starts loading what the next one reads.
+ * NULL: not known this way. A guess is what the table held at that moment, so it is made after the
+ * request came and used in the same round; who asks for several keys in order goes on with lookup
+ * after the first guess that fails, or later requests could see what is older.
+ */
+struct cache_bucket;
+const struct cache_bucket *response_cache_bucket(const struct response_cache *cache, uint64_t hash);
+const struct cache_entry *response_cache_guess(const struct cache_bucket *bucket, uint64_t hash);
+const struct cache_entry *response_cache_confirm(const struct cache_entry *guess, uint64_t hash,
+                                                 const void *key, uint32_t key_bytes,
+                                                 uint64_t wall_ms);
 
-/* Reader: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
+/* Reader, one key: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
 const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
                                                 const void *key, uint32_t key_bytes,
                                                 uint64_t wall_ms);

@@ -70,15 +70,18 @@ static uint64_t look_up_alone(void)
 
 static uint64_t look_up_in_batches(void)
 {
+    const struct cache_bucket *buckets[BATCH];
+    const struct cache_entry *guesses[BATCH];
     uint64_t found = 0;
     for (uint32_t at = 0; at < LOOKUPS; at += BATCH) {
         for (uint32_t i = 0; i < BATCH; i++)
-            response_cache_prefetch_bucket(cache, hashes[at + i]);
+            buckets[i] = response_cache_bucket(cache, hashes[at + i]);
         for (uint32_t i = 0; i < BATCH; i++)
-            response_cache_prefetch_entry(cache, hashes[at + i]);
+            guesses[i] = response_cache_guess(buckets[i], hashes[at + i]);
         for (uint32_t i = 0; i < BATCH; i++)
-            found +=
-                response_cache_lookup(cache, hashes[at + i], keys[at + i], KEY_BYTES, 0) != NULL;
+            found += response_cache_confirm(guesses[i], hashes[at + i], keys[at + i], KEY_BYTES,
+                                            0) != NULL ||
+                     response_cache_lookup(cache, hashes[at + i], keys[at + i], KEY_BYTES, 0);
     }
     return found;
 }

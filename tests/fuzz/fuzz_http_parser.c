@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/http_parser.h"
+#include "dataplane/http_repeat.h"
 #include "tests/fuzz/fuzz_target.h"
 
 static const struct http_limits wide = {
@@ -64,6 +65,30 @@ static void check_reparse(const struct http_request *request)
     free(text);
 }
 
+/* What is recognised without parsing is what the parser accepts; `request` is NULL for the rest. */
+static void check_repeat(const uint8_t *bytes, uint32_t length, const struct http_limits *limits,
+                         const struct http_request *request)
+{
+    /* From one input to the next: other keys, the same fields. Never from one set of limits. */
+    static struct http_repeat repeats[2];
+    struct http_repeat *repeat = &repeats[limits == &tight];
+    struct value_target target, expected;
+    uint32_t head_bytes;
+    bool is_plain = request && http_plain_value(request, &expected);
+    bool is_known = http_repeat_match(repeat, limits, bytes, length, &target, &head_bytes);
+    ASSERT(!is_known || (is_plain && head_bytes == request->head_bytes));
+    if (!is_plain)
+        return;
+    http_repeat_learn(repeat, request, bytes);
+    const uint8_t *tail = request->target.at + request->target.bytes;
+    if (bytes[0] == 'G' && bytes + request->head_bytes - tail <= HTTP_REPEAT_TAIL_BYTES_MAX) {
+        ASSERT(http_repeat_match(repeat, limits, bytes, length, &target, &head_bytes));
+        ASSERT(head_bytes == request->head_bytes);
+        ASSERT(target.space.at == expected.space.at && target.key.at == expected.key.at);
+        ASSERT(target.key.bytes == expected.key.bytes);
+    }
+}
+
 /* However the bytes are split, the verdict only moves from PARTIAL to the one it keeps. */
 static void check_prefixes(const uint8_t *bytes, uint32_t length, const struct http_limits *limits)
 {
@@ -76,6 +101,7 @@ static void check_prefixes(const uint8_t *bytes, uint32_t length, const struct h
         ASSERT(status == HTTP_PARSE_PARTIAL || whole == HTTP_PARSE_BAD);
         ASSERT(status == HTTP_PARSE_PARTIAL || prefix.bad_reason == request.bad_reason);
     }
+    check_repeat(bytes, length, limits, whole == HTTP_PARSE_DONE ? &request : NULL);
     if (whole == HTTP_PARSE_DONE) {
         check_good(&request, bytes, length);
         check_reparse(&request);

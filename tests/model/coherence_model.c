@@ -257,10 +257,12 @@ static void operation_came_home(struct world *world, struct worker *worker,
 static bool get_from_cache(struct world *world, uint32_t index, const uint8_t *key)
 {
     uint64_t hash = key_hash_cache(key, MODEL_KEY_BYTES, world->hash_seed);
-    response_cache_prefetch_bucket(world->cache, hash);
-    response_cache_prefetch_entry(world->cache, hash);
+    const struct cache_entry *guess =
+        response_cache_guess(response_cache_bucket(world->cache, hash), hash);
     const struct cache_entry *entry =
-        response_cache_lookup(world->cache, hash, key, MODEL_KEY_BYTES, world->wall_ms);
+        response_cache_confirm(guess, hash, key, MODEL_KEY_BYTES, world->wall_ms);
+    if (!entry)
+        entry = response_cache_lookup(world->cache, hash, key, MODEL_KEY_BYTES, world->wall_ms);
     if (!entry)
         return false;
     uint64_t value =

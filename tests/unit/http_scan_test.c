@@ -33,6 +33,8 @@ static void the_table_is_the_grammar(void **state)
             expected |= HTTP_CLASS_HOST;
         if (byte > 0x20 && byte < 0x7f && !is_one_of(byte, "#?"))
             expected |= HTTP_CLASS_PATH;
+        if (byte > 0x20 && byte < 0x7f && !is_one_of(byte, "#?%"))
+            expected |= HTTP_CLASS_PLAIN_PATH;
         if (byte > 0x20 && byte < 0x7f && byte != '#')
             expected |= HTTP_CLASS_QUERY;
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
@@ -45,7 +47,7 @@ static void the_table_is_the_grammar(void **state)
 }
 
 static const enum http_class scanned[] = {HTTP_CLASS_TOKEN, HTTP_CLASS_HOST, HTTP_CLASS_PATH,
-                                          HTTP_CLASS_QUERY};
+                                          HTTP_CLASS_QUERY, HTTP_CLASS_PLAIN_PATH};
 
 static void check_both_paths_agree(const uint8_t *first, const uint8_t *at, const uint8_t *end)
 {

@@ -87,9 +87,13 @@ static const struct cache_entry *lookup(uint64_t key, uint64_t wall_ms)
     char text[KEY_TEXT_BYTES];
     uint32_t bytes = key_make(text, key);
     uint64_t hash = key_hash_cache(text, bytes, SEED);
-    response_cache_prefetch_bucket(fixture.cache, hash);
-    response_cache_prefetch_entry(fixture.cache, hash);
-    return response_cache_lookup(fixture.cache, hash, text, bytes, wall_ms);
+    const struct cache_entry *guess =
+        response_cache_guess(response_cache_bucket(fixture.cache, hash), hash);
+    const struct cache_entry *confirmed = response_cache_confirm(guess, hash, text, bytes, wall_ms);
+    const struct cache_entry *found =
+        response_cache_lookup(fixture.cache, hash, text, bytes, wall_ms);
+    assert_true(!confirmed || confirmed == found); /* nothing happened in between */
+    return found;
 }
 
 static const char head_text[] = "ETag: \"1\"\r\nContent-Type: text/plain\r\n";

@@ -105,9 +105,11 @@ static void read_one(struct worker *worker, uint32_t key)
     uint8_t text[12];
     uint32_t bytes = key_make(text, key);
     uint64_t hash = key_hash_cache(text, bytes, SEED);
-    response_cache_prefetch_bucket(cache, hash);
-    response_cache_prefetch_entry(cache, hash);
-    const struct cache_entry *entry = response_cache_lookup(cache, hash, text, bytes, WALL_MS);
+    const struct cache_entry *guess =
+        response_cache_guess(response_cache_bucket(cache, hash), hash);
+    const struct cache_entry *entry = response_cache_confirm(guess, hash, text, bytes, WALL_MS);
+    if (!entry)
+        entry = response_cache_lookup(cache, hash, text, bytes, WALL_MS);
     if (!entry)
         return;
     worker->hits++;
