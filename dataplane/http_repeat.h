@@ -39,8 +39,8 @@ struct http_repeat {
 };
 
 /*
- * True: the bytes begin with a whole head, of `*head_bytes`, of a plain GET of that value. The limits
- * are those of http_parse_request when the head was learned.
+ * True: the bytes begin with a whole head, of `*head_bytes`, of a plain GET of that value. The
+ * limits are those of http_parse_request when the head was learned.
  */
 bool http_repeat_match(struct http_repeat *repeat, const struct http_limits *limits,
                        const uint8_t *bytes, uint32_t length, struct value_target *target,

@@ -95,7 +95,10 @@ const struct cache_entry *response_cache_confirm(const struct cache_entry *guess
                                                  const void *key, uint32_t key_bytes,
                                                  uint64_t wall_ms);
 
-/* Reader, one key: NULL when absent or expired. Valid until this worker's response_cache_quiescent. */
+/*
+ * Reader, one key: NULL when absent or expired. Valid until this worker's
+ * response_cache_quiescent.
+ */
 const struct cache_entry *response_cache_lookup(const struct response_cache *cache, uint64_t hash,
                                                 const void *key, uint32_t key_bytes,
                                                 uint64_t wall_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "include/key_hash.h"
 
-/* The code of the hash right here: for a short key, calls into a library cost as much as it does. */
+/* Its code right here: for a short key, calls into a library cost as much as the hash. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
