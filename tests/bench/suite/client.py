@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""gannet-bench: what is asked of it, its command line, and what it answers."""
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+from tests.bench.suite.network import BENCH_CLIENT, CLIENT_END, SERVER_ADDRESS
+from tests.bench.suite.process import Failed
+
+KEY_BYTES = 16
+START_LIMIT_S = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """Where the client's port is, and who is at the other end."""
+    name: str
+    device: str
+    local: str
+    remote: str
+    namespace: str = ''
+    is_shared_memory: bool = True
+    port: int = 80
+
+
+def memif(socket: Path) -> Link:
+    return Link('memif', f'net_memif0,role=client,socket={socket},socket-abstract=no', '192.0.2.1', '192.0.2.2')
+
+
+def vhost(socket: Path) -> Link:
+    return Link('vhost-user', f'net_vhost0,iface={socket},queues=1', '192.0.2.1', '192.0.2.2')
+
+
+def veth(namespace: str, port: int = 80) -> Link:
+    return Link('veth/af_packet', f'net_af_packet0,iface={CLIENT_END}', BENCH_CLIENT, SERVER_ADDRESS, namespace,
+                is_shared_memory=False, port=port)
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    connections: int
+    seconds: float
+    depth: int = 1
+    warmup_s: float = 0.2
+    keys: int = 1
+    popularity: str = 'uniform'  # or zipf, with 0.99
+    value_bytes: int = 128
+    namespace: str = 'demo'
+    put_permille: int = 0
+    loads_first: bool = False  # PUT every key once
+    closes: bool = False
+    rate: int = 0  # requests/s; 0: closed loop
+    verifies_body: bool = False
+    timeout_s: float = 5
+
+    def key_set(self) -> str:
+        if self.keys == 1:
+            return 'one hot key'
+        return f'{self.keys:,} keys, ' + ('Zipf 0.99' if self.popularity == 'zipf' else 'uniform')
+
+
+@dataclasses.dataclass
+class Answer:
+    """What one run measured."""
+    responses_per_s: float
+    responses: int
+    bytes_per_response: float
+    errors: int
+    busy: Optional[float]
+    cpu: Optional[float]
+    latency_us: dict[str, float]  # p50_us, p99_us, ...
+
+
+def seconds(value: float) -> str:
+    return f'{round(value * 1000)}ms'
+
+
+def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
+    """The command line of one run."""
+    line: list[object] = [
+        generator, '--device', link.device, '--cores', core, '--local', f'{link.local}/24',
+        '--remote', f'{link.remote}:{link.port}', '--namespace', load.namespace, '--keys', load.keys,
+        '--key-bytes', KEY_BYTES, '--popularity', 'zipf=0.99' if load.popularity == 'zipf' else 'uniform',
+        '--value-bytes', load.value_bytes, '--connections', load.connections, '--runs', 1,
+        '--warmup', seconds(load.warmup_s), '--duration', seconds(load.seconds),
+        '--timeout', seconds(load.timeout_s), '--json', '-', '--quiet']
+    if load.rate:
+        line += ['--rate', load.rate]
+    else:
+        line += ['--depth', load.depth]
+    if load.put_permille:
+        line += ['--mix', f'put={load.put_permille / 10:g}']
+    else:
+        line += ['--expect-bytes', load.value_bytes]
+    flags = {'--load': load.loads_first, '--close': load.closes, '--check-body': load.verifies_body,
+             '--no-huge': not link.is_shared_memory}
+    return line + [name for name, is_set in flags.items() if is_set]
+
+
+def responder_words(generator: Path, socket: Path, is_vhost: bool, core: int) -> list[object]:
+    """A stateless server: the ceiling of link and client."""
+    device = f'virtio_user0,path={socket},queues=1,queue_size=1024' if is_vhost else \
+        f'net_memif0,role=server,socket={socket},socket-abstract=no'
+    return [generator, 'responder', '--device', device, '--cores', core, '--local', '192.0.2.2/24', '--quiet']
+
+
+def probe_words(link: Link, load: Load, core: int) -> list[object]:
+    line = ['/tmp/probe/probe', 'client', '--vdev', link.device, '--core', core, '--ip', link.local, '--server',
+            f'{link.remote}:{link.port}', '--conns', load.connections, '--depth', load.depth, '--secs', load.seconds,
+            '--warmup', load.warmup_s, '--path', f'/v1/ns/{load.namespace}/values/00000000{{key}}', '--keys',
+            load.keys]
+    if load.popularity == 'zipf':
+        line += ['--zipf']
+    if load.put_permille or load.loads_first:
+        line += ['--method-put', load.value_bytes]
+    if load.closes:
+        line += ['--close']
+    if load.rate:
+        line += ['--rate', load.rate]
+    if not link.is_shared_memory:
+        line += ['--eal', '--no-huge -m 512']
+    return line
+
+
+def probe_responder(socket: Path, is_vhost: bool, core: int) -> list[object]:
+    device = f'virtio_user0,path={socket},queues=1,queue_size=1024' if is_vhost else \
+        f'net_memif0,role=server,socket={socket},socket-abstract=no'
+    return ['/tmp/probe/probe', 'responder', '--vdev', device, '--core', core, '--ip', '192.0.2.2']
+
+
+def probe_parse(text: str) -> Answer:
+    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+    return Answer(found['rps'], found['responses'], found['avg_bytes'], found['errors'] + found['non2xx'],
+                  found['busy_pct'] / 100, found['cpu_pct'] / 100,
+                  {f'{name}_us': found[name] for name in ('p50', 'p90', 'p99', 'p999', 'max')})
+
+
+def answer(status: int, text: str, complaint: str) -> Answer:
+    """Errors in the answers are a failure of the run: a wrong answer is not fast."""
+    try:
+        found = probe_parse(text)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise Failed(f'gannet-bench: exit {status}, no result ({error!r})\n{complaint}') from None
+    if found.errors:
+        raise Failed(f'gannet-bench: {found.errors} wrong or missing answers of {found.responses}\n{complaint}')
+    return found
