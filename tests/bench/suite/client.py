@@ -107,7 +107,7 @@ def responder_words(generator: Path, socket: Path, is_vhost: bool, core: int) ->
 
 def probe_words(link: Link, load: Load, core: int) -> list[object]:
     line = ['/tmp/probe/probe', 'client', '--vdev', link.device, '--core', core, '--ip', link.local, '--server',
-            f'{link.remote}:{link.port}', '--conns', load.connections, '--depth', load.depth, '--secs', load.seconds,
+            f'{link.remote}:{link.port}', '--conns', load.connections, '--depth', load.depth, '--secs', 2 if load.loads_first else load.seconds,
             '--warmup', load.warmup_s, '--path', f'/v1/ns/{load.namespace}/values/00000000{{key}}', '--keys',
             load.keys]
     if load.popularity == 'zipf':
@@ -118,8 +118,6 @@ def probe_words(link: Link, load: Load, core: int) -> list[object]:
         line += ['--close']
     if load.rate:
         line += ['--rate', load.rate]
-    if not link.is_shared_memory:
-        line += ['--eal', '--no-huge -m 512']
     return line
 
 

@@ -62,6 +62,7 @@ class Gannet:
         self.binary, self.folder, self.config, self.namespace = binary, folder, config, namespace
         self.program: Optional[Program] = None
         self.started_s = 0.0
+        self.is_paused = False
 
     def start(self, is_waited_for: bool = True) -> 'Gannet':
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -103,9 +104,14 @@ class Gannet:
 
     def pause(self) -> None:
         self.alive().signal(signal.SIGSTOP)
+        self.is_paused = True
 
     def resume(self) -> None:
         self.alive().signal(signal.SIGCONT)
+        self.is_paused = False
+
+    def is_running(self) -> bool:
+        return self.program is not None and self.program.is_alive() and not self.is_paused
 
     def kill(self) -> None:
         self.alive().signal(signal.SIGKILL)

@@ -56,7 +56,7 @@ def command_line(name: str, folder: Path, path: Path) -> list[object]:
         'haproxy': ['haproxy', '-db', '-f', path],
         # Its options are its configuration: RAM storage, one pool (one core), threads for as many connections
         # as are measured, no log of requests.
-        'varnish': ['varnishd', '-F', '-n', folder / 'varnish', '-f', path, '-a', f'0.0.0.0:{PORTS["varnish"]}',
+        'varnish': ['varnishd', '-j', 'none', '-F', '-n', folder / 'varnish', '-f', path, '-a', f'0.0.0.0:{PORTS["varnish"]}',
                     '-s', 'malloc,1G', '-p', 'thread_pools=1', '-p', 'thread_pool_min=200',
                     '-p', 'thread_pool_max=2000', '-p', 'vsl_mask=-VCL_trace,-ReqHeader,-RespHeader,-ReqURL',
                     '-p', 'listen_depth=4096'],
@@ -88,9 +88,14 @@ def redis(bench: Bench, namespace: str, log: Optional[Path] = None, sync: str = 
     options = ['--dir', log, '--appendonly', 'yes', '--appendfsync', sync] if log else ['--dir', folder]
     words = ['redis-server', bench.top / 'tests/bench/peers/redis.conf', *options]
     with Program(words, folder / 'log', [bench.cores.server], namespace) as program:
-        wait_until(lambda: run(['redis-cli', 'ping'], 10, namespace=namespace, may_fail=True).strip() == 'PONG',
-                   300, f'redis answers\n{program.tail()}', 0.01)
+        wait_until(lambda: is_redis_ready(program, namespace), 300, 'redis answers', 0.01)
         yield program
+
+
+def is_redis_ready(program: Program, namespace: str) -> bool:
+    if not program.is_alive():
+        raise Failed(f'redis ended with {program.process.returncode}\n{program.tail()}')
+    return run(['redis-cli', 'ping'], 10, namespace=namespace, may_fail=True).strip() == 'PONG'
 
 
 def fill_redis(namespace: str, keys: int, size: int) -> None:

@@ -12,8 +12,9 @@ PIPELINE_DEPTH = 16
 
 
 def loads(bench: Bench, depth: int) -> list[Load]:
-    return [Load(connections, bench.depth.seconds, depth, bench.depth.warmup_s)
-            for connections in bench.depth.connections]
+    """Quick: pipelined with the middle number of connections only."""
+    chosen = bench.depth.connections if depth == 1 or not bench.depth.is_quick else bench.depth.connections[1:2]
+    return [Load(connections, bench.depth.seconds, depth, bench.depth.warmup_s) for connections in chosen]
 
 
 def pair(bench: Bench, load: Load, link: str) -> tuple:
@@ -41,9 +42,8 @@ def vhost(bench: Bench) -> None:
     data = bench.folder('data')
     with gannet_on_memif(bench, data=data) as (_, link):
         bench.load_keys(link, 1)
-    for load in loads(bench, 1) + loads(bench, PIPELINE_DEPTH)[1:2]:
-        if bench.depth.is_quick and load.connections != 256:
-            continue
+    chosen = loads(bench, 1)[1:2] if bench.depth.is_quick else loads(bench, 1) + loads(bench, PIPELINE_DEPTH)
+    for load in chosen:
         ours, ceiling = pair(bench, load, 'vhost-user')
         bench.measure([
             Entry(ours, lambda load=load, row=ours: sample_gannet_on_vhost(bench, load, row, data)),

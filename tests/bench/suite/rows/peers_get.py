@@ -73,9 +73,10 @@ def against_peers(bench: Bench) -> None:
         for connections in bench.depth.peer_connections:
             load = load_of(bench, connections)
             bench.measure([veth_entry(bench, one, load) for one in contestants])
-            bench.measure([wrk_entry(bench, one, load) for one in contestants])
-        latency_at_half(bench, contestants)
-        new_connections(bench, contestants)
+            bench.measure([wrk_entry(bench, one, load) for one in contestants], bench.depth.side_runs)
+        some = contestants[:2] if bench.depth.is_quick else contestants  # Gannet and nginx
+        latency_at_half(bench, some)
+        new_connections(bench, some)
 
 
 def veth_entry(bench: Bench, one: Contestant, load: Load) -> Entry:
@@ -123,7 +124,7 @@ def latency_at_half(bench: Bench, contestants: list[Contestant]) -> None:
                             one.link.name, unit='us', is_less_better=True, is_headline=True)
             entries.append(Entry(row, lambda one=one, load=load, row=row: one.take(
                 bench, lambda: p99_of(row, bench_sample(bench, one, load, row), load.rate))))
-    bench.measure(entries)
+    bench.measure(entries, bench.depth.side_runs)
 
 
 def new_connections(bench: Bench, contestants: list[Contestant]) -> None:
@@ -134,7 +135,7 @@ def new_connections(bench: Bench, contestants: list[Contestant]) -> None:
                         is_headline=True)
         entries.append(Entry(row, lambda one=one, row=row: one.take(
             bench, lambda: bench_sample(bench, one, load, row))))
-    bench.measure(entries)
+    bench.measure(entries, bench.depth.side_runs)
 
 
 # ---- redis --------------------------------------------------------------------------------------
