@@ -53,7 +53,7 @@ class Bench:
     def __init__(self, top: Path, build: Path, scratch: Path, cores: Cores, depth: Depth):
         self.top, self.build, self.scratch, self.cores, self.depth = top, build, scratch, cores, depth
         self.binary = build / 'gannet'
-        self.generator = build / 'tests/bench/gannet-bench'
+        self.generator = build / 'gannet-bench'
         self.rows: list[Row] = []
         self.names = 0
         self.gannets: list[Gannet] = []
@@ -65,8 +65,7 @@ class Bench:
         facts: dict[str, Any] = {'link': link, 'cores': self.cores.text()}
         if load is not None:
             facts |= {'connections': load.connections, 'depth': load.depth, 'key_set': load.key_set(),
-                      'keys': load.keys, 'value_bytes': load.value_bytes,
-                      'verified': 'status, length, body' if load.verifies_body else 'status, length'}
+                      'keys': load.keys, 'value_bytes': load.value_bytes}
         facts |= more.pop('facts', {})
         made = Row(experiment, group, subject, unit, facts, **more)
         self.rows.append(made)
@@ -124,7 +123,7 @@ class Bench:
 
     def start_client(self, link: Link, load: Load) -> tuple[Program, Path]:
         folder = self.folder('client')
-        words = client.probe_words(link, load, self.cores.client)
+        words = client.words(self.generator, link, load, self.cores.client)
         return Program(words, folder / 'client.log', namespace=link.namespace, output=folder / 'client.json'), \
             folder / 'client.json'
 
@@ -141,6 +140,7 @@ class Bench:
 
     def sample_of(self, answer: Answer, row: Row) -> Sample:
         row.facts['response_bytes'] = round(answer.bytes_per_response)
+        row.facts['verified'] = answer.verified
         return Sample(answer.responses_per_s, dict(answer.latency_us), client_busy=answer.busy,
                       client_cpu=answer.cpu)
 

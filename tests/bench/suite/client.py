@@ -9,7 +9,7 @@ from tests.bench.suite.network import BENCH_CLIENT, CLIENT_END, SERVER_ADDRESS
 from tests.bench.suite.process import Failed
 
 KEY_BYTES = 16
-START_LIMIT_S = 60
+QUANTILES = ('p50', 'p90', 'p99', 'p99_9', 'p99_99', 'max')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Answer:
     busy: Optional[float]
     cpu: Optional[float]
     latency_us: dict[str, float]  # p50_us, p99_us, ...
+    verified: str  # what was checked of every answer
 
 
 def seconds(value: float) -> str:
@@ -105,40 +106,21 @@ def responder_words(generator: Path, socket: Path, is_vhost: bool, core: int) ->
     return [generator, 'responder', '--device', device, '--cores', core, '--local', '192.0.2.2/24', '--quiet']
 
 
-def probe_words(link: Link, load: Load, core: int) -> list[object]:
-    line = ['/tmp/probe/probe', 'client', '--vdev', link.device, '--core', core, '--ip', link.local, '--server',
-            f'{link.remote}:{link.port}', '--conns', load.connections, '--depth', load.depth, '--secs', 2 if load.loads_first else load.seconds,
-            '--warmup', load.warmup_s, '--path', f'/v1/ns/{load.namespace}/values/00000000{{key}}', '--keys',
-            load.keys]
-    if load.popularity == 'zipf':
-        line += ['--zipf']
-    if load.put_permille or load.loads_first:
-        line += ['--method-put', load.value_bytes]
-    if load.closes:
-        line += ['--close']
-    if load.rate:
-        line += ['--rate', load.rate]
-    return line
-
-
-def probe_responder(socket: Path, is_vhost: bool, core: int) -> list[object]:
-    device = f'virtio_user0,path={socket},queues=1,queue_size=1024' if is_vhost else \
-        f'net_memif0,role=server,socket={socket},socket-abstract=no'
-    return ['/tmp/probe/probe', 'responder', '--vdev', device, '--core', core, '--ip', '192.0.2.2']
-
-
-def probe_parse(text: str) -> Answer:
-    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
-    return Answer(found['rps'], found['responses'], found['avg_bytes'], found['errors'] + found['non2xx'],
-                  found['busy_pct'] / 100, found['cpu_pct'] / 100,
-                  {f'{name}_us': found[name] for name in ('p50', 'p90', 'p99', 'p999', 'max')})
+def parse(text: str) -> Answer:
+    """Of a result with one step and one run."""
+    found: dict[str, Any] = json.loads(text)
+    run = found['steps'][0]['runs'][0]
+    return Answer(run['responses_per_s'], run['responses'], run['bytes_per_response'], sum(run['errors'].values()),
+                  run['busy_share'], run['cpu_share'],
+                  {f'{name}_us': run[f'{name}_ns'] / 1000 for name in QUANTILES},
+                  ', '.join(name for name, is_checked in found['verified'].items() if is_checked))
 
 
 def answer(status: int, text: str, complaint: str) -> Answer:
     """Errors in the answers are a failure of the run: a wrong answer is not fast."""
     try:
-        found = probe_parse(text)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        found = parse(text)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise Failed(f'gannet-bench: exit {status}, no result ({error!r})\n{complaint}') from None
     if found.errors:
         raise Failed(f'gannet-bench: {found.errors} wrong or missing answers of {found.responses}\n{complaint}')

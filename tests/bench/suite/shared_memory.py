@@ -27,7 +27,7 @@ class Responder:
     def __init__(self, bench: Bench):
         folder = bench.folder('responder')
         self.link = client.memif(folder / 'socket')
-        self.program = Program(client.probe_responder(folder / 'socket', False, bench.cores.server),
+        self.program = Program(client.responder_words(bench.generator, folder / 'socket', False, bench.cores.server),
                                folder / 'responder.log')
         wait_for_socket(folder / 'socket')
         self.program.signal(signal.SIGSTOP)
@@ -65,7 +65,7 @@ def sample_responder_on_vhost(bench: Bench, load: Load, row: Row) -> Sample:
     program, output = bench.start_client(client.vhost(socket), load)
     with program:
         wait_for_socket(socket)
-        with Program(client.probe_responder(socket, True, bench.cores.server), folder / 'responder.log'):
+        with Program(client.responder_words(bench.generator, socket, True, bench.cores.server), folder / 'responder.log'):
             return bench.sample_of(bench.finish_client(program, output, load), row)
 
 

@@ -87,7 +87,6 @@ def put_entry(bench: Bench, group: str, load: Load, server: Gannet, link: Link) 
     row = bench.row('durable-put', group, OURS, load, link.name, is_headline=True)
     where = 'on a third core' if bench.cores.others else 'shares both cores with worker and client'
     row.facts['cores'] = f'worker on one core, client polls on the other, control thread {where}'
-    row.facts['verified'] = 'status'
     return Entry(row, lambda: bench.sample_with(server, lambda: bench.sample_gannet(server, link, load, row)))
 
 

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The parts of the suite that measure nothing: figures, the outlier rule, ratios, charts, parsers, publishing."""
+import json
+import sys
+import unittest
+import xml.etree.ElementTree
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP))
+# pylint: disable=wrong-import-position
+from tests.bench.suite import chart, client, figures, other_clients, plots, publish, records, sampling, table  # noqa: E402
+from tests.bench.suite.process import Failed  # noqa: E402
+
+WRK = '''Running 1s test @ http://10.99.0.2
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   310.52us  120.10us   4.01ms   81.00%
+  Latency Distribution
+     50%  284.00us
+     90%  401.00us
+     99%    1.16ms
+  108000 requests in 1.00s, 39.67MB read
+Requests/sec: 107998.21
+'''
+
+
+def sample(value=100.0, round_trip_ns=100.0, **more):
+    return records.Sample(value, round_trip_ns=round_trip_ns, **more)
+
+
+def row(subject, values, **more):
+    return records.Row('get-hit', 'GET hit', subject, '/s', {'connections': 64, 'link': 'memif'},
+                       samples=[sample(value) for value in values], **more)
+
+
+class Figures(unittest.TestCase):
+    def test_three_digits_are_shown(self):
+        cases = [(0, '0'), (0.314, '0.31'), (12.34, '12.3'), (155_200, '155 k'), (1_430_000, '1.43 M'),
+                 (999_900, '1.00 M'), (1_000_000, '1 M'), (2e9, '2 G'), (64, '64')]
+        for value, text in cases:
+            self.assertEqual(figures.short(value), text, f'case {value}')
+
+
+class Outliers(unittest.TestCase):
+    def marks(self, *samples):
+        made = row('gannet', [])
+        made.samples = list(samples)
+        sampling.mark_outliers([made])
+        return [bool(one.mark) for one in samples]
+
+    def test_cores_that_are_elsewhere_set_a_run_aside(self):
+        self.assertEqual(self.marks(sample(), sample(), sample(round_trip_ns=490), sample(round_trip_ns=40)),
+                         [False, False, True, True])
+
+    def test_a_slow_run_alone_is_no_outlier(self):
+        self.assertEqual(self.marks(sample(100), sample(100), sample(1)), [False, False, False])
+
+    def test_a_client_without_its_core_and_a_stolen_core_set_a_run_aside(self):
+        self.assertEqual(self.marks(sample(client_cpu=0.93), sample(steal=0.06), sample(client_cpu=0.95)),
+                         [True, True, False])
+
+    def test_the_median_is_of_what_counts_and_the_spread_of_everything(self):
+        made = row('gannet', [10, 20, 1000])
+        made.samples[2].mark = 'by rule'
+        self.assertEqual((made.median(), made.lowest(), made.highest()), (15, 10, 1000))
+
+    def test_when_all_are_set_aside_all_count(self):
+        made = row('gannet', [10, 30])
+        for one in made.samples:
+            one.mark = 'by rule'
+        self.assertEqual(made.median(), 20)
+
+    def test_neither_subject_always_goes_first(self):
+        entries = [sampling.Entry(row(name, []), sample) for name in 'ab']
+        self.assertEqual([entry.row.subject for entry in sampling.in_turn(entries, 3)], list('abbaab'))
+
+
+class Tables(unittest.TestCase):
+    def test_a_ratio_above_one_is_better_whatever_the_unit(self):
+        self.assertEqual(records.ratio(row('gannet', [200]), row('nginx', [100])), 2)
+        self.assertEqual(records.ratio(row('gannet', [200], is_less_better=True), row('nginx', [100])), 0.5)
+
+    def test_the_readme_shows_losses(self):
+        rows = [row('gannet', [50], is_headline=True), row('redis', [100])]
+        self.assertIn('| redis 100/s | 0.50 |', table.readme_table(rows, 'results/x'))
+
+    def test_our_further_variants_are_not_peers_of_ourselves(self):
+        rows = [row('gannet', [50], is_headline=True), row('gannet, busy', [60], is_headline=True), row('h2o', [5])]
+        self.assertEqual([[other.subject for other in others] for _, others in table.comparisons(rows)],
+                         [['h2o'], ['h2o']])
+
+    def test_a_row_that_was_not_measured_says_why(self):
+        text = table.full_row(row('gannet', [], note='failed: no link'))
+        self.assertIn('not measured', text)
+        self.assertIn('failed: no link', text)
+        self.assertEqual(text.count(' | ') + 1, len(table.COLUMNS))
+
+    def test_results_survive_the_file(self):
+        rows = [row('gannet', [1, 2]), row('nginx', [])]
+        self.assertEqual(records.from_json(json.loads(json.dumps(records.to_json(rows)))), rows)
+
+    def test_only_what_is_between_the_markers_is_replaced(self):
+        text = f'before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n'
+        self.assertEqual(publish.replace_between(text, 'new\n'),
+                         f'before\n{publish.BEGIN}\nnew\n{publish.END}\nafter\n')
+
+    def test_a_readme_without_markers_is_refused(self):
+        with self.assertRaises(SystemExit):
+            publish.replace_between('no markers', 'new')
+
+
+class Charts(unittest.TestCase):
+    def test_it_is_well_formed_and_holds_every_series_with_whiskers(self):
+        series = [chart.Series('a <b>', [chart.Point(64, 1e6, 0.9e6, 1.1e6), chart.Point(1024, 2e6, 1e6, 3e6)]),
+                  chart.Series('c', [chart.Point(64, 5e6, 5e6, 5e6)])]
+        text = chart.draw('t & u', chart.Axis('x', is_logarithmic=True), chart.Axis('y'), series)
+        root = xml.etree.ElementTree.fromstring(text)
+        classes = [element.get('class', '') for element in root.iter()]
+        self.assertEqual(sum('whisker' in name for name in classes), 3)
+        self.assertIn('a <b>', [element.text for element in root.iter()])
+        self.assertIn('prefers-color-scheme:dark', text)
+
+    def test_scales_keep_order_and_stay_inside(self):
+        for is_logarithmic in (False, True):
+            scale = chart.Scale([1, 10, 1e6], is_logarithmic, 0, 100)
+            places = [scale.place(value) for value in (1, 10, 1000, 1e6)]
+            self.assertEqual(places, sorted(places))
+            self.assertTrue(0 <= places[0] and places[-1] <= 100)
+            self.assertGreaterEqual(len(scale.ticks()), 2)
+
+    def test_zero_and_equal_values_are_drawn(self):
+        for is_logarithmic in (False, True):
+            axis = chart.Axis('v', is_logarithmic)
+            xml.etree.ElementTree.fromstring(chart.draw('t', axis, axis, [chart.Series('s', [
+                chart.Point(0, 0, 0, 0), chart.Point(5, 5, 5, 5)])]))
+
+    def test_an_experiment_becomes_one_series_per_subject_and_figure(self):
+        ours = row('gannet', [1])
+        ours.samples[0].extra = {'p99_us': 7.0, 'ideal_us': 5.0}
+        plot = next(plot for plot in plots.PLOTS if plot.name == 'get-hit-p99')
+        self.assertEqual([one.name for one in plots.series_of(plot, [ours])],
+                         ['gannet: p99', 'gannet: connections/throughput'])
+
+
+class Parsers(unittest.TestCase):
+    def test_wrk(self):
+        rate, latencies, size = other_clients.parse_wrk(WRK)
+        self.assertEqual((rate, latencies['p50_us'], latencies['p99_us'], round(size)), (107998.21, 284, 1160, 385))
+
+    def test_wrk_with_errors_is_no_result(self):
+        with self.assertRaises(Failed):
+            other_clients.parse_wrk(WRK + '  Non-2xx or 3xx responses: 5\n')
+
+    def test_fio(self):
+        text = 'note\n' + json.dumps({'jobs': [{'read': {'iops': 80000.0, 'clat_ns': {
+            'percentile': {'50.000000': 700000, '99.000000': 2000000}}}}]})
+        self.assertEqual(other_clients.parse_fio(text), (80000.0, {'p50_us': 700.0, 'p99_us': 2000.0}))
+
+    def test_wrong_answers_are_a_failure(self):
+        run = {'responses_per_s': 5.0, 'responses': 5, 'bytes_per_response': 385.0, 'busy_share': 0.5,
+               'cpu_share': 1.0, 'errors': {'bad_status': 0}} | {f'{name}_ns': 1000 for name in client.QUANTILES}
+        result = {'steps': [{'runs': [run]}], 'verified': {'status': True, 'length': True, 'body': False}}
+        good = client.answer(0, json.dumps(result), '')
+        self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified), (5.0, 1.0, 'status, length'))
+        run['errors']['bad_status'] = 1
+        with self.assertRaises(Failed):
+            client.answer(1, json.dumps(result), '')
+
+    def test_no_result_says_what_the_program_said(self):
+        with self.assertRaisesRegex(Failed, 'no link'):
+            client.answer(2, '', 'no link')
+
+
+if __name__ == '__main__':
+    unittest.main()
