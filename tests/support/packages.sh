@@ -11,8 +11,11 @@
         iputils-ping gdb valgrind)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
+    packages_peers=(wrk nginx h2o haproxy varnish redis-server redis-tools memcached fio)
     packages_lint=(clang clang-format shellcheck)
 }
+
+is_installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -q '^installed$'; }
 
 # need_packages SET...: installs what is missing of packages_SET, and says so.
 need_packages()
@@ -21,9 +24,7 @@ need_packages()
     for set in "$@"; do
         local -n wanted=packages_$set
         for package in "${wanted[@]}"; do
-            if ! dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$'; then
-                missing+=("$package")
-            fi
+            is_installed "$package" || missing+=("$package")
         done
     done
     if [ ${#missing[@]} -eq 0 ]; then
@@ -38,3 +39,26 @@ need_packages()
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
         >var/log/apt.log 2>&1 || { tail -20 var/log/apt.log >&2; die "apt-get failed, see var/log/apt.log"; }
 }
+
+
+# need_packages for sets that bring services: none of them starts, now or at the next boot. A subshell, so that
+# the trap puts things back whatever happens.
+need_packages_without_services()
+(
+    local set package new=() policy=/usr/sbin/policy-rc.d
+    for set in "$@"; do
+        local -n wanted=packages_$set
+        for package in "${wanted[@]}"; do
+            is_installed "$package" || new+=("$package")
+        done
+    done
+    if [ ${#new[@]} -gt 0 ] && [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy" # "action forbidden", see invoke-rc.d(8)
+        chmod 755 "$policy"
+    fi
+    need_packages "$@"
+    for package in "${new[@]}"; do
+        systemctl disable --quiet "$package.service" 2>/dev/null || true
+    done
+)

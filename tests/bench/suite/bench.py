@@ -123,6 +123,7 @@ class Bench:
 
     def start_client(self, link: Link, load: Load) -> tuple[Program, Path]:
         folder = self.folder('client')
+        link = client.from_new_address(link, self.names)
         words = client.words(self.generator, link, load, self.cores.client)
         return Program(words, folder / 'client.log', namespace=link.namespace, output=folder / 'client.json'), \
             folder / 'client.json'

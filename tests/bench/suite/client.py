@@ -73,6 +73,12 @@ class Answer:
     verified: str  # what was checked of every answer
 
 
+def from_new_address(link: Link, number: int) -> Link:
+    """A server keeps closed connections in TIME-WAIT; the next run must not come from the same addresses and ports."""
+    network, _, _ = link.local.rpartition('.')
+    return dataclasses.replace(link, local=f'{network}.{10 + number % 45 * 4}')
+
+
 def seconds(value: float) -> str:
     return f'{round(value * 1000)}ms'
 

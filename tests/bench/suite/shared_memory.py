@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Servers at the other end of shared memory: Gannet, or the stateless responder that shows the ceiling."""
 import contextlib
-import signal
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -21,30 +20,12 @@ def gannet_on_memif(bench: Bench, is_paused: bool = False, **options: Any) -> It
         yield server, client.memif(socket)
 
 
-class Responder:
-    """On memif, up but off its core unless it is measured."""
-
-    def __init__(self, bench: Bench):
-        folder = bench.folder('responder')
-        self.link = client.memif(folder / 'socket')
-        self.program = Program(client.responder_words(bench.generator, folder / 'socket', False, bench.cores.server),
-                               folder / 'responder.log')
-        wait_for_socket(folder / 'socket')
-        self.program.signal(signal.SIGSTOP)
-
-    def sample(self, bench: Bench, load: Load, row: Row) -> Sample:
-        self.program.signal(signal.SIGCONT)
-        try:
-            return bench.sample_of(bench.run_client(self.link, load), row)
-        finally:
-            self.program.signal(signal.SIGSTOP)
-
-
-@contextlib.contextmanager
-def responder_on_memif(bench: Bench) -> Iterator[Responder]:
-    responder = Responder(bench)
-    with responder.program:
-        yield responder
+def sample_responder_on_memif(bench: Bench, load: Load, row: Row) -> Sample:
+    folder = bench.folder('responder')
+    socket = folder / 'socket'
+    with Program(client.responder_words(bench.generator, socket, False, bench.cores.server), folder / 'responder.log'):
+        wait_for_socket(socket)
+        return bench.sample_of(bench.run_client(client.memif(socket), load), row)
 
 
 def sample_gannet_on_vhost(bench: Bench, load: Load, row: Row, data: Path) -> Sample:

@@ -4,7 +4,7 @@ from tests.bench.suite.bench import Bench
 from tests.bench.suite.client import Load
 from tests.bench.suite.records import OURS
 from tests.bench.suite.sampling import Entry
-from tests.bench.suite.shared_memory import (gannet_on_memif, responder_on_memif, sample_gannet_on_vhost,
+from tests.bench.suite.shared_memory import (gannet_on_memif, sample_gannet_on_vhost, sample_responder_on_memif,
                                              sample_responder_on_vhost)
 
 CEILING = 'stateless responder'
@@ -27,14 +27,14 @@ def pair(bench: Bench, load: Load, link: str) -> tuple:
 
 
 def memif(bench: Bench) -> None:
-    with gannet_on_memif(bench, is_paused=True) as (server, link), responder_on_memif(bench) as responder:
+    with gannet_on_memif(bench, is_paused=True) as (server, link):
         bench.sample_with(server, lambda: bench.load_keys(link, 1))
         for load in loads(bench, 1) + loads(bench, PIPELINE_DEPTH):
             ours, ceiling = pair(bench, load, 'memif')
             bench.measure([
                 Entry(ours, lambda load=load, row=ours: bench.sample_with(
                     server, lambda: bench.sample_gannet(server, link, load, row))),
-                Entry(ceiling, lambda load=load, row=ceiling: responder.sample(bench, load, row)),
+                Entry(ceiling, lambda load=load, row=ceiling: sample_responder_on_memif(bench, load, row)),
             ])
 
 
