@@ -95,11 +95,12 @@ static void answer_absent(struct store *store, struct shard_operation *operation
                  is_expired ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_NOTHING);
 }
 
+/* Versions are unique in a shard only. */
 static struct read_job *job_of(struct store *store, const struct index_entry *entry)
 {
     for (uint32_t i = 0; store->read_jobs_busy > 0 && i < store->read_jobs_count; i++) {
         struct read_job *job = &store->read_jobs[i];
-        if (job->state != READ_FREE && job->version == entry->version &&
+        if (store->read_versions[i] == entry->version && job->state != READ_FREE &&
             job->segment_id == entry->segment_id && job->offset_units == entry->offset_units)
             return job;
     }
@@ -110,7 +111,7 @@ static struct read_job *job_free(struct store *store)
 {
     for (uint32_t i = 0;
          store->read_jobs_busy < store->read_jobs_count && i < store->read_jobs_count; i++)
-        if (store->read_jobs[i].state == READ_FREE)
+        if (store->read_versions[i] == 0 && store->read_jobs[i].state == READ_FREE)
             return &store->read_jobs[i];
     return NULL;
 }
@@ -143,6 +144,7 @@ static void job_start(struct store *store, struct read_job *job, const struct in
     job->copy.blob = NULL;
     job->copy.fd = -1;
     atomic_fetch_add(&job->segment->readers, 1); /* keeps it from being recycled */
+    store->read_versions[job - store->read_jobs] = job->version;
     store->read_jobs_busy++;
     job_read_record(store, job);
 }
@@ -212,6 +214,7 @@ static void job_finish(struct store *store, struct read_job *job, enum shard_sta
     job->copy.blob = NULL;
     atomic_fetch_sub(&job->segment->readers, 1);
     job->state = READ_FREE;
+    store->read_versions[job - store->read_jobs] = 0;
     store->read_jobs_busy--;
 }
 

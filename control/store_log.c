@@ -249,6 +249,9 @@ static struct store_set *set_create(const struct server_config *config,
     pthread_mutex_init(&set->compaction.mutex, NULL);
     set->sizes = *sizes;
     set->thread_count = (uint32_t)config->control.threads;
+    set->read_jobs_count = config->control.io_depth < READ_JOBS_MAX
+                               ? (uint32_t)config->control.io_depth
+                               : READ_JOBS_MAX;
     set->is_interval_sync = config->store.sync == CONFIG_SYNC_INTERVAL;
     set->quarantines = config->store.on_corruption == CONFIG_CORRUPTION_QUARANTINE;
     set->sync_interval_ns = config->store.sync_interval_ms * UINT64_C(1000000);
@@ -321,7 +324,7 @@ int store_attach(struct store_set *set, uint32_t thread_index, struct io_loop *l
     made->loop = loop;
     made->stock = stock;
     made->counters = counters;
-    made->read_jobs_count = READ_JOBS_MAX;
+    made->read_jobs_count = set->read_jobs_count;
     made->now_ns = io_now_ns(loop);
     int status = commit_attach(made);
     if (status == 0)

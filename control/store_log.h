@@ -35,7 +35,7 @@
 #define CONTROL_THREADS_MAX 64u
 #define BATCH_ENTRIES_MAX 4096u
 #define BATCH_BUCKETS 4096u
-#define READ_JOBS_MAX 64u
+#define READ_JOBS_MAX 256u /* more would only queue up in the device; else control.io_depth */
 #define READ_BUFFER_BYTES (80u * 1024u)
 #define EXTENT_JOBS_MAX 8u
 #define EXTENT_LANES 4u
@@ -305,6 +305,7 @@ struct compaction_shared {
 struct store_set {
     struct store_sizes sizes;
     uint32_t thread_count;
+    uint32_t read_jobs_count; /* disk reads at a time, per thread */
     bool is_interval_sync;
     bool quarantines;
     uint64_t sync_interval_ns, space_reserve_bytes;
@@ -357,6 +358,7 @@ struct store {
     struct operation_list done;
     struct stream stream;
     struct read_job *read_jobs;
+    uint64_t read_versions[READ_JOBS_MAX]; /* of the jobs; 0: free. Searched instead of them */
     uint32_t read_jobs_count, read_jobs_busy;
     struct extent_job *extent_jobs;
     uint32_t extent_jobs_busy;

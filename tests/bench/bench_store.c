@@ -246,6 +246,8 @@ int main(int argc, char **argv)
     struct bench bench = {0};
     config_defaults(&bench.config);
     snprintf(bench.config.store.directory, sizeof(bench.config.store.directory), "%s", argv[1]);
+    if (strcmp(argv[2], "read") == 0) /* as deep as asked for, all of it on the disk */
+        bench.config.control.io_depth = number(argc, argv, 3, 256);
     bench.counters = counters_register("bench");
     struct io_loop_config loop_config = {.depth_max = (uint32_t)bench.config.control.io_depth,
                                          .wake_fd = -1};
