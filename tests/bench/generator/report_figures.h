@@ -72,6 +72,8 @@ struct spread {
     double median, min, max;
 };
 
+/* A run with less of its cores is left out; 0: the kernel may take what it likes. */
+double report_cpu_share_min(const struct report *report);
 struct spread report_spread(const struct report *report, uint32_t step, enum report_figure figure);
 uint64_t report_errors(const struct report *report, uint32_t step);
 void machine_read(struct machine *machine);

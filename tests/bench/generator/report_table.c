@@ -169,7 +169,7 @@ static void print_warnings(const struct report *report, FILE *out)
             snprintf(where, sizeof(where), "%" PRIu64 "/s ", report->plan->rates_per_s[step]);
         for (uint32_t i = 0; i < report->run_counts[step]; i++) {
             const struct report_run *run = &report->runs[step][i];
-            if (run->cpu_share < REPORT_CPU_SHARE_MIN && run->seconds > 0)
+            if (run->cpu_share < report_cpu_share_min(report) && run->seconds > 0)
                 fprintf(out,
                         "%srun %u is left out: the client had %.1f %% of its cores, not %.0f %%\n",
                         where, i + 1, 100 * run->cpu_share, 100 * REPORT_CPU_SHARE_MIN);

@@ -84,6 +84,15 @@ static void the_median_leaves_out_runs_without_their_core(void **state)
     report_destroy(report);
 }
 
+static void over_af_packet_the_kernel_may_have_its_part(void **state)
+{
+    (void)state;
+    struct report *report = new_report("net_af_packet0,iface=c0", 1);
+    add_run(report, 0, 1000000, 10, 0.5);
+    assert_int_equal(report_spread(report, 0, FIGURE_THROUGHPUT).count, 1);
+    report_destroy(report);
+}
+
 static void failures_are_seen(void **state)
 {
     (void)state;
@@ -228,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_median_leaves_out_runs_without_their_core),
+        cmocka_unit_test(over_af_packet_the_kernel_may_have_its_part),
         cmocka_unit_test(failures_are_seen),
         cmocka_unit_test(an_open_loop_has_a_row_per_rate),
         cmocka_unit_test(results_are_compared_figure_by_figure),
