@@ -53,7 +53,6 @@ struct network *network_create(const struct network_config *config)
         .port_count = config->port_count,
         .worker_index = config->worker_index,
         .pool = config->pool,
-        .keeps_unsent = config->keeps_unsent,
         .board = config->board,
         .echo_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .error_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
@@ -76,7 +75,8 @@ void network_destroy(struct network *network)
     if (!network)
         return;
     for (uint32_t i = 0; i < network->port_count; i++)
-        for (uint32_t packet = 0; packet < network->ports[i].tx_count; packet++)
+        for (uint32_t packet = network->ports[i].tx_first; packet < network->ports[i].tx_end;
+             packet++)
             packet_free(network->ports[i].tx[packet]);
     neighbour_table_destroy(network->neighbours);
     bulletin_reader_destroy(network->reader);
@@ -101,10 +101,12 @@ uint32_t network_receive(struct network *network, uint8_t port_index, struct pac
 
 bool network_has_work(const struct network *network)
 {
-    for (uint32_t i = 0; i < network->port_count; i++)
-        if (network->ports[i].dispatch &&
-            dispatch_has_work(network->ports[i].dispatch, network->worker_index))
+    for (uint32_t i = 0; i < network->port_count; i++) {
+        const struct network_port *port = &network->ports[i];
+        if (port->tx_end > 0 ||
+            (port->dispatch && dispatch_has_work(port->dispatch, network->worker_index)))
             return true;
+    }
     return false;
 }
 

@@ -11,8 +11,9 @@
  * Threading: one struct network per worker, used by that worker alone. Workers tell each other
  *            about neighbours and ICMP errors through struct bulletin_board (bulletin.h).
  * Units:     bytes; _ns monotone, passed in.
- * Errors:    frames that die are counted once in drop_reasons.def; packets the port refuses are
- *            counted as PORT_TX_REFUSED.
+ * Errors:    frames that die are counted once in drop_reasons.def; packets the port does not take
+ *            wait, in order, for the next round; those beyond a fixed number are counted as
+ *            PORT_TX_REFUSED and freed.
  * Source:    RFC 894, 826, 5227 (ARP), 791, 792, 1122 (IPv4), 8200, 4443, 4861 (IPv6).
  */
 #ifndef GANNET_NETWORK_H
@@ -33,7 +34,7 @@ struct rte_mempool;
 
 #define NETWORK_PORTS_MAX 8u
 #define NETWORK_HEADER_BYTES_MAX 60u /* Ethernet 14 + VLAN 4 + IPv6 40 = 58 */
-#define NETWORK_TX_BATCH 256u
+#define NETWORK_TX_BATCH 1024u /* packets that may wait for a port; more are dropped */
 #define NETWORK_ICMP_ERRORS_MAX 32u /* handed up per round; more are dropped and counted */
 
 /* One port as one worker sees it. Addresses in network order; all zero is "none". */
@@ -62,9 +63,6 @@ struct network_config {
     struct bulletin_board *board; /* shared by all workers; NULL for a single one */
     struct siphash_key key;       /* per boot */
     uint64_t random_seed;
-    /* What a port has no room for waits for the next flush. The caller slows down by
-     * network_unsent: what comes on top of NETWORK_TX_BATCH waiting packets is dropped. */
-    bool keeps_unsent;
 };
 
 /* NULL when memory is short. Unresolved packets still queued are freed by network_destroy. */
@@ -77,7 +75,7 @@ void network_destroy(struct network *network);
 uint32_t network_receive(struct network *network, uint8_t port_index, struct packet **frames,
                          uint32_t limit);
 
-/* Is something waiting in a ring of software dispatch? For the re-check before a worker sleeps. */
+/* Does something wait for a port or in a ring of software dispatch? Asked before a worker sleeps. */
 bool network_has_work(const struct network *network);
 
 /*
@@ -146,13 +144,19 @@ enum network_path_status network_path(struct network *network, const struct netw
 /* Changes when a header that network_path gave out may have become wrong: ask again. */
 uint32_t network_generation(const struct network *network);
 
-/* Appends to the worker's TX batch; sends it when the batch is full. Consumes the packet. */
+/* Appends to what waits for the port, which gets it now and then. Consumes the packet. */
 void network_transmit(struct network *network, uint8_t port_index, struct packet *packet);
 
-/* End of a round: hands every batch to its port. */
+/*
+ * False: the port does not take what it is given; new segments should wait where they are. A part
+ * of the room is kept for what cannot wait: acknowledgements, resets, answers to ARP and echo.
+ */
+bool network_has_room(const struct network *network, uint8_t port_index);
+
+/* End of a round: hands everything that waits to its port. */
 void network_flush(struct network *network);
 
-/* Packets that wait for the next flush. */
+/* Packets that wait for the port: more than 63 only when it is full. */
 uint32_t network_unsent(const struct network *network, uint8_t port_index);
 
 uint32_t network_offloads(const struct network *network, uint8_t port_index); /* enum nic_offload */

@@ -17,57 +17,58 @@ static const uint8_t no_mac[6];
 
 /* ---- batches ---- */
 
-/* What was not taken: dropped and counted, or moved to the front. */
-static void keep_or_drop(struct network *network, struct network_port *port, uint32_t sent,
-                         enum counter refused)
-{
-    uint32_t rest = port->tx_count - sent;
-    if (network->keeps_unsent) {
-        memmove(port->tx, port->tx + sent, rest * sizeof(port->tx[0]));
-        port->tx_count = rest;
-        return;
-    }
-    count_many(network->counters, refused, rest);
-    for (uint32_t i = sent; i < port->tx_count; i++)
-        packet_free(port->tx[i]);
-    port->tx_count = 0;
-}
-
 static void flush_port(struct network *network, struct network_port *port)
 {
     uint32_t sent = 0;
-    while (sent < port->tx_count) {
-        uint32_t burst = port->tx_count - sent;
+    while (port->tx_first < port->tx_end) {
+        struct packet **first = port->tx + port->tx_first;
+        uint32_t burst = port->tx_end - port->tx_first;
         if (burst > NIC_BURST_MAX)
             burst = NIC_BURST_MAX;
         uint32_t taken = port->dispatch ? dispatch_transmit(port->dispatch, network->worker_index,
-                                                            port->queue, port->tx + sent, burst)
-                                        : nic_transmit(port->queue, port->tx + sent, burst);
+                                                            port->queue, first, burst)
+                                        : nic_transmit(port->queue, first, burst);
         sent += taken;
+        port->tx_first += taken;
         if (taken < burst)
             break;
     }
-    bool is_member = port->dispatch && !dispatch_is_owner(port->dispatch, network->worker_index);
-    if (!is_member) /* a member's packets are counted by the worker that sends them */
+    if (LIKELY(port->tx_first == port->tx_end))
+        port->tx_first = port->tx_end = 0;
+    /* a member's packets are counted by the worker that sends them */
+    if (!port->dispatch || dispatch_is_owner(port->dispatch, network->worker_index))
         count_many(network->counters, COUNTER_PORT_TX_PACKETS, sent);
-    if (UNLIKELY(sent < port->tx_count))
-        keep_or_drop(network, port, sent,
-                     is_member ? COUNTER_DISPATCH_TX_REFUSED : COUNTER_PORT_TX_REFUSED);
-    else
-        port->tx_count = 0;
+}
+
+/* The array's end is reached. False: it is full of packets that the port does not take. */
+static NO_INLINE bool make_room(struct network *network, struct network_port *port)
+{
+    flush_port(network, port);
+    uint32_t waiting = port->tx_end - port->tx_first;
+    memmove(port->tx, port->tx + port->tx_first, waiting * sizeof(port->tx[0]));
+    port->tx_first = 0;
+    port->tx_end = waiting;
+    return waiting < NETWORK_TX_BATCH;
 }
 
 static void append(struct network *network, struct network_port *port, struct packet *packet)
 {
-    if (UNLIKELY(port->tx_count == NETWORK_TX_BATCH)) {
-        flush_port(network, port);
-        if (UNLIKELY(port->tx_count == NETWORK_TX_BATCH)) { /* keeps_unsent, and still no room */
-            count(network->counters, COUNTER_PORT_TX_REFUSED);
-            packet_free(packet);
-            return;
-        }
+    if (UNLIKELY(port->tx_end == NETWORK_TX_BATCH) && !make_room(network, port)) {
+        bool is_member =
+            port->dispatch && !dispatch_is_owner(port->dispatch, network->worker_index);
+        count(network->counters, is_member ? COUNTER_DISPATCH_TX_REFUSED : COUNTER_PORT_TX_REFUSED);
+        packet_free(packet);
+        return;
     }
-    port->tx[port->tx_count++] = packet;
+    port->tx[port->tx_end++] = packet;
+    if (port->tx_end - port->tx_first == NETWORK_TX_FLUSH_AT)
+        flush_port(network, port);
+}
+
+bool network_has_room(const struct network *network, uint8_t port_index)
+{
+    const struct network_port *port = &network->ports[port_index];
+    return port->tx_end - port->tx_first < NETWORK_TX_BATCH - NETWORK_TX_TCP_ROOM;
 }
 
 /* ---- frames of our own ---- */
@@ -323,7 +324,7 @@ void network_flush(struct network *network)
         ask_what_is_due(network); /* what this round wants to know should not wait for the next */
     for (uint32_t i = 0; i < network->port_count; i++) {
         struct network_port *port = &network->ports[i];
-        if (port->tx_count > 0)
+        if (port->tx_end > 0)
             flush_port(network, port);
         if (port->dispatch)
             dispatch_flush(port->dispatch, network->worker_index, port->queue, network->counters);
@@ -332,7 +333,7 @@ void network_flush(struct network *network)
 
 uint32_t network_unsent(const struct network *network, uint8_t port_index)
 {
-    return network->ports[port_index].tx_count;
+    return network->ports[port_index].tx_end - network->ports[port_index].tx_first;
 }
 
 uint32_t network_offloads(const struct network *network, uint8_t port_index)

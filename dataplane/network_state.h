@@ -23,6 +23,8 @@
 #include "dataplane/rate_limit.h"
 #include "include/random.h"
 
+#define NETWORK_TX_TCP_ROOM 128u /* TCP sends no new segments with less room than this */
+#define NETWORK_TX_FLUSH_AT 64u  /* the port gets packets this often while a round goes on */
 #define NETWORK_ANNOUNCEMENTS 2u /* RFC 5227 section 2.3 */
 #define NETWORK_ANNOUNCE_INTERVAL_NS UINT64_C(2000000000)
 
@@ -40,7 +42,7 @@ struct network_port {
     struct ipv6_addresses ipv6;
     uint8_t gateway4[4];
     uint8_t gateway6[16];
-    uint32_t tx_count;
+    uint32_t tx_first, tx_end; /* those that wait, in order */
     struct packet *tx[NETWORK_TX_BATCH];
 };
 
@@ -58,7 +60,6 @@ struct network {
     uint64_t announce_at_ns;
     uint32_t announcements_left;
     bool has_started;
-    bool keeps_unsent;
     uint32_t icmp_error_count;
     struct network_icmp_error icmp_errors[NETWORK_ICMP_ERRORS_MAX];
     struct network_port ports[NETWORK_PORTS_MAX];

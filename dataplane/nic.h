@@ -8,7 +8,8 @@
  * Ownership: received packets belong to the caller; transmitted ones to the port.
  * Threading: one struct nic_queue per worker and port; start and stop on the main thread.
  * Units:     packets, bytes.
- * Errors:    nic_transmit returns how many the port took; the rest stays with the caller.
+ * Errors:    nic_transmit returns how many the port took; the rest stays with the caller, to be
+ *            offered again. A packet the driver can never send is taken, freed and counted.
  * Source:    DPDK 22.11 rte_ethdev.h.
  */
 #ifndef GANNET_NIC_H

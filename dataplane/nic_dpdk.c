@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_mbuf_dyn.h>
 
 #include "dataplane/bulletin.h"
 #include "dataplane/dispatch.h"
@@ -23,6 +24,7 @@
 #include "dataplane/packet.h"
 #include "dataplane/packet_pool.h"
 #include "include/assert_policy.h"
+#include "include/counters.h"
 #include "include/log.h"
 #include "include/random.h"
 #include "include/server_config.h"
@@ -38,6 +40,8 @@ struct nic_queue {
     uint16_t mtu;
     bool needs_prepare; /* a transmit offload is on: some drivers want to touch the packet first */
     uint32_t offloads;
+    uint64_t prepared_flag;            /* marks packets that were prepared and not taken */
+    _Atomic uint64_t unsendable_count; /* packets the driver can never send */
     uint8_t mac[6];
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
@@ -73,13 +77,35 @@ uint32_t nic_receive(struct nic_queue *queue, struct packet **out, uint32_t limi
                             (uint16_t)limit);
 }
 
+/*
+ * Some drivers change a packet when they prepare it (virtio adds to the checksum of a segment to be
+ * cut), so what stays behind is marked and not prepared again.
+ */
+static uint32_t transmit_prepared(struct nic_queue *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+    uint16_t ready = 0;
+    while (ready < count && (mbufs[ready]->ol_flags & queue->prepared_flag))
+        ready++;
+    if (ready < count)
+        ready = (uint16_t)(ready + rte_eth_tx_prepare(queue->port_id, queue->queue_index,
+                                                      mbufs + ready, (uint16_t)(count - ready)));
+    uint16_t sent = rte_eth_tx_burst(queue->port_id, queue->queue_index, mbufs, ready);
+    for (uint16_t i = sent; i < ready; i++)
+        mbufs[i]->ol_flags |= queue->prepared_flag;
+    if (LIKELY(sent < ready || ready == count))
+        return sent;
+    /* The driver refused to prepare the next one: it would stand in the way for ever. */
+    rte_pktmbuf_free(mbufs[sent]);
+    counter_bump(&queue->unsendable_count, 1);
+    return sent + 1u;
+}
+
 uint32_t nic_transmit(struct nic_queue *queue, struct packet **packets, uint32_t packet_count)
 {
     struct rte_mbuf **mbufs = (struct rte_mbuf **)packets;
-    uint16_t count = (uint16_t)packet_count;
-    if (queue->needs_prepare) /* stops at a packet the driver cannot send: the caller frees it */
-        count = rte_eth_tx_prepare(queue->port_id, queue->queue_index, mbufs, count);
-    return rte_eth_tx_burst(queue->port_id, queue->queue_index, mbufs, count);
+    if (queue->needs_prepare)
+        return transmit_prepared(queue, mbufs, (uint16_t)packet_count);
+    return rte_eth_tx_burst(queue->port_id, queue->queue_index, mbufs, (uint16_t)packet_count);
 }
 
 uint32_t nic_offloads(const struct nic_queue *queue)
@@ -333,6 +359,14 @@ static int configure_port(struct nic_runtime *runtime, struct nic_port *port)
     return result == -ENOTSUP && port->plan.mtu <= MTU_ETHERNET ? 0 : result;
 }
 
+/* A flag of our own in the packets' offload flags; no driver looks at it. 0: none is left. */
+static uint64_t prepared_flag(void)
+{
+    static const struct rte_mbuf_dynflag flag = {.name = "gannet_prepared"};
+    int bit = rte_mbuf_dynflag_register(&flag);
+    return bit < 0 ? 0 : UINT64_C(1) << bit;
+}
+
 static int set_up_queues(struct nic_runtime *runtime, struct nic_port *port)
 {
     struct rte_ether_addr mac;
@@ -356,6 +390,7 @@ static int set_up_queues(struct nic_runtime *runtime, struct nic_port *port)
             .offloads = port->plan.offloads,
             .needs_prepare = (port->plan.offloads & (NIC_TX_IPV4_CHECKSUM | NIC_TX_TCP_CHECKSUM |
                                                      NIC_TX_SEGMENTATION)) != 0,
+            .prepared_flag = prepared_flag(),
         };
         memcpy(queue->mac, mac.addr_bytes, 6);
     }
@@ -571,7 +606,6 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         .board = runtime->board,
         .key = runtime->config.siphash_key,
         .random_seed = random_u64(&runtime->random),
-        .keeps_unsent = runtime->config.keeps_unsent,
     });
 }
 
@@ -633,6 +667,9 @@ void nic_port_statistics(const struct nic_runtime *runtime, uint32_t port,
         .rx_no_packets = stats.rx_nombuf,
         .tx_errors = stats.oerrors,
     };
+    for (uint32_t i = 0; i < nic->plan.queue_count; i++)
+        out->tx_errors +=
+            atomic_load_explicit(&nic->queues[i].unsendable_count, memory_order_relaxed);
     nic_device_name(runtime->config.server->ports[port].device, out->device, sizeof(out->device));
     snprintf(out->driver, sizeof(out->driver), "%s", nic->info.driver_name);
 }

@@ -32,7 +32,6 @@ struct nic_runtime_config {
     const uint16_t *worker_cores;
     bool use_hugepages;
     uint64_t random_seed; /* the RSS key comes from it */
-    bool keeps_unsent;    /* network.h: packets wait where a port has no room */
     struct siphash_key siphash_key;
 };
 

@@ -236,7 +236,11 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
         if (ring->head != end)
             prefetch_read(&stack->slots[ring->indices[ring->head & ring->mask]].cold);
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
-        tcp_output_connection(stack, connection);
+        if (UNLIKELY(
+                !network_has_room(stack->network, connection_cold(connection)->flow.port_index)))
+            connection_wants_output(stack, connection); /* the port is full: next round */
+        else
+            tcp_output_connection(stack, connection);
     }
     uint32_t dying = stack->dying;
     stack->dying = TCP_INDEX_NONE;

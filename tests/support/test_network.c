@@ -20,6 +20,12 @@ uint32_t network_offloads(const struct network *network, uint8_t port_index)
     return network->offloads;
 }
 
+bool network_has_room(const struct network *network, uint8_t port_index)
+{
+    (void)port_index;
+    return !network->is_full;
+}
+
 void network_transmit(struct network *network, uint8_t port_index, struct packet *packet)
 {
     (void)port_index;

@@ -24,6 +24,7 @@ struct network {
     uint32_t generation;
     bool is_resolving; /* network_path answers RESOLVING, without a header */
     bool is_vlan;
+    bool is_full; /* network_has_room answers false */
     uint32_t out_count;
     struct packet *out[TEST_NETWORK_OUT_MAX];
 };

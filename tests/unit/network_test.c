@@ -9,6 +9,7 @@
 #include "dataplane/bulletin.h"
 #include "dataplane/checksum.h"
 #include "dataplane/network.h"
+#include "dataplane/network_state.h"
 #include "dataplane/packet.h"
 #include "include/counters.h"
 #include "tests/support/dpdk_environment.h"
@@ -23,7 +24,6 @@ static const uint8_t gateway_mac[6] = {0x02, 0, 0, 0, 0, 0xfe};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 
 static uint32_t further_addresses; /* of the next rig */
-static bool keeps_unsent;
 
 /* One worker on a fake port; `now_ns` is where its clock stands. */
 struct rig {
@@ -40,7 +40,7 @@ static void rig_up(struct rig *rig, uint16_t vlan, struct bulletin_board *board,
 {
     struct fake_nic_config nic = {.queue_count = 1, .depth = 256, .mtu = 1500};
     memcpy(nic.mac, frames_our_mac, 6);
-    rig->pool = dpdk_environment_pool(511);
+    rig->pool = dpdk_environment_pool(2047);
     rig->nic = fake_nic_create(&nic);
     rig->counters = counters_for_test;
     memset(rig->counters->drops, 0, sizeof(rig->counters->drops));
@@ -63,7 +63,6 @@ static void rig_up(struct rig *rig, uint16_t vlan, struct bulletin_board *board,
                                                            .pool = rig->pool,
                                                            .counters = rig->counters,
                                                            .board = board,
-                                                           .keeps_unsent = keeps_unsent,
                                                            .key = {1, 2}});
     assert_non_null(rig->network);
 }
@@ -574,63 +573,75 @@ static void what_one_worker_learns_the_others_know(void **state)
     bulletin_board_destroy(board);
 }
 
-static void what_the_port_refuses_is_counted_and_freed(void **state)
+static void numbered_segments(struct rig *rig, const struct network_header *header, uint32_t first,
+                              uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        struct packet *packet = segment_with(rig, header);
+        memcpy(packet_data(packet) + packet_first_bytes(packet) - sizeof(i), &i, sizeof(i));
+        network_transmit(rig->network, 0, packet);
+    }
+}
+
+static void what_the_port_does_not_take_waits_in_order(void **state)
 {
     (void)state;
     struct rig rig;
     struct network_header header;
     struct frame_bytes frame;
-    uint32_t sent_count = 0;
     rig_up(&rig, 0, NULL, 0);
-    drain(&rig);
-    fake_nic_limit_transmit(rig.nic, 5);
+    arp_reply(&rig, frames_peer_mac, frames_peer_ipv4);
     struct network_flow flow = flow_to(frames_peer_ipv4, frames_peer_mac);
     network_path(rig.network, &flow, &header);
-    for (uint32_t i = 0; i < 9; i++)
-        network_transmit(rig.network, 0, segment_with(&rig, &header));
     network_flush(rig.network);
-    while (sent(&rig, &frame))
-        sent_count++;
-    assert_int_equal(sent_count, 5);
-    assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 5); /* 4 and the question */
+    drain(&rig);
+    fake_nic_limit_transmit(rig.nic, 5);
+    numbered_segments(&rig, &header, 0, 9);
+    network_flush(rig.network);
+    assert_true(network_has_work(rig.network)); /* no sleep with something to send */
+    numbered_segments(&rig, &header, 9, 1);
+    network_flush(rig.network);
+    assert_false(network_has_work(rig.network));
+    for (uint32_t i = 0; i < 10; i++) {
+        uint32_t number;
+        assert_true(sent(&rig, &frame));
+        memcpy(&number, frame.bytes + frame.length - sizeof(number), sizeof(number));
+        assert_int_equal(number, i);
+    }
+    assert_false(sent(&rig, &frame));
+    assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 0);
     rig_down(&rig);
 }
 
-static void what_the_port_refuses_waits_in_order_when_that_was_asked_for(void **state)
+static void a_port_that_takes_nothing_holds_back_tcp_first_and_then_everything(void **state)
 {
     (void)state;
     struct rig rig;
     struct network_header header;
     struct frame_bytes frame;
-    keeps_unsent = true;
+    uint32_t sent_count = 0, waiting = 0;
     rig_up(&rig, 0, NULL, 0);
-    keeps_unsent = false;
-    drain(&rig);
+    arp_reply(&rig, frames_peer_mac, frames_peer_ipv4);
     struct network_flow flow = flow_to(frames_peer_ipv4, frames_peer_mac);
     network_path(rig.network, &flow, &header);
     network_flush(rig.network);
-    drain(&rig); /* the question */
-    fake_nic_limit_transmit(rig.nic, 5);
-    for (uint8_t i = 0; i < 9; i++) {
-        struct packet *packet = segment_with(&rig, &header);
-        packet_data(packet)[header.network_offset + 1] = i; /* type of service */
-        network_transmit(rig.network, 0, packet);
-    }
-    network_flush(rig.network);
-    assert_int_equal(network_unsent(rig.network, 0), 4);
-    network_flush(rig.network);
-    assert_int_equal(network_unsent(rig.network, 0), 0);
-    for (uint8_t i = 0; i < 9; i++) {
-        assert_true(sent(&rig, &frame));
-        assert_int_equal(frame.bytes[header.network_offset + 1], i);
-    }
+    drain(&rig);
+    fake_nic_limit_transmit(rig.nic, 0);
+    for (; network_has_room(rig.network, 0); waiting++)
+        numbered_segments(&rig, &header, 0, 1);
+    assert_int_equal(waiting, NETWORK_TX_BATCH - NETWORK_TX_TCP_ROOM);
+    numbered_segments(&rig, &header, 0, NETWORK_TX_TCP_ROOM); /* what cannot wait */
     assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 0);
-
-    fake_nic_limit_transmit(rig.nic, 0); /* bounded all the same */
-    for (uint32_t i = 0; i < NETWORK_TX_BATCH + 3; i++)
-        network_transmit(rig.network, 0, segment_with(&rig, &header));
-    assert_int_equal(network_unsent(rig.network, 0), NETWORK_TX_BATCH);
+    numbered_segments(&rig, &header, 0, 3);
     assert_int_equal(rig.counters->values[COUNTER_PORT_TX_REFUSED], 3);
+    fake_nic_limit_transmit(rig.nic, 64);
+    while (network_has_work(rig.network)) {
+        network_flush(rig.network);
+        while (sent(&rig, &frame))
+            sent_count++;
+    }
+    assert_int_equal(sent_count, NETWORK_TX_BATCH);
+    assert_true(network_has_room(rig.network, 0));
     rig_down(&rig);
 }
 
@@ -744,8 +755,8 @@ int main(void)
         cmocka_unit_test(an_icmp_error_about_our_segment_is_handed_up),
         cmocka_unit_test(echo_requests_above_the_limit_are_dropped),
         cmocka_unit_test(what_one_worker_learns_the_others_know),
-        cmocka_unit_test(what_the_port_refuses_is_counted_and_freed),
-        cmocka_unit_test(what_the_port_refuses_waits_in_order_when_that_was_asked_for),
+        cmocka_unit_test(what_the_port_does_not_take_waits_in_order),
+        cmocka_unit_test(a_port_that_takes_nothing_holds_back_tcp_first_and_then_everything),
         cmocka_unit_test(a_full_batch_is_sent_before_it_overflows),
         cmocka_unit_test(bad_ipv4_frames_are_dropped_each_under_its_reason),
     };

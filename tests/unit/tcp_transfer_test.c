@@ -80,6 +80,22 @@ static void an_answer_of_the_same_round_carries_the_acknowledgement(void **state
     peer_expect_nothing(&peer);
 }
 
+static void a_full_port_keeps_segments_in_the_send_queue(void **state)
+{
+    (void)state;
+    struct seen_segment seen;
+    peer.network.is_full = true;
+    peer_application_sends(&peer, 300);
+    peer_round(&peer);
+    peer_round(&peer);
+    assert_false(peer_sees(&peer, &seen));
+    assert_int_equal(tcp_next_timer_ns(peer.stack), peer.now_ns); /* the worker does not sleep */
+    peer.network.is_full = false;
+    peer_round(&peer);
+    peer_expect(&peer, A, 1, 1, 300);
+    assert_int_equal(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_TIMEOUT), 0);
+}
+
 static void a_lone_segment_is_acknowledged_after_the_delay(void **state)
 {
     (void)state;
@@ -354,6 +370,7 @@ int main(void)
     test_eal_start("64");
     const struct CMUnitTest tests[] = {
         TEST(an_answer_of_the_same_round_carries_the_acknowledgement),
+        TEST(a_full_port_keeps_segments_in_the_send_queue),
         TEST(a_lone_segment_is_acknowledged_after_the_delay),
         TEST(every_second_full_segment_is_acknowledged_at_once),
         TEST(holes_are_reported_most_recent_first),

@@ -35,7 +35,7 @@ struct rte_mempool;
 struct generator_config {
     const struct plan *plan;
     const struct popularity *popularity;
-    struct network *network; /* made with keeps_unsent */
+    struct network *network;
     struct rte_mempool *packets;
     struct counters *counters;
     struct result_progress *progress;

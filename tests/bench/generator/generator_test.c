@@ -73,8 +73,7 @@ static struct network *make_network(struct rte_mempool *pool, struct fake_nic *n
                                                    .icmp_per_s = 1000,
                                                    .pool = pool,
                                                    .counters = counters,
-                                                   .key = {3, 4},
-                                                   .keeps_unsent = true});
+                                                   .key = {3, 4}});
 }
 
 static void plan_defaults(struct plan *plan)

@@ -83,7 +83,6 @@ int link_start(const struct plan *plan, uint32_t address_count, uint64_t random_
                                          .worker_cores = cores,
                                          .use_hugepages = plan->has_huge_pages,
                                          .random_seed = random_seed,
-                                         .keeps_unsent = true,
                                          .siphash_key = key};
     return nic_runtime_start(&runtime, out);
 }
