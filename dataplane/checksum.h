@@ -17,6 +17,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* 32 bits are enough for folding twice; 64-bit sums are reduced to that first. */
 static inline uint32_t checksum_reduce(uint64_t sum)
 {
@@ -25,47 +29,77 @@ static inline uint32_t checksum_reduce(uint64_t sum)
     return (uint32_t)((sum & 0xffff) + (sum >> 16));
 }
 
-typedef uint64_t checksum_lanes __attribute__((vector_size(16)));
+#ifdef __SSE2__
+/*
+ * 32 bytes at a time. Words less 0x8000 are signed, so that one multiplication by ones adds pairs of
+ * them; what was taken off is put back at the end. 32 bits hold the sum of 64 KiB and more.
+ */
+static inline uint64_t checksum_blocks(const uint8_t *at, size_t block_count)
+{
+    const __m128i offset = _mm_set1_epi16((short)0x8000);
+    const __m128i ones = _mm_set1_epi16(1);
+    __m128i even = _mm_setzero_si128(), odd = _mm_setzero_si128();
+    uint64_t words = block_count * 16;
+    for (; block_count > 0; block_count--, at += 32) {
+        __m128i low = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(at + 16));
+        even = _mm_add_epi32(even, _mm_madd_epi16(_mm_xor_si128(low, offset), ones));
+        odd = _mm_add_epi32(odd, _mm_madd_epi16(_mm_xor_si128(high, offset), ones));
+    }
+    even = _mm_add_epi32(even, odd);
+    even = _mm_add_epi32(even, _mm_shuffle_epi32(even, 0x4e));
+    even = _mm_add_epi32(even, _mm_shuffle_epi32(even, 0xb1));
+    return (uint64_t)((int64_t)_mm_cvtsi128_si32(even) + (int64_t)(words * 0x8000));
+}
+#else
+static inline uint64_t checksum_blocks(const uint8_t *at, size_t block_count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < block_count * 8; i++) {
+        uint32_t word;
+        memcpy(&word, at + i * 4, sizeof(word));
+        sum += word;
+    }
+    return sum;
+}
+#endif
+
+/* What is left of the last block: less than 32 bytes. */
+static inline uint64_t checksum_rest(const uint8_t *at, size_t length)
+{
+    uint64_t sum = 0;
+    for (; length >= 4; length -= 4, at += 4) {
+        uint32_t word;
+        memcpy(&word, at, sizeof(word));
+        sum += word;
+    }
+    if (length & 2) {
+        uint16_t word;
+        memcpy(&word, at, sizeof(word));
+        sum += word;
+        at += 2;
+    }
+    if (length & 1) {
+        uint8_t padded[2] = {*at, 0};
+        uint16_t word;
+        memcpy(&word, padded, sizeof(word));
+        sum += word;
+    }
+    return sum;
+}
 
 /*
- * Adds `length` bytes to `sum`. Only the last part of a message may have an odd length (its last
- * byte is padded with zero); parts that begin at an odd offset need checksum_swap.
+ * Adds `length` bytes (at most 64 KiB) to `sum`. Only the last part of a message may have an odd
+ * length (its last byte is padded with zero); parts that begin at an odd offset need checksum_swap.
  */
 static inline uint32_t checksum_add(uint32_t sum, const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
+    size_t blocks = length / 32;
     uint64_t total = sum;
-    uint64_t word;
-    if (length >= 32) {
-        /* 32-bit words in 64-bit lanes: four independent sums, no carries on the way. */
-        const checksum_lanes low = {0xffffffff, 0xffffffff};
-        checksum_lanes even = {0}, odd = {0}, even_next = {0}, odd_next = {0};
-        do {
-            checksum_lanes words, next;
-            memcpy(&words, at, sizeof(words));
-            memcpy(&next, at + sizeof(words), sizeof(next));
-            even += words & low;
-            odd += words >> 32;
-            even_next += next & low;
-            odd_next += next >> 32;
-            at += 32;
-            length -= 32;
-        } while (length >= 32);
-        checksum_lanes lanes = even + odd + even_next + odd_next;
-        total += lanes[0] + lanes[1];
-    }
-    while (length >= 4) {
-        uint32_t half;
-        memcpy(&half, at, 4);
-        total += half;
-        at += 4;
-        length -= 4;
-    }
-    if (length > 0) {
-        word = 0;
-        memcpy(&word, at, length);
-        total += word;
-    }
+    if (blocks > 0)
+        total += checksum_blocks(at, blocks);
+    total += checksum_rest(at + blocks * 32, length % 32);
     return checksum_reduce(total);
 }
 

@@ -15,7 +15,12 @@
 
 #include <assert.h>
 #include <stdalign.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "include/compiler.h"
 
@@ -30,6 +35,8 @@ struct connection_bucket {
 };
 
 static_assert(sizeof(struct connection_bucket) == CACHE_LINE_BYTES, "one line per bucket");
+static_assert(offsetof(struct connection_bucket, tags) == 0 && CONNECTION_BUCKET_SLOTS <= 16,
+              "the tags are compared as two vectors");
 
 struct connection_table {
     struct connection_bucket *buckets;
@@ -63,12 +70,22 @@ static inline void connection_table_prefetch(const struct connection_table *tabl
     prefetch_read(&table->buckets[hash & table->bucket_mask]);
 }
 
+/* One bit per slot that is in use and has the tag. */
 static inline uint16_t connection_bucket_matches(const struct connection_bucket *bucket,
                                                  uint16_t tag)
 {
+#ifdef __SSE2__
+    /* Two vectors of eight words hold the tags; what follows them is masked out by `used`. */
+    const __m128i *words = (const __m128i *)(const void *)bucket->tags;
+    __m128i wanted = _mm_set1_epi16((short)tag);
+    __m128i low = _mm_cmpeq_epi16(_mm_load_si128(words), wanted);
+    __m128i high = _mm_cmpeq_epi16(_mm_load_si128(words + 1), wanted);
+    uint32_t matches = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+#else
     uint32_t matches = 0;
     for (uint32_t slot = 0; slot < CONNECTION_BUCKET_SLOTS; slot++)
         matches |= (uint32_t)(bucket->tags[slot] == tag) << slot;
+#endif
     return (uint16_t)(matches & bucket->used);
 }
 

@@ -49,6 +49,7 @@ struct packet_tx {
     uint32_t blob_offset;
     uint16_t flags;        /* TCP's own: sacked, lost, retransmitted, FIN, ... */
     uint16_t header_bytes; /* Ethernet + IP + TCP in front of the payload */
+    uint32_t payload_sum;  /* checksum.h, when the flags say so */
 };
 
 struct packet {

@@ -13,9 +13,11 @@
 #ifndef GANNET_PACKET_BUILD_H
 #define GANNET_PACKET_BUILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "dataplane/packet.h"
 #include "include/blob.h"
@@ -94,6 +96,72 @@ static inline struct packet *packet_attach(struct rte_mempool *pool, struct blob
                               &attachment->shared);
     packet->mbuf.data_len = length;
     packet->mbuf.pkt_len = length;
+    return packet;
+}
+
+/*
+ * Packets of one pool between two uses within a round: freed and taken in bulk, and the one freed
+ * last is taken first. Those inside are as fresh ones: one reference, one segment, no next.
+ */
+#define PACKET_BIN_MAX 64u
+
+struct packet_bin {
+    struct rte_mempool *pool;
+    uint32_t packet_count;
+    struct packet *packets[PACKET_BIN_MAX];
+};
+
+/* Back to the pool, all of them. */
+static inline void packet_bin_empty(struct packet_bin *bin)
+{
+    if (bin->packet_count > 0)
+        rte_mempool_put_bulk(bin->pool, (void *const *)bin->packets, bin->packet_count);
+    bin->packet_count = 0;
+}
+
+static NO_INLINE UNUSED void packet_bin_make_room(struct packet_bin *bin)
+{
+    uint32_t half = PACKET_BIN_MAX / 2;
+    rte_mempool_put_bulk(bin->pool, (void *const *)(bin->packets + half), half);
+    bin->packet_count = half;
+}
+
+/* Instead of packet_free. Looks at the first line of the packet only. */
+static inline void packet_bin_free(struct packet_bin *bin, struct packet *packet)
+{
+    const struct rte_mbuf *mbuf = &packet->mbuf;
+    bool is_plain = rte_mbuf_refcnt_read(mbuf) == 1 && mbuf->nb_segs == 1 &&
+                    RTE_MBUF_DIRECT(mbuf) && mbuf->pool == bin->pool;
+    if (UNLIKELY(!is_plain)) {
+        packet_free(packet);
+        return;
+    }
+    if (UNLIKELY(bin->packet_count == PACKET_BIN_MAX))
+        packet_bin_make_room(bin);
+    bin->packets[bin->packet_count++] = packet;
+}
+
+static NO_INLINE UNUSED bool packet_bin_fill(struct packet_bin *bin)
+{
+    void **objects = (void **)bin->packets;
+    if (rte_mempool_get_bulk(bin->pool, objects, PACKET_BIN_MAX / 2) == 0)
+        bin->packet_count = PACKET_BIN_MAX / 2;
+    else if (rte_mempool_get(bin->pool, objects) == 0) /* the last few */
+        bin->packet_count = 1;
+    return bin->packet_count > 0;
+}
+
+/* Instead of packet_alloc; NULL when the pool is empty. */
+static inline struct packet *packet_bin_alloc(struct packet_bin *bin)
+{
+    if (UNLIKELY(bin->packet_count == 0) && !packet_bin_fill(bin))
+        return NULL;
+    struct packet *packet = bin->packets[--bin->packet_count];
+    struct rte_mbuf *mbuf = &packet->mbuf;
+    mbuf->data_off = RTE_PKTMBUF_HEADROOM;
+    mbuf->data_len = 0;
+    mbuf->pkt_len = 0;
+    mbuf->ol_flags = 0; /* without flags nobody reads tx_offload and vlan_tci */
     return packet;
 }
 

@@ -78,6 +78,7 @@ enum tcp_state {
 #define TX_FIN 0x0010u
 #define TX_SYN 0x0020u
 #define TX_PUSH 0x0040u
+#define TX_SUM_KNOWN 0x0080u /* payload_sum is that of the whole payload */
 
 #define TCP_TICK_SHIFT 20
 #define TCP_INDEX_NONE UINT32_MAX

@@ -17,13 +17,11 @@
 #define PROTOCOL_TCP 6u
 #define SEGMENTATION_BYTES_MAX 65000u
 
+/* The header as words, each as it goes on the wire. */
 struct tcp_wire {
-    be16_t source, destination;
-    be32_t sequence, acknowledgement;
-    uint8_t data_offset, flags;
-    be16_t window;
+    uint32_t ports, sequence, acknowledgement, flags_and_window;
     uint16_t checksum; /* in memory order */
-    be16_t urgent;
+    uint16_t urgent;
 };
 
 static_assert(sizeof(struct tcp_wire) == TCP_HEADER_BYTES, "as on the wire");
@@ -38,15 +36,23 @@ struct frame_plan {
     uint32_t payload_bytes;
     uint16_t local_port, remote_port;
     uint32_t sequence, acknowledgement;
+    uint32_t timestamp_value, timestamp_echo;
     uint16_t window; /* as it goes on the wire */
     uint8_t flags;
-    uint8_t option_bytes;
-    uint8_t options[TCP_OPTION_BYTES_MAX];
+    bool has_timestamps;
+    uint8_t more_option_bytes; /* behind the timestamps */
+    uint8_t more_options[TCP_OPTION_BYTES_MAX];
 };
 
-static uint32_t plan_header_bytes(const struct frame_plan *plan)
+static inline uint32_t plan_tcp_bytes(const struct frame_plan *plan)
 {
-    return plan->path->header_bytes + TCP_HEADER_BYTES + plan->option_bytes;
+    return TCP_HEADER_BYTES + (plan->has_timestamps ? TCP_TIMESTAMP_BYTES : 0) +
+           plan->more_option_bytes;
+}
+
+static inline uint32_t plan_header_bytes(const struct frame_plan *plan)
+{
+    return plan->path->header_bytes + plan_tcp_bytes(plan);
 }
 
 /* ---- path ---- */
@@ -89,7 +95,7 @@ static inline bool path_is_usable(struct tcp_stack *stack, struct tcp_connection
 
 /* ---- headers ---- */
 
-static void write_ip(uint8_t *at, const struct frame_plan *plan, uint32_t ip_payload_bytes)
+static inline void write_ip(uint8_t *at, const struct frame_plan *plan, uint32_t ip_payload_bytes)
 {
     uint8_t *ip = at + plan->path->network_offset;
     if (LIKELY(plan->path->ip_version == 4)) {
@@ -107,7 +113,14 @@ static void write_ip(uint8_t *at, const struct frame_plan *plan, uint32_t ip_pay
     }
 }
 
-static struct tcp_wire *write_headers(uint8_t *at, const struct frame_plan *plan)
+/* A frame's TCP header: where it is, and the sum of everything in it and in the pseudo header. */
+struct written_header {
+    struct tcp_wire *tcp;
+    uint64_t sum; /* the checksum field counted as zero */
+};
+
+/* Headers as the plan says. Sums come from registers: what was just stored is not read again. */
+static ALWAYS_INLINE struct written_header write_headers(uint8_t *at, const struct frame_plan *plan)
 {
     const struct network_header *path = plan->path;
     /* Ethernet and IPv4 are 34 bytes; the buffer has room for whole vectors. */
@@ -115,24 +128,38 @@ static struct tcp_wire *write_headers(uint8_t *at, const struct frame_plan *plan
     if (UNLIKELY(path->header_bytes > 36))
         memcpy(at + 36, path->bytes + 36, path->header_bytes - 36u);
     memcpy(at, plan->mac, 6);
-    uint32_t tcp_bytes = TCP_HEADER_BYTES + plan->option_bytes;
+    uint32_t tcp_bytes = plan_tcp_bytes(plan);
     write_ip(at, plan, tcp_bytes + plan->payload_bytes);
     struct tcp_wire *tcp = (struct tcp_wire *)(at + path->header_bytes);
-    *tcp = (struct tcp_wire){
-        .source = be16_make(plan->local_port),
-        .destination = be16_make(plan->remote_port),
-        .sequence = be32_make(plan->sequence),
-        .acknowledgement = be32_make(plan->acknowledgement),
-        .data_offset = (uint8_t)(tcp_bytes << 2),
-        .flags = plan->flags,
-        .window = be16_make(plan->window),
+    struct tcp_wire header = {
+        .ports = __builtin_bswap32((uint32_t)plan->local_port << 16 | plan->remote_port),
+        .sequence = __builtin_bswap32(plan->sequence),
+        .acknowledgement = __builtin_bswap32(plan->acknowledgement),
+        .flags_and_window =
+            __builtin_bswap32(tcp_bytes << 26 | (uint32_t)plan->flags << 16 | plan->window),
     };
-    memcpy((uint8_t *)tcp + TCP_HEADER_BYTES, plan->options, plan->option_bytes);
-    return tcp;
+    *tcp = header;
+    uint64_t sum = (uint64_t)plan->pseudo_sum + header.ports + header.sequence +
+                   header.acknowledgement + header.flags_and_window;
+    sum += __builtin_bswap16((uint16_t)(tcp_bytes + plan->payload_bytes));
+    uint8_t *options = (uint8_t *)tcp + TCP_HEADER_BYTES;
+    if (LIKELY(plan->has_timestamps)) {
+        tcp_options_write_timestamps(options, plan->timestamp_value, plan->timestamp_echo);
+        sum += TCP_TIMESTAMP_HEAD_SUM + (uint64_t)__builtin_bswap32(plan->timestamp_value) +
+               __builtin_bswap32(plan->timestamp_echo);
+        options += TCP_TIMESTAMP_BYTES;
+    }
+    if (UNLIKELY(plan->more_option_bytes > 0)) {
+        memcpy(options, plan->more_options, plan->more_option_bytes);
+        sum += checksum_add(0, plan->more_options, plan->more_option_bytes);
+    }
+    return (struct written_header){.tcp = tcp, .sum = sum};
 }
 
-static uint32_t chain_sum(uint32_t sum, const struct packet *packet, uint32_t skip)
+/* Of the payload, which begins `skip` bytes into the first buffer. */
+static uint32_t chain_sum(const struct packet *packet, uint32_t skip)
 {
+    uint32_t sum = 0;
     bool is_odd = false;
     for (; packet; packet = packet_chain_next(packet)) {
         uint32_t length = packet_first_bytes(packet) - skip;
@@ -144,41 +171,54 @@ static uint32_t chain_sum(uint32_t sum, const struct packet *packet, uint32_t sk
     return sum;
 }
 
-/* The frame is complete but for its TCP checksum. */
-static void finish_checksum(struct tcp_stack *stack, uint8_t port_index, struct packet *frame,
-                            struct tcp_wire *tcp, const struct frame_plan *plan,
-                            uint32_t segment_bytes)
+static inline bool port_sums(const struct tcp_stack *stack, uint8_t port_index)
+{
+    return network_offloads(stack->network, port_index) & NIC_TX_TCP_CHECKSUM;
+}
+
+/* The port computes the checksum and, when there is more than one segment, cuts them. */
+static void leave_checksum(struct packet *frame, struct tcp_wire *tcp,
+                           const struct frame_plan *plan, uint32_t segment_bytes)
 {
     const struct network_header *path = plan->path;
-    uint32_t tcp_bytes = TCP_HEADER_BYTES + plan->option_bytes;
-    uint32_t length = tcp_bytes + plan->payload_bytes;
-    if (network_offloads(stack->network, port_index) & NIC_TX_TCP_CHECKSUM) {
-        packet_offload_checksum(frame, path->ip_version, path->network_offset,
-                                (uint8_t)(path->header_bytes - path->network_offset),
-                                (uint8_t)tcp_bytes);
-        bool is_cut = plan->payload_bytes > segment_bytes;
-        if (is_cut)
-            packet_offload_segmentation(frame, (uint16_t)segment_bytes);
-        uint32_t sum = plan->pseudo_sum;
-        if (!is_cut) /* each segment's length is added by the port */
-            sum = checksum_add_number(sum, (uint16_t)length);
-        tcp->checksum = (uint16_t)~checksum_finish(sum);
-        if (is_cut && path->ip_version == 4) {
-            uint8_t *ip = (uint8_t *)tcp - IPV4_HEADER_BYTES;
-            memset(ip + 10, 0, 2);
-        }
-        return;
+    uint32_t tcp_bytes = plan_tcp_bytes(plan);
+    packet_offload_checksum(frame, path->ip_version, path->network_offset,
+                            (uint8_t)(path->header_bytes - path->network_offset),
+                            (uint8_t)tcp_bytes);
+    bool is_cut = plan->payload_bytes > segment_bytes;
+    uint32_t sum = plan->pseudo_sum;
+    if (UNLIKELY(is_cut)) {
+        packet_offload_segmentation(frame, (uint16_t)segment_bytes);
+        if (path->ip_version == 4)
+            memset((uint8_t *)tcp - IPV4_HEADER_BYTES + 10, 0, 2);
+    } else { /* each cut segment's length is added by the port */
+        sum = checksum_add_number(sum, (uint16_t)(tcp_bytes + plan->payload_bytes));
     }
+    tcp->checksum = (uint16_t)~checksum_finish(sum);
+}
+
+static inline void write_checksum(struct packet *frame, const struct written_header *header,
+                                  uint32_t payload_sum)
+{
     packet_offload_none(frame);
-    uint32_t sum = checksum_add_number(plan->pseudo_sum, (uint16_t)length);
-    tcp->checksum = checksum_finish(chain_sum(sum, frame, path->header_bytes));
+    header->tcp->checksum = checksum_finish(checksum_reduce(header->sum + payload_sum));
+}
+
+/* A frame without payload is complete but for its TCP checksum. */
+static inline void finish_bare(struct tcp_stack *stack, uint8_t port_index, struct packet *frame,
+                               const struct written_header *header, const struct frame_plan *plan)
+{
+    if (port_sums(stack, port_index))
+        leave_checksum(frame, header->tcp, plan, UINT16_MAX);
+    else
+        write_checksum(frame, header, 0);
 }
 
 /* ---- what a connection says in its header ---- */
 
 /* The window to announce; the promised edge only moves right, and not by silly amounts. */
-static uint16_t window_field(struct tcp_stack *stack, struct tcp_connection *connection,
-                             bool is_syn)
+static inline uint16_t window_field(struct tcp_stack *stack, struct tcp_connection *connection,
+                                    bool is_syn)
 {
     uint32_t room = connection_receive_room(stack, connection);
     uint32_t edge = connection->rcv_nxt + room;
@@ -223,9 +263,9 @@ static inline void plan_path(struct tcp_stack *stack, const struct tcp_connectio
     plan->pseudo_sum = template->header.pseudo_sum + addresses_sum;
 }
 
-static void plan_connection(struct tcp_stack *stack, struct tcp_connection *connection,
-                            struct tcp_cold *cold, struct frame_plan *plan, uint32_t sequence,
-                            uint8_t flags)
+static ALWAYS_INLINE void plan_connection(struct tcp_stack *stack,
+                                          struct tcp_connection *connection, struct tcp_cold *cold,
+                                          struct frame_plan *plan, uint32_t sequence, uint8_t flags)
 {
     plan_path(stack, connection, cold, plan);
     plan->local_port = connection->local_port;
@@ -233,10 +273,10 @@ static void plan_connection(struct tcp_stack *stack, struct tcp_connection *conn
     plan->sequence = sequence;
     plan->acknowledgement = flags & TCP_FLAG_ACK ? connection->rcv_nxt : 0;
     plan->flags = flags;
-    plan->option_bytes = 0;
-    if (connection->flags & CONNECTION_TIMESTAMPS)
-        plan->option_bytes = (uint8_t)tcp_options_write_timestamps(
-            plan->options, stack->now_tick + cold->timestamp_offset, connection->ts_recent);
+    plan->more_option_bytes = 0;
+    plan->has_timestamps = (connection->flags & CONNECTION_TIMESTAMPS) != 0;
+    plan->timestamp_value = stack->now_tick + cold->timestamp_offset;
+    plan->timestamp_echo = connection->ts_recent;
     plan->window = window_field(stack, connection, flags & TCP_FLAG_SYN);
 }
 
@@ -256,7 +296,19 @@ static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *con
         .timestamp_value = stack->now_tick + cold->timestamp_offset,
         .timestamp_echo = connection->ts_recent,
     };
-    plan->option_bytes = (uint8_t)tcp_options_write_syn(plan->options, &options);
+    plan->has_timestamps = false; /* among the others, in the order of a SYN */
+    plan->more_option_bytes = (uint8_t)tcp_options_write_syn(plan->more_options, &options);
+}
+
+static void plan_sack(const struct tcp_connection *connection, struct tcp_cold *cold,
+                      struct frame_plan *plan)
+{
+    if (!(connection->flags & CONNECTION_SACK) ||
+        (!cold->loss->out_of_order && cold->loss->duplicate_left == cold->loss->duplicate_right))
+        return;
+    struct tcp_sack_block blocks[TCP_SACK_BLOCKS_MAX];
+    uint32_t count = tcp_reassembly_blocks(cold, blocks, plan->has_timestamps ? 3 : 4);
+    plan->more_option_bytes = (uint8_t)tcp_options_write_sack(plan->more_options, blocks, count);
 }
 
 struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -264,7 +316,7 @@ struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *co
 {
     if (!path_is_usable(stack, connection, cold))
         return NULL;
-    struct packet *frame = packet_alloc(stack->packets);
+    struct packet *frame = stack_packet_alloc(stack);
     if (UNLIKELY(!frame))
         return NULL;
     struct frame_plan plan;
@@ -272,19 +324,11 @@ struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *co
     plan_connection(stack, connection, cold, &plan, sequence, flags);
     if (flags & TCP_FLAG_SYN)
         plan_syn_options(stack, connection, cold, &plan);
-    else if ((connection->flags & CONNECTION_SACK) &&
-             (cold->loss->out_of_order ||
-              cold->loss->duplicate_left != cold->loss->duplicate_right)) {
-        struct tcp_sack_block blocks[TCP_SACK_BLOCKS_MAX];
-        uint32_t limit = plan.option_bytes > 0 ? 3 : 4;
-        uint32_t count = tcp_reassembly_blocks(cold, blocks, limit);
-        plan.option_bytes =
-            (uint8_t)(plan.option_bytes +
-                      tcp_options_write_sack(plan.options + plan.option_bytes, blocks, count));
-    }
+    else
+        plan_sack(connection, cold, &plan);
     uint8_t *at = packet_append(frame, (uint16_t)plan_header_bytes(&plan));
-    struct tcp_wire *tcp = write_headers(at, &plan);
-    finish_checksum(stack, cold->port_index, frame, tcp, &plan, connection->mss_bytes);
+    struct written_header header = write_headers(at, &plan);
+    finish_bare(stack, cold->port_index, frame, &header, &plan);
     return frame;
 }
 
@@ -330,24 +374,55 @@ static bool may_chain(const struct tcp_stack *stack, const struct tcp_cold *cold
  */
 static NO_INLINE struct packet *frame_fresh(struct tcp_stack *stack, const struct tcp_cold *cold,
                                             const struct packet *packet,
-                                            const struct frame_plan *plan, struct tcp_wire **tcp)
+                                            const struct frame_plan *plan, uint32_t segment_bytes)
 {
-    struct packet *frame = packet_alloc(stack->packets);
+    struct packet *frame = stack_packet_alloc(stack);
     if (!frame)
         return NULL;
-    *tcp = write_headers(packet_append(frame, (uint16_t)plan_header_bytes(plan)), plan);
+    struct written_header header =
+        write_headers(packet_append(frame, (uint16_t)plan_header_bytes(plan)), plan);
     if (packet->tx.blob) {
-        if (append_blob(stack, frame, packet, may_chain(stack, cold)))
-            return frame;
-        packet_free(frame);
-        return NULL;
-    }
-    const uint8_t *payload = packet_data(packet) + packet->tx.header_bytes;
-    ASSERT_HOT(packet->tx.payload_bytes <= packet_tail_room(frame));
-    if (packet->tx.payload_bytes > 0)
+        if (!append_blob(stack, frame, packet, may_chain(stack, cold))) {
+            packet_free(frame);
+            return NULL;
+        }
+    } else if (packet->tx.payload_bytes > 0) {
+        const uint8_t *payload = packet_data(packet) + packet->tx.header_bytes;
+        ASSERT_HOT(packet->tx.payload_bytes <= packet_tail_room(frame));
         memcpy(packet_append(frame, (uint16_t)packet->tx.payload_bytes), payload,
                packet->tx.payload_bytes);
+    }
+    if (port_sums(stack, cold->port_index))
+        leave_checksum(frame, header.tcp, plan, segment_bytes);
+    else
+        write_checksum(frame, &header, chain_sum(frame, plan_header_bytes(plan)));
     return frame;
+}
+
+/* In front of the packet's own payload, in place of the headers of an earlier try. */
+static inline struct packet *frame_in_place(struct tcp_stack *stack, const struct tcp_cold *cold,
+                                            struct packet *packet, const struct frame_plan *plan,
+                                            uint32_t segment_bytes)
+{
+    if (packet->tx.header_bytes > 0)
+        packet_skip(packet, packet->tx.header_bytes);
+    if (UNLIKELY(packet_first_bytes(packet) != packet->tx.payload_bytes)) /* was split */
+        packet_trim(packet, (uint16_t)(packet_first_bytes(packet) - packet->tx.payload_bytes));
+    uint16_t header_bytes = (uint16_t)plan_header_bytes(plan);
+    const uint8_t *payload = packet_data(packet);
+    struct written_header header = write_headers(packet_prepend(packet, header_bytes), plan);
+    packet->tx.header_bytes = header_bytes;
+    packet_share(packet);
+    if (port_sums(stack, cold->port_index)) {
+        leave_checksum(packet, header.tcp, plan, segment_bytes);
+        return packet;
+    }
+    if (!(packet->tx.flags & TX_SUM_KNOWN)) {
+        packet->tx.payload_sum = checksum_add(0, payload, packet->tx.payload_bytes);
+        packet->tx.flags |= TX_SUM_KNOWN; /* for when it is sent again */
+    }
+    write_checksum(packet, &header, packet->tx.payload_sum);
+    return packet;
 }
 
 struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -358,31 +433,17 @@ struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *co
     struct frame_plan plan;
     plan.payload_bytes = packet->tx.payload_bytes;
     plan_connection(stack, connection, cold, &plan, packet->tx.sequence, flags);
-    struct packet *frame = packet;
-    struct tcp_wire *tcp;
-    if (UNLIKELY(packet->tx.blob || packet_is_shared(packet))) {
-        frame = frame_fresh(stack, cold, packet, &plan, &tcp);
-        if (!frame)
-            return NULL;
-    } else {
-        if (packet->tx.header_bytes > 0)
-            packet_skip(packet, packet->tx.header_bytes);
-        if (UNLIKELY(packet_first_bytes(packet) != packet->tx.payload_bytes)) /* was split */
-            packet_trim(packet, (uint16_t)(packet_first_bytes(packet) - packet->tx.payload_bytes));
-        uint16_t header_bytes = (uint16_t)plan_header_bytes(&plan);
-        tcp = write_headers(packet_prepend(packet, header_bytes), &plan);
-        packet->tx.header_bytes = header_bytes;
-        packet_share(packet);
-    }
-    finish_checksum(stack, cold->port_index, frame, tcp, &plan, connection->mss_bytes);
-    return frame;
+    if (UNLIKELY(packet->tx.blob || packet_is_shared(packet)))
+        return frame_fresh(stack, cold, packet, &plan, connection->mss_bytes);
+    return frame_in_place(stack, cold, packet, &plan, connection->mss_bytes);
 }
 
 struct packet *tcp_frame_split(struct tcp_stack *stack, struct packet *packet, uint32_t first_bytes)
 {
     bool is_blob = packet->tx.blob != NULL;
-    struct packet *rest = packet_alloc(
-        is_blob && stack->config.descriptors ? stack->config.descriptors : stack->packets);
+    struct packet *rest = is_blob && stack->config.descriptors
+                              ? packet_alloc(stack->config.descriptors)
+                              : stack_packet_alloc(stack);
     if (!rest) {
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return NULL;
@@ -393,7 +454,8 @@ struct packet *tcp_frame_split(struct tcp_stack *stack, struct packet *packet, u
     rest->tx.payload_bytes = rest_bytes;
     rest->tx.header_bytes = 0;
     packet->tx.payload_bytes = first_bytes;
-    packet->tx.flags &= (uint16_t) ~(TX_FIN | TX_PUSH);
+    packet->tx.flags &= (uint16_t) ~(TX_FIN | TX_PUSH | TX_SUM_KNOWN);
+    rest->tx.flags &= (uint16_t)~TX_SUM_KNOWN;
     stack->packets_held++;
     if (is_blob) {
         rest->tx.blob_offset += first_bytes;
@@ -429,7 +491,7 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     struct tcp_addresses6 addresses6;
     if (network_path(stack->network, flow, &path) == NETWORK_PATH_NONE)
         return;
-    struct packet *frame = packet_alloc(stack->packets);
+    struct packet *frame = stack_packet_alloc(stack);
     if (!frame) {
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return;
@@ -444,6 +506,9 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
         .sequence = reply->sequence,
         .acknowledgement = reply->acknowledgement,
         .flags = reply->flags,
+        .has_timestamps = reply->has_timestamps,
+        .timestamp_value = reply->timestamp_value,
+        .timestamp_echo = reply->timestamp_echo,
     };
     memcpy(&plan.local_word, flow->local, 4);
     memcpy(&plan.remote_word, flow->remote, 4);
@@ -451,12 +516,9 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     memcpy(addresses6.remote, flow->remote, 16);
     if (path.ip_version == 4)
         plan.ip_sum = checksum_add(0, path.bytes + path.network_offset, IPV4_HEADER_BYTES);
-    if (reply->has_timestamps)
-        plan.option_bytes = (uint8_t)tcp_options_write_timestamps(
-            plan.options, reply->timestamp_value, reply->timestamp_echo);
-    struct tcp_wire *tcp =
+    struct written_header header =
         write_headers(packet_append(frame, (uint16_t)plan_header_bytes(&plan)), &plan);
-    finish_checksum(stack, flow->port_index, frame, tcp, &plan, UINT16_MAX);
+    finish_bare(stack, flow->port_index, frame, &header, &plan);
     network_transmit(stack->network, flow->port_index, frame);
 }
 

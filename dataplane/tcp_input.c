@@ -113,28 +113,33 @@ static inline enum drop_reason parse(struct packet *packet)
 static inline uint32_t packet_hash(const struct tcp_stack *stack, const struct packet *packet)
 {
     const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
-    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
-    uint32_t ports = (uint32_t)load16(tcp) << 16 | load16(tcp + 2);
+    uint32_t ports = load32(packet_data(packet) + packet->rx.transport_offset);
     uint64_t words[3];
     if (LIKELY(packet->rx.ip_version == 4)) {
         uint32_t remote, local;
         memcpy(&remote, ip + 12, sizeof(remote));
         memcpy(&local, ip + 16, sizeof(local));
         words[0] = (uint64_t)(remote ^ local) << 32 | ports;
-        return (uint32_t)siphash_words(&stack->key, words, 1);
+        return (uint32_t)siphash_place(&stack->key, words, 1);
     }
     memcpy(words, ip + 8, 16);
     words[2] = ports;
-    return (uint32_t)siphash_words(&stack->key, words, 3);
+    return (uint32_t)siphash_place(&stack->key, words, 3);
 }
 
 /* ---- stage two: lookup ---- */
 
-/* What a segment says about who it is for, enough to compare with line 0 alone. */
+/* What a segment says about who it is for, as line 0 of a connection has it. */
 struct segment_key {
-    uint32_t local_word, remote_word;
-    uint16_t local_port, remote_port;
+    uint64_t addresses;
+    uint32_t ports;
 };
+
+static_assert(offsetof(struct tcp_connection, remote_word) == 0 &&
+                  offsetof(struct tcp_connection, local_word) == 4 &&
+                  offsetof(struct tcp_connection, remote_port) == 8 &&
+                  offsetof(struct tcp_connection, local_port) == 10,
+              "compared as two words");
 
 static inline uint32_t fold16(const uint8_t *address)
 {
@@ -147,13 +152,14 @@ static inline struct segment_key segment_key(const struct packet *packet)
 {
     const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
     const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
-    struct segment_key key = {.local_port = load16(tcp + 2), .remote_port = load16(tcp)};
+    struct segment_key key;
+    uint16_t ports[2] = {load16(tcp), load16(tcp + 2)};
+    memcpy(&key.ports, ports, sizeof(key.ports));
     if (LIKELY(packet->rx.ip_version == 4)) {
-        memcpy(&key.remote_word, ip + 12, 4);
-        memcpy(&key.local_word, ip + 16, 4);
+        memcpy(&key.addresses, ip + 12, sizeof(key.addresses));
     } else {
-        key.remote_word = fold16(ip + 8);
-        key.local_word = fold16(ip + 24);
+        uint32_t words[2] = {fold16(ip + 8), fold16(ip + 24)};
+        memcpy(&key.addresses, words, sizeof(key.addresses));
     }
     return key;
 }
@@ -162,8 +168,10 @@ static inline bool connection_matches(const struct tcp_stack *stack, uint32_t in
                                       const struct segment_key *key, const struct packet *packet)
 {
     const struct tcp_connection *connection = &stack->slots[index].connection;
-    if (connection->remote_word != key->remote_word || connection->local_word != key->local_word ||
-        connection->remote_port != key->remote_port || connection->local_port != key->local_port)
+    struct segment_key own;
+    memcpy(&own.addresses, &connection->remote_word, sizeof(own.addresses));
+    memcpy(&own.ports, &connection->remote_port, sizeof(own.ports));
+    if (own.addresses != key->addresses || own.ports != key->ports)
         return false;
     bool is_ipv6 = connection->flags & CONNECTION_IPV6;
     if (LIKELY(packet->rx.ip_version == 4))
@@ -174,26 +182,26 @@ static inline bool connection_matches(const struct tcp_stack *stack, uint32_t in
            memcmp(addresses->local, ip + 24, 16) == 0;
 }
 
-static bool time_wait_matches(const struct tcp_time_wait *entry, const struct packet *packet,
-                              const struct segment_key *key)
+static bool time_wait_matches(const struct tcp_time_wait *entry, const struct packet *packet)
 {
     const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
-    if (entry->ip_version != packet->rx.ip_version || entry->local_port != key->local_port ||
-        entry->remote_port != key->remote_port)
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    if (entry->ip_version != packet->rx.ip_version || entry->local_port != load16(tcp + 2) ||
+        entry->remote_port != load16(tcp))
         return false;
     if (entry->ip_version == 4)
         return memcmp(entry->remote, ip + 12, 4) == 0 && memcmp(entry->local, ip + 16, 4) == 0;
     return memcmp(entry->remote, ip + 8, 16) == 0 && memcmp(entry->local, ip + 24, 16) == 0;
 }
 
-static uint32_t lookup(struct tcp_stack *stack, const struct packet *packet)
+static NO_INLINE uint32_t lookup(struct tcp_stack *stack, const struct packet *packet)
 {
     struct segment_key key = segment_key(packet);
     struct connection_cursor cursor = connection_table_begin(&stack->table, packet->rx.flow_hash);
     uint32_t index;
     while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
         if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) {
-            if (time_wait_matches(tcp_time_wait_at(stack, index), packet, &key))
+            if (time_wait_matches(tcp_time_wait_at(stack, index), packet))
                 return index;
         } else if (connection_matches(stack, index, &key, packet)) {
             return index;
@@ -202,16 +210,32 @@ static uint32_t lookup(struct tcp_stack *stack, const struct packet *packet)
     return CONNECTION_NOT_FOUND;
 }
 
-static void prefetch_candidate(const struct tcp_stack *stack, uint32_t hash)
+/* The first connection with the segment's tag, on its way into the cache. */
+static inline uint32_t candidate(const struct tcp_stack *stack, uint32_t hash)
 {
     struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
     uint32_t index = connection_table_next(&stack->table, &cursor);
-    if (index & TCP_TIME_WAIT_INDEX) /* or none */
-        return;
+    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) /* or none */
+        return index;
     const uint8_t *slot = (const uint8_t *)&stack->slots[index];
     prefetch_write(slot);
     prefetch_write(slot + CACHE_LINE_BYTES);
     prefetch_write(slot + 2 * CACHE_LINE_BYTES);
+    return index;
+}
+
+/*
+ * Segments of the same batch may have ended the candidate or opened a connection in its slot since
+ * it was found, so it must be open and have the segment's addresses and ports.
+ */
+static inline bool candidate_holds(const struct tcp_stack *stack, uint32_t index,
+                                   const struct packet *packet)
+{
+    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX))
+        return false;
+    struct segment_key key = segment_key(packet);
+    return stack->slots[index].connection.state != TCP_CLOSED &&
+           connection_matches(stack, index, &key, packet);
 }
 
 /* ---- stage three: the state machine ---- */
@@ -638,18 +662,12 @@ static inline void input_known(struct tcp_stack *stack, struct tcp_connection *c
     }
 }
 
-static inline void input_one(struct tcp_stack *stack, struct packet *packet)
+static NO_INLINE void input_chained(struct tcp_stack *stack, struct tcp_connection *connection,
+                                    struct packet *packet)
 {
-    uint32_t index = lookup(stack, packet);
-    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) {
-        input_unknown(stack, packet,
-                      index == CONNECTION_NOT_FOUND ? NULL : tcp_time_wait_at(stack, index));
-        return;
-    }
-    struct tcp_connection *connection = &stack->slots[index].connection;
-    struct packet *rest = packet_is_chained(packet) ? unchain(packet) : NULL;
+    struct packet *rest = unchain(packet);
     input_known(stack, connection, packet);
-    while (UNLIKELY(rest != NULL)) {
+    while (rest != NULL) {
         packet = rest;
         rest = packet_is_chained(packet) ? unchain(packet) : NULL;
         if (connection->state == TCP_CLOSED)
@@ -659,11 +677,29 @@ static inline void input_one(struct tcp_stack *stack, struct packet *packet)
     }
 }
 
+static inline void input_one(struct tcp_stack *stack, struct packet *packet, uint32_t index)
+{
+    if (UNLIKELY(!candidate_holds(stack, index, packet))) {
+        index = lookup(stack, packet);
+        if (index & TCP_TIME_WAIT_INDEX) {
+            input_unknown(stack, packet,
+                          index == CONNECTION_NOT_FOUND ? NULL : tcp_time_wait_at(stack, index));
+            return;
+        }
+    }
+    struct tcp_connection *connection = &stack->slots[index].connection;
+    if (UNLIKELY(packet_is_chained(packet)))
+        input_chained(stack, connection, packet);
+    else
+        input_known(stack, connection, packet);
+}
+
 void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count, uint64_t now_ns)
 {
     stack_time(stack, now_ns);
     while (count > 0) {
         struct packet *good[BATCH_MAX];
+        uint32_t candidates[BATCH_MAX];
         uint32_t batch = u32_min(count, BATCH_MAX);
         uint32_t good_count = 0;
         for (uint32_t i = 0; i < batch; i++) {
@@ -677,9 +713,9 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
             good[good_count++] = segments[i];
         }
         for (uint32_t i = 0; i < good_count; i++)
-            prefetch_candidate(stack, good[i]->rx.flow_hash);
+            candidates[i] = candidate(stack, good[i]->rx.flow_hash);
         for (uint32_t i = 0; i < good_count; i++)
-            input_one(stack, good[i]);
+            input_one(stack, good[i], candidates[i]);
         segments += batch;
         count -= batch;
     }

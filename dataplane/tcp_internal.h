@@ -13,6 +13,7 @@
 #define GANNET_TCP_INTERNAL_H
 
 #include "dataplane/connection_table.h"
+#include "dataplane/packet_build.h"
 #include "dataplane/tcp_connection.h"
 #include "dataplane/tcp_stack.h"
 #include "dataplane/timer_wheel.h"
@@ -62,13 +63,13 @@ struct tcp_stack {
     struct connection_table table;
     struct network *network;
     struct counters *counters;
-    struct rte_mempool *packets;
     uint64_t now_ns;
     uint32_t now_tick;
     uint32_t network_generation;
     uint32_t receive_window_bytes;
-    uint32_t packets_held;
+    uint32_t packets_held, packets_held_max;
     struct siphash_key key;
+    struct packet_bin bin; /* of the pool all packets of ours come from; empty between rounds */
 
     struct tcp_index_ring ready;
     struct tcp_index_ring output;
@@ -208,15 +209,19 @@ static inline void tcp_timer_update(struct tcp_stack *stack, struct tcp_connecti
 /* Applications and the stack hold packets; the count bounds what all connections take together. */
 static inline bool stack_is_short_of_packets(const struct tcp_stack *stack)
 {
-    return stack->config.packets_held_max != 0 &&
-           stack->packets_held >= stack->config.packets_held_max;
+    return stack->packets_held >= stack->packets_held_max;
+}
+
+static inline struct packet *stack_packet_alloc(struct tcp_stack *stack)
+{
+    return packet_bin_alloc(&stack->bin);
 }
 
 static inline void stack_packet_free(struct tcp_stack *stack, struct packet *packet)
 {
     ASSERT_HOT(stack->packets_held > 0);
     stack->packets_held--;
-    packet_free(packet);
+    packet_bin_free(&stack->bin, packet);
 }
 
 /* The window we would like to offer, from rcv_nxt on. */

@@ -100,15 +100,6 @@ uint32_t tcp_options_parse_sack(const uint8_t *bytes, uint32_t length,
     return 0;
 }
 
-uint32_t tcp_options_write_timestamps(uint8_t *out, uint32_t value, uint32_t echo)
-{
-    static const uint8_t head[4] = {KIND_NOP, KIND_NOP, KIND_TIMESTAMPS, 10};
-    memcpy(out, head, sizeof(head));
-    store32(out + 4, value);
-    store32(out + 8, echo);
-    return TCP_TIMESTAMP_BYTES;
-}
-
 uint32_t tcp_options_write_syn(uint8_t *out, const struct tcp_syn_options *options)
 {
     uint32_t used = 0;

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define TCP_OPTION_BYTES_MAX 40u
 #define TCP_SACK_BLOCKS_MAX 4u
@@ -41,9 +42,17 @@ void tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_segment
 uint32_t tcp_options_parse_sack(const uint8_t *bytes, uint32_t length,
                                 struct tcp_sack_block blocks[TCP_SACK_BLOCKS_MAX]);
 
+#define TCP_TIMESTAMP_HEAD_SUM 0x0a080101u /* NOP, NOP, kind 8, length 10, as they lie in memory */
+
+static inline uint32_t tcp_options_write_timestamps(uint8_t *out, uint32_t value, uint32_t echo)
+{
+    uint32_t words[3] = {TCP_TIMESTAMP_HEAD_SUM, __builtin_bswap32(value), __builtin_bswap32(echo)};
+    memcpy(out, words, sizeof(words));
+    return TCP_TIMESTAMP_BYTES;
+}
+
 /* Each writes at `out` and returns the bytes written, a multiple of four. */
 uint32_t tcp_options_write_syn(uint8_t *out, const struct tcp_syn_options *options);
-uint32_t tcp_options_write_timestamps(uint8_t *out, uint32_t value, uint32_t echo);
 uint32_t tcp_options_write_sack(uint8_t *out, const struct tcp_sack_block *blocks, uint32_t count);
 
 #endif

@@ -79,7 +79,7 @@ static void queue_fin(struct tcp_stack *stack, struct tcp_connection *connection
 {
     struct packet *packet = connection->send_next ? connection->send_tail : NULL;
     if (!packet) {
-        packet = packet_alloc(stack->packets);
+        packet = stack_packet_alloc(stack);
         if (!packet) {
             count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
             connection->retransmit_tick = tcp_tick_at(stack->now_tick, tcp_ticks_of_ms(20));
@@ -237,7 +237,7 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
             prefetch_read(&stack->slots[ring->indices[ring->head & ring->mask]].cold);
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
         if (UNLIKELY(
-                !network_has_room(stack->network, connection_cold(connection)->flow.port_index)))
+                !network_has_room(stack->network, connection_cold(connection)->port_index)))
             connection_wants_output(stack, connection); /* the port is full: next round */
         else
             tcp_output_connection(stack, connection);
@@ -249,6 +249,7 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
         dying = slot->cold.silent_next;
         tcp_connection_free_slot(stack, &slot->connection);
     }
+    packet_bin_empty(&stack->bin);
 }
 
 /* ---- segments without a packet in the queue ---- */

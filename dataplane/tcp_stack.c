@@ -91,7 +91,8 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
     stack_time(stack, now_ns);
     stack->network = config->network;
     stack->counters = config->counters;
-    stack->packets = config->packets;
+    stack->bin.pool = config->packets;
+    stack->packets_held_max = config->packets_held_max ? config->packets_held_max : UINT32_MAX;
     stack->key = config->key;
     stack->receive_window_bytes = config->receive_window_bytes;
     stack->rto_ticks_min = tcp_ticks_of_ms(config->rto_min_ms);
@@ -119,6 +120,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     for (uint32_t i = 0; stack->slots && i < stack->config.connections; i++)
         if (stack->slots[i].connection.state != TCP_CLOSED)
             tcp_connection_end(stack, &stack->slots[i].connection);
+    packet_bin_empty(&stack->bin);
     timer_wheel_destroy(stack->wheel);
     connection_table_destroy(&stack->table);
     free(stack->ready.indices);
@@ -218,11 +220,11 @@ uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow 
         memcpy(&remote, flow->remote, sizeof(remote));
         memcpy(&local, flow->local, sizeof(local));
         words[0] = (uint64_t)(remote ^ local) << 32 | ports;
-        return (uint32_t)siphash_words(&stack->key, words, 1);
+        return (uint32_t)siphash_place(&stack->key, words, 1);
     }
     memcpy(words, flow->remote, 16);
     words[2] = ports;
-    return (uint32_t)siphash_words(&stack->key, words, 3);
+    return (uint32_t)siphash_place(&stack->key, words, 3);
 }
 
 uint32_t tcp_connection_hash(const struct tcp_stack *stack, const struct tcp_connection *connection)

@@ -173,7 +173,7 @@ struct packet *tcp_packet(struct tcp_stack *stack)
 {
     if (UNLIKELY(stack_is_short_of_packets(stack)))
         return NULL;
-    struct packet *packet = packet_alloc(stack->packets);
+    struct packet *packet = stack_packet_alloc(stack);
     if (UNLIKELY(!packet))
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
     return packet;
@@ -234,8 +234,8 @@ void tcp_send_blob(struct tcp_stack *stack, struct tcp_connection *connection, s
         blob_release(stack->config.blob_stock, blob);
         return;
     }
-    struct packet *item =
-        packet_alloc(stack->config.descriptors ? stack->config.descriptors : stack->packets);
+    struct packet *item = stack->config.descriptors ? packet_alloc(stack->config.descriptors)
+                                                    : stack_packet_alloc(stack);
     if (UNLIKELY(!item)) { /* the answer cannot be completed: the peer must see that */
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         blob_release(stack->config.blob_stock, blob);
@@ -261,6 +261,7 @@ void tcp_send_tail_grew(struct tcp_stack *stack, struct tcp_connection *connecti
     (void)stack;
     ASSERT_HOT(connection->send_next != NULL);
     connection->send_tail->tx.payload_bytes += bytes;
+    connection->send_tail->tx.flags &= (uint16_t)~TX_SUM_KNOWN;
     connection->send_bytes += bytes;
     ASSERT_HOT(packet_first_bytes(connection->send_tail) ==
                connection->send_tail->tx.payload_bytes);

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "include/compiler.h"
+
 struct siphash_key {
     uint64_t k0, k1;
 };
@@ -44,29 +46,43 @@ uint64_t key_hash_cache(const void *key, size_t bytes, uint64_t seed);
         (v2) = ((v2) << 32) | ((v2) >> 32);                                                        \
     } while (0)
 
-/* SipHash-2-4 of whole 64-bit words: every use of ours pads its input to words. */
-static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *words,
-                                     size_t count)
+/* SipHash of whole 64-bit words: every use of ours pads its input to words. */
+static ALWAYS_INLINE uint64_t siphash_rounds(const struct siphash_key *key, const uint64_t *words,
+                                             size_t count, int word_rounds, int last_rounds)
 {
     uint64_t v0 = key->k0 ^ UINT64_C(0x736f6d6570736575);
     uint64_t v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d);
     uint64_t v2 = key->k0 ^ UINT64_C(0x6c7967656e657261);
     uint64_t v3 = key->k1 ^ UINT64_C(0x7465646279746573);
-    for (size_t i = 0; i < count; i++) {
-        v3 ^= words[i];
-        SIPHASH_ROUND(v0, v1, v2, v3);
-        SIPHASH_ROUND(v0, v1, v2, v3);
-        v0 ^= words[i];
+    for (size_t i = 0; i <= count; i++) {
+        /* behind the input: its length in bytes mod 256, in the top byte */
+        uint64_t word = i < count ? words[i] : (uint64_t)count << 59;
+        v3 ^= word;
+        for (int round = 0; round < word_rounds; round++)
+            SIPHASH_ROUND(v0, v1, v2, v3);
+        v0 ^= word;
     }
-    uint64_t last = (uint64_t)count << 59; /* length in bytes mod 256, in the top byte */
-    v3 ^= last;
-    SIPHASH_ROUND(v0, v1, v2, v3);
-    SIPHASH_ROUND(v0, v1, v2, v3);
-    v0 ^= last;
     v2 ^= 0xff;
-    for (int round = 0; round < 4; round++)
+    for (int round = 0; round < last_rounds; round++)
         SIPHASH_ROUND(v0, v1, v2, v3);
     return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/* SipHash-2-4: for outputs that a peer sees. */
+static inline uint64_t siphash_words(const struct siphash_key *key, const uint64_t *words,
+                                     size_t count)
+{
+    return siphash_rounds(key, words, count, 2, 4);
+}
+
+/*
+ * SipHash-1-3, as Python and Rust use it for their tables: for places in a table, which nobody
+ * sees. `count` should be a constant.
+ */
+static ALWAYS_INLINE uint64_t siphash_place(const struct siphash_key *key, const uint64_t *words,
+                                            size_t count)
+{
+    return siphash_rounds(key, words, count, 1, 3);
 }
 
 #endif
