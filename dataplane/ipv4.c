@@ -3,13 +3,6 @@
 
 #include "dataplane/checksum.h"
 
-/* RFC 1122 3.2.1.3: what cannot be the address of a single host. */
-static bool is_source_bad(const uint8_t source[4], const struct ipv4_addresses *ours)
-{
-    return source[0] == 0 || source[0] == 127 || source[0] >= 224 || ipv4_is_ours(ours, source) ||
-           memcmp(source, ours->broadcast, 4) == 0;
-}
-
 enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
                             const struct ipv4_addresses *addresses, bool is_checksum_verified,
                             struct ip_view *view)
@@ -27,7 +20,7 @@ enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
         return DROP_IP_CHECKSUM_BAD;
     if (!ipv4_is_ours(addresses, header.destination))
         return DROP_IP_NOT_OURS;
-    if (is_source_bad(header.source, addresses))
+    if (ipv4_is_source_bad(header.source, addresses))
         return DROP_IP_SOURCE_BAD;
     if (be16_load(header.flags_and_offset) & IPV4_FRAGMENT_MASK)
         return DROP_IP_FRAGMENT;

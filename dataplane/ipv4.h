@@ -72,6 +72,13 @@ static inline bool ipv4_is_ours(const struct ipv4_addresses *ours, const uint8_t
     return be32_load(other) - be32_load(first) <= ours->further && !ipv4_is_zero(ours->address);
 }
 
+/* RFC 1122 3.2.1.3: what cannot be the address of a single host. */
+static inline bool ipv4_is_source_bad(const uint8_t source[4], const struct ipv4_addresses *ours)
+{
+    return source[0] == 0 || source[0] == 127 || source[0] >= 224 ||
+           memcmp(source, ours->address, 4) == 0 || memcmp(source, ours->broadcast, 4) == 0;
+}
+
 /* `length`: bytes of the frame from the IP header on. */
 enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
                             const struct ipv4_addresses *addresses, bool is_checksum_verified,

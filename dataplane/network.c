@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dataplane/arp.h"
+#include "dataplane/checksum.h"
 #include "dataplane/dispatch.h"
 #include "dataplane/ethernet.h"
 #include "dataplane/icmp.h"
@@ -425,6 +426,47 @@ static enum verdict frame_input(struct network *network, uint8_t port_index, str
                     (uint32_t)packet_first_bytes(packet) - frame.ethernet.network_offset);
 }
 
+/*
+ * The usual frame, checked in one go: untagged, to our address, IPv4 without options or fragments,
+ * TCP. False: it is another one or a wrong one, and frame_input looks at it step by step.
+ */
+static inline bool is_usual_segment(const struct network_port *port, uint8_t port_index,
+                                    struct packet *packet)
+{
+    const uint8_t *frame = packet_data(packet);
+    const uint8_t *at = frame + ETHERNET_HEADER_BYTES;
+    const uint32_t headers = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES + TCP_HEADER_BYTES;
+    struct ethernet_header link;
+    struct ipv4_header ip;
+    if (packet_is_chained(packet) || packet_first_bytes(packet) < headers || port->vlan != 0 ||
+        packet_stripped_vlan(packet) != 0)
+        return false;
+    memcpy(&link, frame, sizeof(link));
+    memcpy(&ip, at, sizeof(ip));
+    uint32_t total = be16_load(ip.total_bytes);
+    bool is_usual =
+        be16_load(link.type) == ETHERNET_TYPE_IPV4 && !(link.source[0] & 1) &&
+        ethernet_address_equal(link.destination, port->mac) && ip.version_and_words == 0x45 &&
+        ip.protocol == IP_PROTOCOL_TCP && total >= IPV4_HEADER_BYTES + TCP_HEADER_BYTES &&
+        total <= packet_first_bytes(packet) - ETHERNET_HEADER_BYTES &&
+        !(be16_load(ip.flags_and_offset) & IPV4_FRAGMENT_MASK) &&
+        memcmp(ip.destination, port->ipv4.address, 4) == 0 && !ipv4_is_zero(port->ipv4.address) &&
+        !ipv4_is_source_bad(ip.source, &port->ipv4);
+    if (!is_usual)
+        return false;
+    enum packet_checksum checksum = packet_ipv4_checksum(packet);
+    if (checksum == PACKET_CHECKSUM_BAD ||
+        (checksum == PACKET_CHECKSUM_UNKNOWN && checksum_of(at, IPV4_HEADER_BYTES) != 0))
+        return false;
+    packet_trim(packet, (uint16_t)(packet_first_bytes(packet) - ETHERNET_HEADER_BYTES - total));
+    packet->rx.network_offset = ETHERNET_HEADER_BYTES;
+    packet->rx.transport_offset = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES;
+    packet->rx.payload_bytes = (uint16_t)(total - IPV4_HEADER_BYTES);
+    packet->rx.ip_version = 4;
+    packet->rx.port_index = port_index;
+    return true;
+}
+
 static void prefetch_frame(const struct packet *packet)
 {
     prefetch_read(packet_data(packet));
@@ -435,6 +477,7 @@ uint32_t network_input(struct network *network, uint8_t port_index, struct packe
                        uint32_t count, uint64_t now_ns, struct packet **segments)
 {
     ASSERT_HOT(port_index < network->port_count && count <= NIC_BURST_MAX);
+    const struct network_port *port = &network->ports[port_index];
     uint32_t segment_count = 0;
     network->now_ns = now_ns;
     for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
@@ -443,7 +486,8 @@ uint32_t network_input(struct network *network, uint8_t port_index, struct packe
         struct packet *frame = frames[i]; /* read before `segments`, which may be the same array */
         if (i + PREFETCH_AHEAD < count)
             prefetch_frame(frames[i + PREFETCH_AHEAD]);
-        if (LIKELY(frame_input(network, port_index, frame) == VERDICT_SEGMENT))
+        if (LIKELY(is_usual_segment(port, port_index, frame)) ||
+            frame_input(network, port_index, frame) == VERDICT_SEGMENT)
             segments[segment_count++] = frame;
     }
     return segment_count;
