@@ -21,19 +21,41 @@
 #include "include/shard_fabric.h"
 
 #define ANSWERS_PER_ROUND 64u
+#define BURST_FEW 16u
+#define FULL_ROUNDS_BEFORE_MORE 8u
+
+/*
+ * Few frames a round while few wait: the first answers are on their way while the next requests are
+ * served, so that clients and server work at the same time. Many while the port stays full: then
+ * nobody waits for us, and a large batch costs less.
+ */
+static void adapt_burst(struct core *core, bool is_full)
+{
+    uint32_t most = (uint32_t)core->shared->server->workers.rx_burst;
+    core->full_rounds = is_full ? core->full_rounds + 1 : 0;
+    if (!is_full && core->rx_burst / 2 >= BURST_FEW) {
+        core->rx_burst /= 2;
+    } else if (core->full_rounds == FULL_ROUNDS_BEFORE_MORE) {
+        core->full_rounds = 0;
+        core->rx_burst = core->rx_burst * 2 < most ? core->rx_burst * 2 : most;
+    }
+}
 
 static uint32_t receive(struct core *core)
 {
     struct packet *frames[NIC_BURST_MAX], *segments[NIC_BURST_MAX];
-    uint32_t burst = (uint32_t)core->shared->server->workers.rx_burst;
+    uint32_t burst = core->rx_burst;
     uint32_t received = 0;
+    bool is_full = false;
     for (uint8_t port = 0; port < network_port_count(core->network); port++) {
         uint32_t frame_count = network_receive(core->network, port, frames, burst);
         uint32_t segment_count =
             network_input(core->network, port, frames, frame_count, core->time.now_ns, segments);
         tcp_input(core->tcp, segments, segment_count, core->time.now_ns);
         received += frame_count;
+        is_full |= frame_count == burst;
     }
+    adapt_burst(core, is_full);
     return received;
 }
 
@@ -203,6 +225,7 @@ int core_create(const struct core_config *config, struct core **out)
     core->stock = config->stock;
     core->counters = config->counters;
     core->index = config->index;
+    core->rx_burst = (uint32_t)config->shared->server->workers.rx_burst;
     core->sleeper = &config->shared->fabric->worker_sleepers[config->index];
     int result = create_parts(core, config);
     if (result != 0) {

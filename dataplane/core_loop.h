@@ -66,6 +66,8 @@ struct core {
     uint32_t index;
     enum core_phase phase;
     uint64_t idle_since_ns;
+    uint32_t rx_burst; /* frames taken from a port this round: adapts, at most workers.rx_burst */
+    uint32_t full_rounds; /* in a row, in which a port had all of them */
 
     /* shared with the main thread */
     alignas(GUARD_BYTES) _Atomic uint32_t wanted_phase; /* enum core_phase */
