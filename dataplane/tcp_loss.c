@@ -19,7 +19,7 @@ struct ack_news {
 };
 
 /* RFC 6298 section 2 in fixed point, as Van Jacobson wrote it. */
-void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
+static inline void round_trip(struct tcp_connection *connection, uint32_t rtt_us)
 {
     const uint32_t rtt_us_max = 60000000;
     rtt_us = rtt_us == 0 ? 1 : u32_min(rtt_us, rtt_us_max);
@@ -38,7 +38,12 @@ void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
                                         (int32_t)(connection->rttvar_us4 >> 2));
 }
 
-static uint32_t us_since(const struct tcp_stack *stack, uint64_t then_ns)
+void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
+{
+    round_trip(connection, rtt_us);
+}
+
+static inline uint32_t us_since(const struct tcp_stack *stack, uint64_t then_ns)
 {
     uint64_t us = (stack->now_ns - then_ns) / 1000;
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
@@ -83,9 +88,11 @@ static inline void send_head_free(struct tcp_stack *stack, struct tcp_connection
     if (!connection->send_head)
         connection->send_tail = NULL;
     connection->send_bytes -= packet->tx.payload_bytes;
-    if (packet->tx.blob)
+    if (UNLIKELY(packet->tx.blob != NULL)) {
         connection_cold(connection)->blob_bytes -= packet->tx.payload_bytes;
-    tcp_send_packet_free(stack, packet);
+        blob_release(stack->config.blob_stock, packet->tx.blob);
+    }
+    stack_packet_free(stack, packet);
 }
 
 void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -103,7 +110,7 @@ void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connec
     }
     connection->snd_una = acknowledgement;
     if (LIKELY(sent_ns != 0 && !was_retransmitted))
-        tcp_round_trip(connection, us_since(stack, sent_ns));
+        round_trip(connection, us_since(stack, sent_ns));
     if (connection->flags & CONNECTION_CWND_LIMITED) {
         connection->flags &= (uint16_t)~CONNECTION_CWND_LIMITED;
         tcp_congestion_acked(stack, connection, connection_cold(connection), acked_bytes);

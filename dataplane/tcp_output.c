@@ -46,7 +46,8 @@ static inline void acknowledged(struct tcp_connection *connection, struct tcp_co
     cold->delayed_ack_tick = 0;
 }
 
-bool tcp_transmit(struct tcp_stack *stack, struct tcp_connection *connection, struct packet *packet)
+static inline bool transmit(struct tcp_stack *stack, struct tcp_connection *connection,
+                            struct packet *packet)
 {
     struct tcp_cold *cold = connection_cold(connection);
     bool is_first = !(packet->tx.flags & TX_SENT);
@@ -72,6 +73,11 @@ bool tcp_transmit(struct tcp_stack *stack, struct tcp_connection *connection, st
     acknowledged(connection, cold);
     network_transmit(stack->network, cold->port_index, frame);
     return true;
+}
+
+bool tcp_transmit(struct tcp_stack *stack, struct tcp_connection *connection, struct packet *packet)
+{
+    return transmit(stack, connection, packet);
 }
 
 /* The FIN rides on the last packet when that has not left yet. */
@@ -158,8 +164,9 @@ static void send_new(struct tcp_stack *stack, struct tcp_connection *connection,
     struct packet *packet = connection->send_next;
     if (!packet)
         return;
-    if (connection->snd_una == connection->snd_nxt &&
-        stack->now_tick - cold->last_sent_tick > tcp_rto_ticks(stack, connection, cold))
+    uint32_t idle_ticks = stack->now_tick - cold->last_sent_tick;
+    if (connection->snd_una == connection->snd_nxt && UNLIKELY(idle_ticks > stack->rto_ticks_min) &&
+        idle_ticks > tcp_rto_ticks(stack, connection, cold))
         tcp_congestion_idle(stack, connection, cold);
     bool has_sent = false;
     for (; packet && budget > 0; budget--) {
@@ -211,11 +218,36 @@ static void acknowledge_if_due(struct tcp_stack *stack, struct tcp_connection *c
     }
 }
 
+/*
+ * The usual answer: one packet that fits into a segment and the peer's window, nothing in flight and
+ * nothing special about the connection. It carries the acknowledgement and the window.
+ */
+static inline bool is_lone_answer(const struct tcp_stack *stack,
+                                  const struct tcp_connection *connection,
+                                  const struct tcp_cold *cold)
+{
+    const struct packet *packet = connection->send_next;
+    return packet != NULL && packet->next == NULL && connection->snd_una == connection->snd_nxt &&
+           connection->state == TCP_ESTABLISHED && !(packet->tx.flags & TX_FIN) &&
+           !(connection->flags & (CONNECTION_UNPREDICTABLE | CONNECTION_FIN_WANTED)) &&
+           packet->tx.payload_bytes <= connection->mss_bytes &&
+           packet->tx.payload_bytes <= connection->snd_wnd_bytes &&
+           connection->cwnd_bytes >= 2u * connection->mss_bytes &&
+           stack->now_tick - cold->last_sent_tick <= stack->rto_ticks_min;
+}
+
 void tcp_output_connection(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     if (!is_synchronized(connection))
         return;
     struct tcp_cold *cold = connection_cold(connection);
+    if (LIKELY(is_lone_answer(stack, connection, cold))) {
+        if (LIKELY(transmit(stack, connection, connection->send_next)))
+            connection->send_next = NULL;
+        if (connection->retransmit_tick == 0 || cold->retransmit_timer == TCP_TIMER_TLP)
+            tcp_retransmit_arm(stack, connection);
+        return;
+    }
     uint32_t budget = SEGMENTS_PER_ROUND_MAX;
     if (UNLIKELY(cold->loss->lost_bytes > 0))
         budget -= tcp_loss_retransmit(stack, connection, cold, budget);

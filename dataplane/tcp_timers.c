@@ -48,20 +48,27 @@ static uint32_t probe_ticks(const struct tcp_connection *connection, const struc
 void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
-    uint32_t ticks = tcp_rto_ticks(stack, connection, cold);
-    cold->retransmit_timer = TCP_TIMER_RTO;
+    uint32_t ticks;
     if (connection->snd_una == connection->snd_nxt) {
         if (!connection->send_next) {
+            cold->retransmit_timer = TCP_TIMER_RTO;
             connection->retransmit_tick = 0;
             return;
         }
         cold->retransmit_timer = TCP_TIMER_PERSIST;
         connection->flags |= CONNECTION_UNPREDICTABLE;
+        ticks = tcp_rto_ticks(stack, connection, cold);
     } else {
         uint32_t probe = probe_ticks(connection, cold);
-        if (probe != 0 && probe < ticks) {
-            ticks = probe;
-            cold->retransmit_timer = TCP_TIMER_TLP;
+        cold->retransmit_timer = TCP_TIMER_TLP;
+        ticks = probe;
+        /* with a round trip known no RTO is shorter than the least: then it need not be computed */
+        if (probe == 0 || UNLIKELY(probe >= stack->rto_ticks_min)) {
+            ticks = tcp_rto_ticks(stack, connection, cold);
+            if (probe != 0 && probe < ticks)
+                ticks = probe;
+            else
+                cold->retransmit_timer = TCP_TIMER_RTO;
         }
     }
     if (UNLIKELY(!cold->path_ready))

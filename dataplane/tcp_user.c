@@ -209,7 +209,9 @@ static void send_append(struct tcp_stack *stack, struct tcp_connection *connecti
     if (!connection->send_next)
         connection->send_next = packet;
     connection->send_bytes += packet->tx.payload_bytes;
-    if (UNLIKELY(tcp_send_room(connection) == 0)) /* TCP_EVENT_WRITABLE when half of it is free */
+    /* TCP_EVENT_WRITABLE when half of the budget is free again */
+    if (UNLIKELY(connection->send_bytes >= stack->config.send_budget_bytes) &&
+        tcp_send_room(connection) == 0)
         connection->flags |= CONNECTION_SEND_REFUSED;
     stack->packets_held++;
     connection_wants_output(stack, connection);
