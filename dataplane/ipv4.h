@@ -75,8 +75,8 @@ static inline bool ipv4_is_ours(const struct ipv4_addresses *ours, const uint8_t
 /* RFC 1122 3.2.1.3: what cannot be the address of a single host. */
 static inline bool ipv4_is_source_bad(const uint8_t source[4], const struct ipv4_addresses *ours)
 {
-    return source[0] == 0 || source[0] == 127 || source[0] >= 224 ||
-           memcmp(source, ours->address, 4) == 0 || memcmp(source, ours->broadcast, 4) == 0;
+    return source[0] == 0 || source[0] == 127 || source[0] >= 224 || ipv4_is_ours(ours, source) ||
+           memcmp(source, ours->broadcast, 4) == 0;
 }
 
 /* `length`: bytes of the frame from the IP header on. */

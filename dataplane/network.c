@@ -450,8 +450,7 @@ static inline bool is_usual_segment(const struct network_port *port, uint8_t por
         ip.protocol == IP_PROTOCOL_TCP && total >= IPV4_HEADER_BYTES + TCP_HEADER_BYTES &&
         total <= packet_first_bytes(packet) - ETHERNET_HEADER_BYTES &&
         !(be16_load(ip.flags_and_offset) & IPV4_FRAGMENT_MASK) &&
-        memcmp(ip.destination, port->ipv4.address, 4) == 0 && !ipv4_is_zero(port->ipv4.address) &&
-        !ipv4_is_source_bad(ip.source, &port->ipv4);
+        ipv4_is_ours(&port->ipv4, ip.destination) && !ipv4_is_source_bad(ip.source, &port->ipv4);
     if (!is_usual)
         return false;
     enum packet_checksum checksum = packet_ipv4_checksum(packet);

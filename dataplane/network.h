@@ -34,8 +34,8 @@ struct rte_mempool;
 
 #define NETWORK_PORTS_MAX 8u
 #define NETWORK_HEADER_BYTES_MAX 60u /* Ethernet 14 + VLAN 4 + IPv6 40 = 58 */
-#define NETWORK_TX_BATCH 1024u /* packets that may wait for a port; more are dropped */
-#define NETWORK_ICMP_ERRORS_MAX 32u /* handed up per round; more are dropped and counted */
+#define NETWORK_TX_BATCH 1024u       /* packets that may wait for a port; more are dropped */
+#define NETWORK_ICMP_ERRORS_MAX 32u  /* handed up per round; more are dropped and counted */
 
 /* One port as one worker sees it. Addresses in network order; all zero is "none". */
 struct network_port_config {

@@ -33,7 +33,8 @@ static void flush_port(struct network *network, struct network_port *port)
         if (taken < burst)
             break;
     }
-    if (LIKELY(port->tx_first == port->tx_end))
+    port->is_full = port->tx_first < port->tx_end;
+    if (LIKELY(!port->is_full))
         port->tx_first = port->tx_end = 0;
     /* a member's packets are counted by the worker that sends them */
     if (!port->dispatch || dispatch_is_owner(port->dispatch, network->worker_index))
@@ -61,7 +62,7 @@ static void append(struct network *network, struct network_port *port, struct pa
         return;
     }
     port->tx[port->tx_end++] = packet;
-    if (port->tx_end - port->tx_first == NETWORK_TX_FLUSH_AT)
+    if (port->tx_end == NETWORK_TX_FLUSH_AT && !port->is_full) /* a full one: once a round */
         flush_port(network, port);
 }
 

@@ -43,6 +43,7 @@ struct network_port {
     uint8_t gateway4[4];
     uint8_t gateway6[16];
     uint32_t tx_first, tx_end; /* those that wait, in order */
+    bool is_full;              /* it did not take all it was given last */
     struct packet *tx[NETWORK_TX_BATCH];
 };
 
