@@ -268,8 +268,7 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
         if (ring->head != end)
             prefetch_read(&stack->slots[ring->indices[ring->head & ring->mask]].cold);
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
-        if (UNLIKELY(
-                !network_has_room(stack->network, connection_cold(connection)->port_index)))
+        if (UNLIKELY(!network_has_room(stack->network, connection_cold(connection)->port_index)))
             connection_wants_output(stack, connection); /* the port is full: next round */
         else
             tcp_output_connection(stack, connection);

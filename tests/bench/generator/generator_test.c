@@ -590,7 +590,8 @@ static void a_full_port_slows_the_generator_down(void **state)
     assert_int_equal(errors_of(rig.result), 0);
     assert_int_equal(rig.result->retransmissions, 0);
     assert_int_equal(rig.result->frames_dropped, 0);
-    assert_in_range(rig.result->responses, 25000, 30000); /* three per round */
+    /* three per round, and three more in one that begins with nothing waiting */
+    assert_in_range(rig.result->responses, 25000, 31000);
     rig_down(&rig);
 }
 
