@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The round trip of a cache line between two cores, in nanoseconds: the lowest of a few short samples.
+ * The round trip of a cache line between two cores, in nanoseconds: the lowest of a few samples.
  *
  *   core_round_trip CORE CORE
  *
- * On a virtual machine it changes by a factor of ten within minutes, when the host moves the cores; a
- * figure of two programs that share memory means little without it.
+ * On a virtual machine it changes by a factor of ten within minutes, when the host moves the
+ * cores; a figure of two programs that share memory means little without it.
  */
 #include <inttypes.h>
 #include <pthread.h>

@@ -97,7 +97,8 @@ class Bench:
         for server in running:
             server.pause()
         try:
-            return float(run([self.build / 'tests/bench/core_round_trip', self.cores.client, self.cores.server], 20))
+            program = self.build / 'tests/bench/core_round_trip'
+            return float(run([program, self.cores.client, self.cores.server], 20))
         finally:
             for server in running:
                 server.resume()

@@ -74,7 +74,7 @@ class Answer:
 
 
 def from_new_address(link: Link, number: int) -> Link:
-    """A server keeps closed connections in TIME-WAIT; the next run must not come from the same addresses and ports."""
+    """A server keeps closed connections in TIME-WAIT; the next run comes from other addresses."""
     network, _, _ = link.local.rpartition('.')
     return dataclasses.replace(link, local=f'{network}.{10 + number % 45 * 4}')
 

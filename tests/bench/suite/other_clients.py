@@ -47,7 +47,8 @@ def parse_fio(text: str) -> tuple[float, dict[str, float]]:
     return read['iops'], {'p50_us': percentiles['50.000000'] / 1000, 'p99_us': percentiles['99.000000'] / 1000}
 
 
-def fio_randread(path: Path, size_mib: int, depth: int, seconds: float, core: int) -> tuple[float, dict[str, float]]:
+def fio_randread(path: Path, size_mib: int, depth: int, seconds: float,
+                 core: int) -> tuple[float, dict[str, float]]:
     """4 KiB reads past the page cache, as the store reads."""
     return parse_fio(run(['fio', '--name=randread', f'--filename={path}', f'--size={size_mib}m', '--rw=randread',
                           '--bs=4k', '--direct=1', '--ioengine=io_uring', f'--iodepth={depth}', '--numjobs=1',

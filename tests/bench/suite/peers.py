@@ -56,7 +56,8 @@ def command_line(name: str, folder: Path, path: Path) -> list[object]:
         'haproxy': ['haproxy', '-db', '-f', path],
         # Its options are its configuration: RAM storage, one pool (one core), threads for as many connections
         # as are measured, no log of requests.
-        'varnish': ['varnishd', '-j', 'none', '-F', '-n', folder / 'varnish', '-f', path, '-a', f'0.0.0.0:{PORTS["varnish"]}',
+        'varnish': ['varnishd', '-j', 'none', '-F', '-n', folder / 'varnish', '-f', path,
+                    '-a', f'0.0.0.0:{PORTS["varnish"]}',
                     '-s', 'malloc,1G', '-p', 'thread_pools=1', '-p', 'thread_pool_min=200',
                     '-p', 'thread_pool_max=2000', '-p', 'vsl_mask=-VCL_trace,-ReqHeader,-RespHeader,-ReqURL',
                     '-p', 'listen_depth=4096'],
@@ -69,7 +70,7 @@ def http_peer(bench: Bench, name: str, namespace: str, files: Path) -> Iterator[
     folder = bench.folder(name)
     path = configured(bench, name, folder, files)
     with Program(command_line(name, folder, path), folder / 'log', [bench.cores.server], namespace) as program:
-        wait_until(lambda: is_answering(program, name, namespace), START_LIMIT_S, f'{name} answers\n{program.tail()}')
+        wait_until(lambda: is_answering(program, name, namespace), START_LIMIT_S, f'{name} answers')
         yield program
 
 

@@ -23,7 +23,8 @@ def gannet_on_memif(bench: Bench, is_paused: bool = False, **options: Any) -> It
 def sample_responder_on_memif(bench: Bench, load: Load, row: Row) -> Sample:
     folder = bench.folder('responder')
     socket = folder / 'socket'
-    with Program(client.responder_words(bench.generator, socket, False, bench.cores.server), folder / 'responder.log'):
+    words = client.responder_words(bench.generator, socket, False, bench.cores.server)
+    with Program(words, folder / 'responder.log'):
         wait_for_socket(socket)
         return bench.sample_of(bench.run_client(client.memif(socket), load), row)
 
@@ -46,7 +47,8 @@ def sample_responder_on_vhost(bench: Bench, load: Load, row: Row) -> Sample:
     program, output = bench.start_client(client.vhost(socket), load)
     with program:
         wait_for_socket(socket)
-        with Program(client.responder_words(bench.generator, socket, True, bench.cores.server), folder / 'responder.log'):
+        words = client.responder_words(bench.generator, socket, True, bench.cores.server)
+        with Program(words, folder / 'responder.log'):
             return bench.sample_of(bench.finish_client(program, output, load), row)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP))
 # pylint: disable=wrong-import-position
-from tests.bench.suite import chart, client, figures, other_clients, plots, publish, records, sampling, table  # noqa: E402
+from tests.bench.suite import (chart, client, figures, other_clients, plots, publish, records,  # noqa: E402
+                               sampling, table)
 from tests.bench.suite.process import Failed  # noqa: E402
 
 WRK = '''Running 1s test @ http://10.99.0.2
@@ -86,7 +87,8 @@ class Tables(unittest.TestCase):
         self.assertIn('| redis 100/s | 0.50 |', table.readme_table(rows, 'results/x'))
 
     def test_our_further_variants_are_not_peers_of_ourselves(self):
-        rows = [row('gannet', [50], is_headline=True), row('gannet, busy', [60], is_headline=True), row('h2o', [5])]
+        rows = [row('gannet', [50], is_headline=True), row('gannet, busy', [60], is_headline=True),
+                row('h2o', [5])]
         self.assertEqual([[other.subject for other in others] for _, others in table.comparisons(rows)],
                          [['h2o'], ['h2o']])
 
@@ -146,7 +148,8 @@ class Charts(unittest.TestCase):
 class Parsers(unittest.TestCase):
     def test_wrk(self):
         rate, latencies, size = other_clients.parse_wrk(WRK)
-        self.assertEqual((rate, latencies['p50_us'], latencies['p99_us'], round(size)), (107998.21, 284, 1160, 385))
+        self.assertEqual((rate, latencies['p50_us'], latencies['p99_us'], round(size)),
+                         (107998.21, 284, 1160, 385))
 
     def test_wrk_with_errors_is_no_result(self):
         with self.assertRaises(Failed):
@@ -162,7 +165,8 @@ class Parsers(unittest.TestCase):
                'cpu_share': 1.0, 'errors': {'bad_status': 0}} | {f'{name}_ns': 1000 for name in client.QUANTILES}
         result = {'steps': [{'runs': [run]}], 'verified': {'status': True, 'length': True, 'body': False}}
         good = client.answer(0, json.dumps(result), '')
-        self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified), (5.0, 1.0, 'status, length'))
+        self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified),
+                         (5.0, 1.0, 'status, length'))
         run['errors']['bad_status'] = 1
         with self.assertRaises(Failed):
             client.answer(1, json.dumps(result), '')

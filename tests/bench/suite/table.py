@@ -44,8 +44,8 @@ def full_table(rows: list[Row], machine: dict[str, Any], charts: list[str]) -> s
     about = [f'- {name}: {value}' for name, value in machine.items()]
     lines = ['# Results', '', *about, '',
              f'Medians of short runs taken in turn; a run is set aside when {RULES}. min .. max is over all runs.',
-             'Busy: share of a core in rounds that had work (the server\'s from its own counter; of other servers, '
-             'the share of their core that was not idle).', '',
+             'Busy: share of a core in rounds that had work (the server\'s from its own counter; of other '
+             'servers, the share of their core that was not idle).', '',
              line(COLUMNS), line(['---'] * len(COLUMNS)), *map(full_row, rows), '']
     return '\n'.join(lines + [f'![{name}]({name}.svg)' for name in charts]) + '\n'
 

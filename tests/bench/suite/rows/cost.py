@@ -27,7 +27,8 @@ def against_connections(bench: Bench) -> None:
 def compare_with_first(entries: list[Entry]) -> None:
     first, last = entries[0].row, entries[-1].row
     if first.samples and last.samples:
-        last.note = f'{last.median() / first.median():.0%} of the figure at {first.facts["connections"]} connections'
+        share = last.median() / first.median()
+        last.note = f'{share:.0%} of the figure at {first.facts["connections"]} connections'
 
 
 def against_keys(bench: Bench) -> None:
@@ -40,7 +41,8 @@ def against_keys(bench: Bench) -> None:
         bench.load_keys(link, most)
         for keys in bench.depth.keys:
             for popularity in ('zipf', 'uniform') if keys > 1 else ('uniform',):
-                load = Load(256, bench.depth.seconds, warmup_s=bench.depth.warmup_s, keys=keys, popularity=popularity)
+                load = Load(256, bench.depth.seconds, warmup_s=bench.depth.warmup_s, keys=keys,
+                            popularity=popularity)
                 row = bench.row('cost-keys', f'GET, {load.key_set()}', OURS, load, link.name,
                                 series=f'gannet, memif, {popularity if keys > 1 else "uniform"}',
                                 is_headline=keys == most and popularity == 'zipf')
@@ -60,7 +62,8 @@ def against_value_size(bench: Bench) -> None:
         entries = []
         for size in bench.depth.value_bytes:
             bench.load_keys(link, 1, size, f'v{size}', connections=1)
-            load = Load(64, bench.depth.seconds, warmup_s=bench.depth.warmup_s, value_bytes=size, namespace=f'v{size}')
+            load = Load(64, bench.depth.seconds, warmup_s=bench.depth.warmup_s, value_bytes=size,
+                        namespace=f'v{size}')
             row = bench.row('cost-value', f'GET hit, values of {size} B', OURS, load, link.name,
                             series='gannet, memif, one hot key')
             entries.append(Entry(row, lambda load=load, row=row: with_bytes(

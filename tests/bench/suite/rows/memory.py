@@ -72,13 +72,14 @@ def cached_entries(bench: Bench) -> None:
     group = f'overhead of a cached entry, {count:,} entries of {KEY_BYTES} B and {VALUE_BYTES} B'
     facts = {'keys': count, 'value_bytes': VALUE_BYTES}
     ours = bench.row('entry-memory', group, OURS, unit='B', is_less_better=True, is_headline=True, facts=facts)
-    theirs = bench.row('entry-memory', group, 'memcached', unit='B', is_less_better=True, is_headline=True, facts=facts)
+    theirs = bench.row('entry-memory', group, 'memcached', unit='B', is_less_better=True, is_headline=True,
+                       facts=facts)
     bench.measure([Entry(ours, lambda: ours_per_entry(bench, count, ours)),
                    Entry(theirs, lambda: memcached_per_entry(bench, count))], runs=1, is_of_speed=False)
 
 
 def ours_per_entry(bench: Bench, count: int, row: Row) -> Sample:
-    """A cache too small for them all is full, so all of its memory over the entries that fit is the honest figure."""
+    """A cache too small for them all is full; all of its memory over the entries that fit is the honest figure."""
     mib = max(8, count * 100 >> 20)  # about half of them
     with gannet_on_memif(bench, cache={'memory_mib': mib}) as (server, link):
         bench.load_keys(link, count)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Latency against load: requests fall due at a rate, and a stall of the server counts against every one of them."""
+"""Latency against load: requests fall due at a rate, so that a stall counts against every one of them."""
 import dataclasses
 
 from tests.bench.suite.bench import Bench

@@ -65,7 +65,8 @@ def gannet(bench: Bench) -> Iterator[Contestant]:
 
 def warm_up(bench: Bench, link: Link) -> None:
     """Caches have asked for, and file servers have opened, nearly every key."""
-    bench.run_client(link, dataclasses.replace(load_of(bench, 64), seconds=max(0.3, bench.depth.peer_keys / 25_000)))
+    seconds = max(0.3, bench.depth.peer_keys / 5_000)
+    bench.run_client(link, dataclasses.replace(load_of(bench, 64), seconds=seconds))
 
 
 def against_peers(bench: Bench) -> None:
@@ -158,7 +159,8 @@ def redis_sample(bench: Bench, row: Row, wire: Cable, load: Load, operation: str
     """redis-benchmark counts requests, not time."""
     requests = round(REDIS_REQUESTS_PER_S * load.seconds * (1 if load.depth == 1 else 8))
     client_before, server_before = core_times(bench.cores.client), core_times(bench.cores.server)
-    rate, latencies = other_clients.redis_benchmark(wire.server, operation, load.connections, load.depth, load.keys,
-                                                    load.value_bytes, requests, bench.cores.client)
+    rate, latencies = other_clients.redis_benchmark(
+        wire.server, operation, load.connections, load.depth, load.keys, load.value_bytes, requests,
+        bench.cores.client)
     return Sample(rate, latencies, client_busy=core_times(bench.cores.client).since(client_before).busy(),
                   server_busy=core_times(bench.cores.server).since(server_before).busy())

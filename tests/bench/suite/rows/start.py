@@ -17,8 +17,8 @@ ATTEMPT_S = 0.02  # a handshake that was not answered by then is tried anew
 
 def first_answer(bench: Bench) -> None:
     """From exec to a 200 that a kernel client has read, asked every few milliseconds; empty store."""
-    row = bench.row('start', 'start to first answer, empty store', OURS, link='veth', unit='s', is_less_better=True,
-                    is_headline=True)
+    row = bench.row('start', 'start to first answer, empty store', OURS, link='veth', unit='s',
+                    is_less_better=True, is_headline=True)
     with cable(bench.top, 'gannet', is_for_kernel=False) as wire:
         bench.measure([Entry(row, lambda: start_sample(bench, wire))])
 

@@ -53,10 +53,11 @@ def miss_sample(bench: Bench, server: Gannet, link: Link, load: Load, row: Row) 
 
 
 def fio_sample(bench: Bench, row: Row, file: Path, size_mib: int) -> Sample:
-    row.facts |= {'key_set': f'a file of {size_mib} MiB', 'response_bytes': 4096, 'verified': '', 'connections': '',
-                  'depth': MISS_DEPTH}
+    row.facts |= {'key_set': f'a file of {size_mib} MiB', 'response_bytes': 4096, 'verified': '',
+                  'connections': '', 'depth': MISS_DEPTH}
     before = core_times(bench.cores.client)
-    iops, latencies = other_clients.fio_randread(file, size_mib, MISS_DEPTH, bench.depth.seconds, bench.cores.client)
+    iops, latencies = other_clients.fio_randread(file, size_mib, MISS_DEPTH, bench.depth.seconds,
+                                                 bench.cores.client)
     return Sample(iops, latencies, client_busy=core_times(bench.cores.client).since(before).busy())
 
 
@@ -98,8 +99,8 @@ def recovery(bench: Bench) -> None:
     group = f'recovery of {keys:,} keys after kill -9'
     facts = {'keys': keys, 'value_bytes': 128}
     ours = bench.row('recovery', group, OURS, unit='s', is_less_better=True, is_headline=True, facts=facts)
-    theirs = bench.row('recovery', group, 'redis, append-only file', unit='s', is_less_better=True, is_headline=True,
-                       facts=facts)
+    theirs = bench.row('recovery', group, 'redis, append-only file', unit='s', is_less_better=True,
+                       is_headline=True, facts=facts)
     data, redis_data = bench.folder('data'), bench.folder('redis-data')
     store = {'index_memory_mib': 4096}
     with gannet_on_memif(bench, data=data, store=store) as (server, link):
