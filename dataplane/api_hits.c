@@ -166,7 +166,10 @@ static bool append_answer(struct api_handler *handler, struct tcp_connection *tc
     return true;
 }
 
-/* A guess is older than a look: after the first look of a run, no guess, or a pipeline reads back. */
+/*
+ * A guess is older than a look: after the first look of a run there is no more guessing, or later
+ * requests of a pipeline could be answered with older values.
+ */
 static ALWAYS_INLINE const struct cache_entry *
 find_entry(struct api_handler *handler, const struct api_hit *hit, bool *may_guess)
 {

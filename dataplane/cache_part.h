@@ -210,7 +210,7 @@ void cache_entry_retire(struct cache_part *part, struct cache_entry *entry);
 static inline void cache_slot_publish(_Atomic uint64_t *slot, uint64_t hash,
                                       const struct cache_entry *entry)
 {
-    /* Release pairs with the acquire of who follows a slot: the entry is complete before it is found. */
+    /* Release pairs with the acquire of who follows a slot: complete before it is found. */
     atomic_store_explicit(slot, slot_make(hash, entry), memory_order_release);
 }
 
