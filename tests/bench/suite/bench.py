@@ -36,7 +36,7 @@ class Depth:
     cache_entries: int
 
 
-QUICK = Depth(is_quick=True, runs=2, side_runs=1, seconds=0.4, warmup_s=0.1, connections=(64, 256, 1024),
+QUICK = Depth(is_quick=True, runs=1, side_runs=1, seconds=0.4, warmup_s=0.1, connections=(64, 256, 1024),
               many_connections=(64, 8192), keys=(1, 100_000), peer_keys=1000, peer_connections=(64,),
               value_bytes=(16, 16384), load_steps=(0.5, 0.9), recovery_keys=100_000,
               cache_entries=100_000)

@@ -20,7 +20,6 @@ class Link:
     local: str
     remote: str
     namespace: str = ''
-    is_shared_memory: bool = True
     port: int = 80
 
 
@@ -33,8 +32,7 @@ def vhost(socket: Path) -> Link:
 
 
 def veth(namespace: str, port: int = 80) -> Link:
-    return Link('veth/af_packet', f'net_af_packet0,iface={CLIENT_END}', BENCH_CLIENT, SERVER_ADDRESS, namespace,
-                is_shared_memory=False, port=port)
+    return Link('veth/af_packet', f'net_af_packet0,iface={CLIENT_END}', BENCH_CLIENT, SERVER_ADDRESS, namespace, port)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +98,7 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
         line += ['--mix', f'put={load.put_permille / 10:g}']
     else:
         line += ['--expect-bytes', load.value_bytes]
-    flags = {'--load': load.loads_first, '--close': load.closes, '--check-body': load.verifies_body,
-             '--no-huge': not link.is_shared_memory}
+    flags = {'--load': load.loads_first, '--close': load.closes, '--check-body': load.verifies_body}
     return line + [name for name, is_set in flags.items() if is_set]
 
 

@@ -35,7 +35,7 @@ def memif(bench: Bench) -> None:
                 Entry(ours, lambda load=load, row=ours: bench.sample_with(
                     server, lambda: bench.sample_gannet(server, link, load, row))),
                 Entry(ceiling, lambda load=load, row=ceiling: sample_responder_on_memif(bench, load, row)),
-            ])
+            ], max(2, bench.depth.runs))
 
 
 def vhost(bench: Bench) -> None:

@@ -71,11 +71,11 @@ def warm_up(bench: Bench, link: Link) -> None:
 
 def against_peers(bench: Bench) -> None:
     with everybody(bench) as contestants:
+        some = contestants[:2] if bench.depth.is_quick else contestants  # Gannet and nginx
         for connections in bench.depth.peer_connections:
             load = load_of(bench, connections)
             bench.measure([veth_entry(bench, one, load) for one in contestants])
-            bench.measure([wrk_entry(bench, one, load) for one in contestants], bench.depth.side_runs)
-        some = contestants[:2] if bench.depth.is_quick else contestants  # Gannet and nginx
+            bench.measure([wrk_entry(bench, one, load) for one in some], bench.depth.side_runs)
         latency_at_half(bench, some)
         new_connections(bench, some)
 

@@ -112,7 +112,7 @@ def recovery(bench: Bench) -> None:
             time.sleep(1.5)  # its log is synced every second
         bench.measure([Entry(ours, lambda: recovery_sample(bench, data, store, keys)),
                        Entry(theirs, lambda: redis_recovery_sample(bench, wire.server, redis_data))],
-                      runs=min(3, bench.depth.runs))
+                      runs=min(3, bench.depth.runs), is_of_speed=False)
 
 
 def recovery_sample(bench: Bench, data: Path, store: dict, keys: int) -> Sample:
