@@ -31,8 +31,8 @@ static inline uint32_t checksum_reduce(uint64_t sum)
 
 #ifdef __SSE2__
 /*
- * 32 bytes at a time. Words less 0x8000 are signed, so that one multiplication by ones adds pairs of
- * them; what was taken off is put back at the end. 32 bits hold the sum of 64 KiB and more.
+ * 32 bytes at a time. Words less 0x8000 are signed, so that one multiplication by ones adds pairs
+ * of them; what was taken off is put back at the end. 32 bits hold the sum of 64 KiB and more.
  */
 static inline uint64_t checksum_blocks(const uint8_t *at, size_t block_count)
 {

@@ -75,7 +75,7 @@ void network_destroy(struct network *network);
 uint32_t network_receive(struct network *network, uint8_t port_index, struct packet **frames,
                          uint32_t limit);
 
-/* Does something wait for a port or in a ring of software dispatch? Asked before a worker sleeps. */
+/* Does something wait for a port or in a ring of dispatch? Asked before a worker sleeps. */
 bool network_has_work(const struct network *network);
 
 /*

@@ -219,8 +219,8 @@ static void acknowledge_if_due(struct tcp_stack *stack, struct tcp_connection *c
 }
 
 /*
- * The usual answer: one packet that fits into a segment and the peer's window, nothing in flight and
- * nothing special about the connection. It carries the acknowledgement and the window.
+ * The usual answer: one packet that fits into a segment and the peer's window, nothing in flight
+ * and nothing special about the connection. It carries the acknowledgement and the window.
  */
 static inline bool is_lone_answer(const struct tcp_stack *stack,
                                   const struct tcp_connection *connection,
