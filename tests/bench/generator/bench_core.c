@@ -85,6 +85,7 @@ int bench_core_run(void *argument)
 {
     struct bench_core *core = argument;
     uint64_t now_ns = clock_now_ns();
+    publish(core); /* with --close there is nothing to connect first, and so no work to come */
     while (!take_order(core, now_ns)) {
         uint32_t work = core->generator ? generator_run_once(core->generator, now_ns)
                                         : responder_run_once(core->responder, now_ns);
