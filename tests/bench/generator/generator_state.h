@@ -84,6 +84,7 @@ struct generator {
     uint32_t slot_shift;
     enum generator_mode mode;
     uint64_t now_ns;
+    bool trusts_link;    /* checksums of what comes in are not looked at */
     uint32_t sends_left; /* packets that may still be made this round */
     uint32_t open_count, opening_count;
     uint64_t response_count, error_count; /* of all time, for the progress line */

@@ -175,6 +175,16 @@ static void set_fallbacks(struct reading *reading)
     }
 }
 
+bool plan_verifies_checksums(const struct plan *plan)
+{
+    static const char *const shared[] = {"net_memif", "net_vhost", "virtio_user",
+                                         "net_virtio_user"};
+    for (size_t i = 0; i < ARRAY_COUNT(shared) && plan->device && !plan->checks_checksums; i++)
+        if (strncmp(plan->device, shared[i], strlen(shared[i])) == 0)
+            return false;
+    return true;
+}
+
 /* ---- what does not go together ---- */
 
 static uint32_t host_order(const uint8_t address[4])

@@ -51,8 +51,9 @@ struct plan {
     uint32_t address_count; /* 0: as many as the connections need */
     uint16_t remote_port;
     uint16_t mtu;
-    uint32_t memory_mib; /* 0: from the number of connections */
-    bool has_huge_pages; /* false: --no-huge */
+    uint32_t memory_mib;   /* 0: from the number of connections */
+    bool has_huge_pages;   /* false: --no-huge */
+    bool checks_checksums; /* in shared memory too */
 
     /* the load */
     uint32_t connections;
@@ -104,5 +105,8 @@ enum plan_verdict { PLAN_GOOD = 0, PLAN_HELP, PLAN_VERSION, PLAN_BAD };
 enum plan_verdict plan_read(int argc, char **argv, struct plan *plan, char *error,
                             size_t error_bytes);
 void plan_print_help(FILE *out);
+
+/* Shared memory changes no bytes: there only when asked for. */
+bool plan_verifies_checksums(const struct plan *plan);
 
 #endif

@@ -160,6 +160,28 @@ static void a_device_is_enough(void **state)
     assert_null(plan.json_path);
 }
 
+static void only_shared_memory_is_trusted_without_checksums(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool verifies;
+    } rows[] = {
+        {"--device|net_memif0,role=client", false},
+        {"--device|net_vhost0,iface=/v", false},
+        {"--device|virtio_user0,path=/v", false},
+        {"--device|net_memif0,role=client|--check-checksums", true},
+        {"--device|net_af_packet0,iface=c0", true},
+        {"--device|0000:3b:00.0", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct plan plan;
+        char error[512];
+        assert_int_equal(read_line(rows[i].line, &plan, error), PLAN_GOOD);
+        assert_int_equal(plan_verifies_checksums(&plan), rows[i].verifies);
+    }
+}
+
 static void every_kind_of_value_is_understood(void **state)
 {
     (void)state;
@@ -335,6 +357,7 @@ int main(void)
         cmocka_unit_test(bad_lines_say_what_is_wrong_and_what_is_allowed),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(a_device_is_enough),
+        cmocka_unit_test(only_shared_memory_is_trusted_without_checksums),
         cmocka_unit_test(every_kind_of_value_is_understood),
         cmocka_unit_test(the_other_commands_have_their_own_options),
         cmocka_unit_test(every_option_is_shown_as_it_is_typed),

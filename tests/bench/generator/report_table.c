@@ -157,7 +157,8 @@ static void print_verification(const struct plan *plan, FILE *out)
     fprintf(out, "verified: status %s", plan->expected_status ? "" : "2xx");
     if (plan->expected_status)
         fprintf(out, "%u", plan->expected_status);
-    fprintf(out, "; length %s; body %s\n", length, plan->checks_body ? "checked" : "not checked");
+    fprintf(out, "; length %s; body %s%s\n", length, plan->checks_body ? "checked" : "not checked",
+            plan_verifies_checksums(plan) ? "" : "; checksums not checked (shared memory)");
 }
 
 /* What a reader must know before believing the figures. */
