@@ -243,6 +243,7 @@ static void every_option_is_shown_as_it_is_typed(void **state)
         {"mtu", "9000"},
         {"memory", "77"},
         {"no-huge", "true"},
+        {"check-checksums", "true"},
         {"connections", "1000"},
         {"depth", "16"},
         {"rate", "100,200,300"},
