@@ -25,8 +25,8 @@ static const char *const plain_sections[] = {
     "Host: 192.0.2.2:80\r\n\r\n",
     "Host: 127.0.0.1:8080\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n",
     "Host: 127.0.0.1:8080\r\nUser-Agent: curl/7.88.2\r\nAccept: */*\r\n\r\n",
-    "Connection: keep-alive\r\nHost: api.example.com\r\nReferer: http://example.com/\r\nPriority: "
-    "u=1\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n\r\n",
+    ("Connection: keep-alive\r\nHost: api.example.com\r\nReferer: http://example.com/\r\nPriority: "
+     "u=1\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n\r\n"),
     "Accept:\r\nHost: [2001:db8::1]:80\r\nPragma: no-cache\r\n\r\n",
 };
 
@@ -52,8 +52,9 @@ static const char *const request_lines[] = {
     "GET /v1/ns/demo/values/k HTTP/1.1\r\n",
     "GET /v1/ns/demo/values/user/profile/00000042 HTTP/1.1\r\n",
     "GET /v1/ns/a-namespace-of-some-length/values/key-000000000017 HTTP/1.1\r\n",
-    "GET /v1/ns/demo/values/abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrs"
-    "tuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmn HTTP/1.1\r\n",
+    ("GET "
+     "/v1/ns/demo/values/abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrs"
+     "tuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmn HTTP/1.1\r\n"),
     "GET /v1/ns/demo/values/a%20b HTTP/1.1\r\n",
     "GET /v1/ns/demo/values/k?ttl=1 HTTP/1.1\r\n",
     "GET /v1/ns/demo/values/k? HTTP/1.1\r\n",
