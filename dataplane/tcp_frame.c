@@ -18,7 +18,7 @@
 #define SEGMENTATION_BYTES_MAX 65000u
 
 /* The header as words, each as it goes on the wire. */
-struct tcp_wire {
+struct ON_THE_WIRE tcp_wire {
     uint32_t ports, sequence, acknowledgement, flags_and_window;
     uint16_t checksum; /* in memory order */
     uint16_t urgent;

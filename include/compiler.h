@@ -26,6 +26,8 @@
 
 #define PRINTF_LIKE(format_at, arguments_at)                                                       \
     __attribute__((format(printf, format_at, arguments_at)))
+/* A header as it lies in a frame, where only even addresses are promised. */
+#define ON_THE_WIRE __attribute__((packed, aligned(2)))
 #define NO_INLINE __attribute__((noinline))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define MUST_USE __attribute__((warn_unused_result))
