@@ -2,7 +2,7 @@
 /*
  * recovered_index.h - puts what recovery finds in the log into the index.
  *
- * Purpose:   gathers records (recovered_records.h) and applies them sorted, on several threads, each
+ * Purpose:   gathers records (recovered_records.h), applies them sorted, on several threads, each
  *            with its own shards.
  * Ownership: the caller's; the indexes are the set's.
  * Threading: one thread calls; its helpers end before a call returns.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Cycles per lookup on one reader's core while others read or write the same cache part: what
- * sharing a cache without locks costs its readers. A reader looks keys up in batches, as a worker does with
- * a round of requests; the writer replaces entries of the same keys at a given rate.
+ * sharing a cache without locks costs its readers. A reader looks keys up in batches, as a worker
+ * does with a round of requests; the writer replaces entries of the same keys at a given rate.
  *
  *   bench_cache_threads [reader's core] [other thread's core]
  */

@@ -70,7 +70,7 @@ void report_destroy(struct report *report)
     free(report);
 }
 
-/* The kernel's half of such a port runs on the client's core: what it takes is not lost to others. */
+/* The kernel's half of such a port runs on the client's core: what it takes is not lost. */
 static bool kernel_works_on_the_core(const char *device)
 {
     return device && (strncmp(device, "net_af_", 7) == 0 || strncmp(device, "net_tap", 7) == 0);

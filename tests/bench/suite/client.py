@@ -32,7 +32,8 @@ def vhost(socket: Path) -> Link:
 
 
 def veth(namespace: str, port: int = 80) -> Link:
-    return Link('veth/af_packet', f'net_af_packet0,iface={CLIENT_END}', BENCH_CLIENT, SERVER_ADDRESS, namespace, port)
+    device = f'net_af_packet0,iface={CLIENT_END}'
+    return Link('veth/af_packet', device, BENCH_CLIENT, SERVER_ADDRESS, namespace, port)
 
 
 @dataclasses.dataclass(frozen=True)

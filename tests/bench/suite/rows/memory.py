@@ -52,7 +52,8 @@ def nginx_per_connection(bench: Bench, load: Load) -> Sample:
         before = resident_bytes(nginx.pid) + kernel_bytes()
         program, _ = bench.start_client(link, load)
         with program:
-            wait_until(lambda: open_sockets(wire.server) >= ENOUGH * load.connections or not program.is_alive(), 60,
+            enough = ENOUGH * load.connections
+            wait_until(lambda: open_sockets(wire.server) >= enough or not program.is_alive(), 60,
                        'nginx has the connections', 0.1)
             count = open_sockets(wire.server)
             if count < ENOUGH * load.connections:
