@@ -65,7 +65,7 @@ struct server {
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
     struct heartbeat control_beats[FABRIC_CONTROLS_MAX];
-    struct stats_source sources[5];
+    struct stats_source sources[6];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;
     _Atomic bool wants_drain;
@@ -376,6 +376,29 @@ static void write_store(void *context, struct text_buffer *text, const char *nam
     }
 }
 
+static void write_cache(void *context, struct text_buffer *text, const char *name)
+{
+    const struct server *server = context;
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        struct response_cache_status status;
+        response_cache_status(server->shared.cache, i, &status);
+        const struct {
+            const char *what;
+            uint64_t value;
+        } values[] = {
+            {"entries", status.entries},
+            {"entry_bytes", status.entry_bytes},
+            {"blob_bytes", status.blob_bytes},
+            {"waiting_bytes", status.waiting_bytes},
+        };
+        for (size_t k = 0; k < ARRAY_COUNT(values); k++) {
+            const struct stats_label labels[] = {
+                {"thread", server->worker_counters[i]->thread_name}, {"what", values[k].what}};
+            stats_sample(text, name, labels, ARRAY_COUNT(labels), values[k].value);
+        }
+    }
+}
+
 static void write_value_memory(void *context, struct text_buffer *text, const char *name)
 {
     const struct blob_pool *blobs = ((const struct server *)context)->shared.blobs;
@@ -460,6 +483,8 @@ static int start_admin(struct server *server)
     server->sources[4] = (struct stats_source){"gannet_value_memory_bytes",
                                                "memory for bodies and large cache entries", false,
                                                write_value_memory, server};
+    server->sources[5] = (struct stats_source){
+        "gannet_cache", "what each worker's cache part holds", false, write_cache, server};
     struct admin_hooks hooks = {.context = server,
                                 .is_alive = is_alive,
                                 .is_ready = is_ready,

@@ -90,8 +90,7 @@ def ours_per_entry(bench: Bench, count: int, row: Row) -> Sample:
     with gannet_on_memif(bench, cache={'memory_mib': mib}) as (server, link):
         bench.load_keys(link, count)
         bench.run_client(link, Load(256, max(1.0, count / 100_000), warmup_s=0, keys=count, timeout_s=20))
-        counters = server.counters()
-        entries = counters.fills - counters.gone
+        entries = server.counters().cache_entries
         row.note = f'{mib} MiB of cache held {entries:,.0f} entries; all of its memory counts'
         return Sample(mib * 2**20 / entries - KEY_BYTES - VALUE_BYTES, {'entries': entries})
 
