@@ -79,7 +79,9 @@ static void counted_control_round(struct bench *bench)
 static void run_server(struct bench *bench, uint32_t frames)
 {
     struct server_world *world = &bench->world;
-    for (uint32_t done = 0; done < frames; done += NIC_BURST_MAX)
+    /* a round takes few frames while few wait: as many rounds as it needs */
+    uint64_t all = server_world_counter(COUNTER_PORT_RX_PACKETS) + frames;
+    while (server_world_counter(COUNTER_PORT_RX_PACKETS) < all)
         counted_core_round(bench);
     bool has_requests = frames > 0 && server_world_in_flight(world) > 0;
     if (has_requests || io_simulator_next_ns(world->disk) <= world->now_ns ||
