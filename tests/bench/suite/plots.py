@@ -20,6 +20,11 @@ class Plot:
     also: str = ''  # a second extra of the same rows, as further series
 
 
+def slug(words: str) -> str:
+    """As part of a file name."""
+    return '-'.join(''.join(c if c.isalnum() or c == '.' else ' ' for c in words.lower()).split())
+
+
 def logarithmic(label: str) -> Axis:
     return Axis(label, is_logarithmic=True)
 
@@ -45,6 +50,9 @@ PLOTS = [
          logarithmic('requests/s')),
     Plot('peers-wrk', 'Peers, one core each, wrk', 'peers-wrk', 'connections', CONNECTIONS,
          logarithmic('requests/s')),
+    *(Plot(f'miss-{slug(trace)}', f'Misses, {trace}', f'miss-{slug(trace)}', 'cache_percent',
+           logarithmic('cache, % of the keys'), Axis('misses, % of the requests'))
+      for trace in ('zipf 0.9', 'zipf 1.0, 30 % scan', 'zipf 1.0, shifting', 'zipf 1.0, half with TTL')),
 ]
 
 

@@ -22,7 +22,8 @@ from tests.bench.suite import machine, plots, publish, table  # noqa: E402
 from tests.bench.suite.bench import FULL, QUICK, Bench  # noqa: E402
 from tests.bench.suite.process import Failed  # noqa: E402
 from tests.bench.suite.records import to_json  # noqa: E402
-from tests.bench.suite.rows import cost, get_hit, memory, open_loop, peers_get, start, store  # noqa: E402
+from tests.bench.suite.rows import cache_quality, cost, get_hit, memory  # noqa: E402
+from tests.bench.suite.rows import open_loop, peers_get, start, store  # noqa: E402
 
 # In this order: what matters most comes first, should somebody interrupt it.
 EXPERIMENTS: dict[str, Callable[[Bench], None]] = {
@@ -43,6 +44,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], None]] = {
     'recovery': store.recovery,
     'workers': cost.workers,
     'keys': cost.against_keys,
+    'miss-ratio': cache_quality.miss_ratios,
 }
 HUGE_MIB_QUICK, HUGE_MIB_FULL = 2048, 9216
 
