@@ -51,14 +51,28 @@ PRINTF_LIKE(2, 3) static bool add(struct nic_arguments *out, const char *format,
     return true;
 }
 
-/* Lcore 0 is the main thread, on every CPU it may use; lcore i + 1 is worker i, on its own. */
+/* What is left beside the workers; when nothing is, all of it. */
+static cpu_set_t without_workers(const struct nic_runtime_config *config, const cpu_set_t *allowed)
+{
+    cpu_set_t left = *allowed;
+    for (uint32_t i = 0; i < config->worker_count; i++)
+        CPU_CLR(config->worker_cores[i], &left);
+    return CPU_COUNT(&left) > 0 ? left : *allowed;
+}
+
+/*
+ * Lcore 0 is the main thread, lcore i + 1 is worker i, on its own CPU. DPDK's own threads run where
+ * the main lcore does: not on a worker's CPU, if there is another. One that takes a memif port down
+ * there, in the middle of a poll it has interrupted, pulls the rings from under it.
+ */
 static bool add_lcores(struct nic_arguments *out, const struct nic_runtime_config *config,
                        const cpu_set_t *allowed)
 {
+    cpu_set_t floating = without_workers(config, allowed);
     char list[NIC_ARGUMENTS_TEXT_BYTES / 2];
     size_t at = (size_t)snprintf(list, sizeof(list), "--lcores=0@(");
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, allowed) && at + 8 < sizeof(list))
+        if (CPU_ISSET(cpu, &floating) && at + 8 < sizeof(list))
             at += (size_t)snprintf(list + at, sizeof(list) - at, "%d,", cpu);
     at--; /* the last comma */
     at += (size_t)snprintf(list + at, sizeof(list) - at, ")");

@@ -28,7 +28,10 @@ struct nic_arguments {
     char text[NIC_ARGUMENTS_TEXT_BYTES];
 };
 
-/* `allowed`: the CPUs the main thread floats on. `file_prefix`: see nic_leftovers.h. */
+/*
+ * `allowed`: the CPUs of this process; DPDK's own threads take those without a worker.
+ * `file_prefix`: see nic_leftovers.h.
+ */
 int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t *allowed,
                        const char *file_prefix, struct nic_arguments *out);
 

@@ -193,6 +193,7 @@ static int start_environment(struct nic_runtime *runtime)
         log_error("DPDK does not start: %s", rte_strerror(rte_errno));
         return rte_errno > 0 ? -rte_errno : -EIO;
     }
+    (void)sched_setaffinity(0, sizeof(allowed), &allowed); /* only DPDK's threads stay apart */
     runtime->has_environment = true;
     return 0;
 }

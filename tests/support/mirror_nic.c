@@ -35,24 +35,28 @@ struct nic_queue {
 
 static void put16(uint8_t *at, uint32_t value)
 {
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
+    be16_t wire = be16_make((uint16_t)value);
+    memcpy(at, &wire, sizeof(wire));
 }
 
 static void put32(uint8_t *at, uint32_t value)
 {
-    put16(at, value >> 16);
-    put16(at + 2, value);
+    be32_t wire = be32_make(value);
+    memcpy(at, &wire, sizeof(wire));
 }
 
 static uint32_t get16(const uint8_t *at)
 {
-    return (uint32_t)at[0] << 8 | at[1];
+    be16_t wire;
+    memcpy(&wire, at, sizeof(wire));
+    return be16_load(wire);
 }
 
 static uint32_t get32(const uint8_t *at)
 {
-    return get16(at) << 16 | get16(at + 2);
+    be32_t wire;
+    memcpy(&wire, at, sizeof(wire));
+    return be32_load(wire);
 }
 
 /* Headers that are the same in every frame, and the request behind them. */

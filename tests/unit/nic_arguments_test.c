@@ -42,13 +42,17 @@ static void dpdk_is_told_what_the_config_says(void **state)
     struct nic_runtime_config config = {
         .server = &server, .worker_count = 2, .worker_cores = cores, .use_hugepages = true};
     assert_int_equal(nic_arguments_make(&config, &allowed, "gannet-42", &arguments), 0);
-    assert_true(has_argument(&arguments, "--lcores=0@(0,5),1@2,2@5"));
+    assert_true(has_argument(&arguments, "--lcores=0@(0),1@2,2@5"));
     assert_true(has_argument(&arguments, "--file-prefix=gannet-42"));
     assert_true(has_argument(&arguments, "--in-memory"));
     assert_true(has_argument(&arguments, "0000:01:00.0,arg=1"));
     assert_true(has_argument(&arguments, "--vdev=net_tap0,iface=x"));
     assert_false(has_argument(&arguments, "--no-pci"));
     assert_false(has_argument(&arguments, "--no-huge"));
+
+    CPU_CLR(0, &allowed); /* nothing is left beside the workers */
+    assert_int_equal(nic_arguments_make(&config, &allowed, "gannet-42", &arguments), 0);
+    assert_true(has_argument(&arguments, "--lcores=0@(5),1@2,2@5"));
 
     config.use_hugepages = false;
     snprintf(server.ports[0].device, sizeof(server.ports[0].device), "net_memif0,role=server");

@@ -2,7 +2,6 @@
 #include "tests/bench/generator/link.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -53,21 +52,6 @@ static void make_config(const struct plan *plan, uint32_t address_count,
     port->mtu = plan->mtu;
 }
 
-/*
- * DPDK's own threads stay off the polling cores: one that takes a memif port down in the middle of
- * a poll on its own core pulls the rings from under it.
- */
-static void leave_cores(const struct plan *plan)
-{
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
-        return;
-    for (uint32_t i = 0; i < plan->core_count; i++)
-        CPU_CLR(plan->cores[i], &allowed);
-    if (CPU_COUNT(&allowed) > 0)
-        sched_setaffinity(0, sizeof(allowed), &allowed);
-}
-
 int link_start(const struct plan *plan, uint32_t address_count, uint64_t random_seed,
                struct siphash_key key, struct nic_runtime **out)
 {
@@ -77,7 +61,6 @@ int link_start(const struct plan *plan, uint32_t address_count, uint64_t random_
     for (uint32_t i = 0; i < plan->core_count; i++)
         cores[i] = plan->cores[i];
     log_set_level(LOG_LEVEL_WARNING);
-    leave_cores(plan);
     struct nic_runtime_config runtime = {.server = &config,
                                          .worker_count = plan->core_count,
                                          .worker_cores = cores,
