@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "include/assert_policy.h"
+#include "include/port_set.h"
 
 /* ---- origins ------------------------------------------------------------ */
 
@@ -249,6 +250,60 @@ static void check_offloads(struct check *check, uint32_t index)
         report(check, CONFIG_KEY_ports_offloads, index, "segmentation needs tx_tcp_checksum");
 }
 
+/* Is this interface one that a port's device string names, or another port's kernel interface? */
+static bool is_interface_taken(const struct check *check, uint32_t index, const char *name)
+{
+    const struct server_config *config = check->config;
+    for (uint32_t other = 0; other < config->ports_count; other++) {
+        const char *device = config->ports[other].device;
+        for (const char *at = strstr(device, ",iface="); at; at = strstr(at + 1, ",iface="))
+            if (strlen(name) == strcspn(at + 7, ",") && strncmp(at + 7, name, strlen(name)) == 0)
+                return true;
+        if (other < index && strcmp(config->ports[other].kernel_interface, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_interface_name(const char *name)
+{
+    return name[strspn(name,
+                       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] ==
+               '\0' &&
+           strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lo") != 0;
+}
+
+static void check_kernel_ports(struct check *check, uint32_t index)
+{
+    struct port_set ports;
+    const struct server_config *config = check->config;
+    const struct config_ports *port = &config->ports[index];
+    if (port_set_parse(port->kernel_ports, &ports) != 0) {
+        report(check, CONFIG_KEY_ports_kernel_ports, index,
+               "allowed none, all, or a list of TCP ports such as 22,179,8000-8100");
+        return;
+    }
+    if (strcmp(port->kernel_ports, "none") != 0 && port->kernel_interface[0] == '\0')
+        report(check, CONFIG_KEY_ports_kernel_ports, index, "needs kernel_interface as well");
+    for (uint32_t i = 0; i < config->listeners_count && strcmp(port->kernel_ports, "all") != 0; i++)
+        if (port_set_has(&ports, (uint16_t)config->listeners[i].port))
+            report(check, CONFIG_KEY_ports_kernel_ports, index,
+                   "listeners[%u] serves port %" PRIu64 " itself", i, config->listeners[i].port);
+}
+
+static void check_kernel_side(struct check *check, uint32_t index)
+{
+    char *name = check->config->ports[index].kernel_interface;
+    none_is_empty(name);
+    if (!is_interface_name(name))
+        report(check, CONFIG_KEY_ports_kernel_interface, index,
+               "allowed none, or 1 to 15 of A-Z a-z 0-9 . _ - such as gannet-k0");
+    else if (name[0] && is_interface_taken(check, index, name))
+        report(check, CONFIG_KEY_ports_kernel_interface, index,
+               "another port's; this one is made by the server");
+    check_kernel_ports(check, index);
+}
+
 static void check_port(struct check *check, uint32_t index)
 {
     static const struct address_keys ipv4 = {
@@ -278,6 +333,7 @@ static void check_port(struct check *check, uint32_t index)
     if (port->ipv6[0] && port->mtu < 1280)
         report(check, CONFIG_KEY_ports_mtu, index, "IPv6 needs at least 1280 (RFC 8200)");
     check_offloads(check, index);
+    check_kernel_side(check, index);
 }
 
 /* ---- names and paths ------------------------------------------------------------ */

@@ -70,6 +70,11 @@ static void print_ports(FILE *file, const struct server_config *config)
         if (port->ipv6[0])
             fprintf(file, "             %s, gateway %s\n", port->ipv6,
                     port->gateway6[0] ? port->gateway6 : "none");
+        if (port->kernel_interface[0])
+            fprintf(file,
+                    "             what is not ours goes to the kernel's interface %s, at most "
+                    "%" PRIu64 " frames/s each way; TCP ports of ours that the kernel serves: %s\n",
+                    port->kernel_interface, config->network.kernel_per_s, port->kernel_ports);
     }
     fprintf(file, "listeners   ");
     for (uint32_t i = 0; i < config->listeners_count; i++)

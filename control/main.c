@@ -80,6 +80,7 @@ static int start_signals(struct server *server)
     sigaddset(&server->signals, SIGINT);
     sigaddset(&server->signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* comes instead when too many of the TAP driver's signals wait */
     /* Blocked in every thread: the main thread takes them with sigtimedwait. */
     return -pthread_sigmask(SIG_BLOCK, &server->signals, NULL);
 }
@@ -563,7 +564,11 @@ static void announce(const struct server *server, uint64_t started_ns)
 static int wait_for_signal(struct server *server)
 {
     struct timespec interval = {.tv_nsec = WATCH_INTERVAL_NS};
-    int signal_number = sigtimedwait(&server->signals, NULL, &interval);
+    uint64_t end_ns = clock_now_ns() + WATCH_INTERVAL_NS;
+    int signal_number;
+    do /* the TAP driver has signals of its own, one per frame */
+        signal_number = sigtimedwait(&server->signals, NULL, &interval);
+    while (signal_number < 0 && errno == EINTR && clock_now_ns() < end_ns);
     if (atomic_exchange_explicit(&server->wants_drain, false, memory_order_relaxed))
         return SIGTERM;
     return signal_number < 0 ? 0 : signal_number;

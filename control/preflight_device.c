@@ -189,6 +189,38 @@ static void check_interface(struct preflight *preflight, struct device *device, 
     }
 }
 
+/* The interface that will be made beside the port. */
+static void check_kernel_side(struct preflight *preflight, const struct device *device)
+{
+    char what[256], command[256];
+    uint32_t port = device->port;
+    const char *name = device->config->kernel_interface;
+    if (strncmp(device->config->device, "net_af_packet", 13) == 0 && device->interface_count > 0) {
+        snprintf(
+            what, sizeof(what),
+            "port %u: net_af_packet copies: the kernel sees the frames of %s itself, and those "
+            "of %s once more",
+            port, device->interfaces[0], name);
+        snprintf(command, sizeof(command),
+                 "sudo nft 'add table netdev gannet; add chain netdev gannet in { type filter hook "
+                 "ingress device %s priority 0; policy drop; }'",
+                 device->interfaces[0]);
+        preflight_add(preflight, PREFLIGHT_WARNING, what, command);
+    }
+    if (preflight_exists(preflight, "/sys/class/net/%s", name)) {
+        snprintf(what, sizeof(what),
+                 "port %u: ports.kernel_interface = %s: there is such an interface already", port,
+                 name);
+        snprintf(command, sizeof(command),
+                 "choose another name, or, if nobody needs it: sudo ip link del %s", name);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, command);
+    }
+    if (!preflight_exists(preflight, "/dev/net/%s", "tun")) {
+        snprintf(what, sizeof(what), "port %u: ports.kernel_interface needs /dev/net/tun", port);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, "sudo modprobe tun");
+    }
+}
+
 /* ---- the machine's own connections ---- */
 
 /* The interface that leads to an IPv4 address, as /proc/net/route has it: longest prefix first. */
@@ -341,5 +373,7 @@ void preflight_devices(struct preflight *preflight)
                  (strncmp(text, "net_af_packet", 13) == 0 || strncmp(text, "net_af_xdp", 10) == 0))
             check_interface(preflight, &device, name);
         check_own_connections(preflight, &device);
+        if (config->ports[i].kernel_interface[0])
+            check_kernel_side(preflight, &device);
     }
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/dispatch.h"
 
-#include <stdalign.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,20 +9,11 @@
 #include "dataplane/ipv6.h"
 #include "dataplane/nic.h"
 #include "dataplane/packet.h"
+#include "dataplane/packet_ring.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 #include "include/wakeup.h"
-
-/* One producer, one consumer; each side keeps what it last saw of the other's index. */
-struct packet_ring {
-    alignas(GUARD_BYTES) _Atomic uint32_t tail; /* producer writes */
-    uint32_t head_seen;
-    alignas(GUARD_BYTES) _Atomic uint32_t head; /* consumer writes */
-    uint32_t tail_seen;
-    alignas(GUARD_BYTES) uint32_t mask;
-    struct packet **slots;
-};
 
 /* One worker's end. */
 struct lane {
@@ -43,53 +32,6 @@ struct dispatch {
     struct lane *lanes;
     bool *is_woken_by_owner; /* per worker, written by its owner: pushed to in this round */
 };
-
-/* ---- rings ---- */
-
-static bool ring_init(struct packet_ring *ring, uint32_t size)
-{
-    ring->mask = size - 1;
-    ring->slots = calloc(size, sizeof(ring->slots[0]));
-    return ring->slots != NULL;
-}
-
-static bool ring_push(struct packet_ring *ring, struct packet *packet)
-{
-    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* we own tail */
-    if (tail - ring->head_seen > ring->mask) {
-        /* Acquire pairs with ring_pop's release of head: the slot's last reader is finished. */
-        ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
-        if (tail - ring->head_seen > ring->mask)
-            return false;
-    }
-    ring->slots[tail & ring->mask] = packet;
-    /* Release pairs with ring_pop's acquire of tail: slot and packet are visible before the index.
-     */
-    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
-    return true;
-}
-
-static uint32_t ring_pop(struct packet_ring *ring, struct packet **out, uint32_t limit)
-{
-    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed); /* we own head */
-    if (ring->tail_seen - head < limit)
-        ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    uint32_t count = ring->tail_seen - head;
-    ASSERT_HOT(count <= ring->mask + 1);
-    if (count > limit)
-        count = limit;
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = ring->slots[(head + i) & ring->mask];
-    if (count > 0)
-        atomic_store_explicit(&ring->head, head + count, memory_order_release);
-    return count;
-}
-
-static bool ring_is_empty(const struct packet_ring *ring)
-{
-    return atomic_load_explicit(&ring->head, memory_order_relaxed) ==
-           atomic_load_explicit(&ring->tail, memory_order_acquire);
-}
 
 /* ---- creation ---- */
 
@@ -115,7 +57,7 @@ struct dispatch *dispatch_create(uint32_t worker_count, uint32_t queue_count, ui
         struct lane *lane = &dispatch->lanes[worker];
         lane->owner = worker % queue_count;
         dispatch->group_sizes[lane->owner]++;
-        if (!ring_init(&lane->receive, size) || !ring_init(&lane->transmit, size))
+        if (!packet_ring_init(&lane->receive, size) || !packet_ring_init(&lane->transmit, size))
             goto failed;
     }
     return dispatch;
@@ -124,21 +66,13 @@ failed:
     return NULL;
 }
 
-static void ring_free(struct packet_ring *ring)
-{
-    struct packet *packet;
-    while (ring->slots && ring_pop(ring, &packet, 1) == 1)
-        packet_free(packet);
-    free(ring->slots);
-}
-
 void dispatch_destroy(struct dispatch *dispatch)
 {
     if (!dispatch)
         return;
     for (uint32_t worker = 0; dispatch->lanes && worker < dispatch->worker_count; worker++) {
-        ring_free(&dispatch->lanes[worker].receive);
-        ring_free(&dispatch->lanes[worker].transmit);
+        packet_ring_free(&dispatch->lanes[worker].receive);
+        packet_ring_free(&dispatch->lanes[worker].transmit);
     }
     free(dispatch->lanes);
     free(dispatch->is_woken_by_owner);
@@ -237,7 +171,7 @@ static uint32_t receive_as_owner(struct dispatch *dispatch, uint32_t worker,
             dispatch_worker_of(dispatch, worker, packet_data(frame), packet_first_bytes(frame));
         if (target == worker) {
             frames[own++] = frame;
-        } else if (ring_push(&dispatch->lanes[target].receive, frame)) {
+        } else if (packet_ring_push(&dispatch->lanes[target].receive, frame)) {
             dispatch->is_woken_by_owner[target] = true;
             count_many(counters, COUNTER_DISPATCH_FORWARDED, 1);
         } else {
@@ -254,7 +188,7 @@ uint32_t dispatch_receive(struct dispatch *dispatch, uint32_t worker, struct nic
     ASSERT_HOT(worker < dispatch->worker_count && limit <= NIC_BURST_MAX);
     if (dispatch_is_owner(dispatch, worker))
         return receive_as_owner(dispatch, worker, queue, frames, limit, counters);
-    return ring_pop(&dispatch->lanes[worker].receive, frames, limit);
+    return packet_ring_pop(&dispatch->lanes[worker].receive, frames, limit);
 }
 
 /* ---- send ---- */
@@ -266,7 +200,7 @@ uint32_t dispatch_transmit(struct dispatch *dispatch, uint32_t worker, struct ni
         return nic_transmit(queue, packets, count);
     struct lane *lane = &dispatch->lanes[worker];
     uint32_t pushed = 0;
-    while (pushed < count && ring_push(&lane->transmit, packets[pushed]))
+    while (pushed < count && packet_ring_push(&lane->transmit, packets[pushed]))
         pushed++;
     lane->has_pushed |= pushed > 0;
     return pushed;
@@ -282,7 +216,7 @@ static void send_for_member(struct packet_ring *ring, struct nic_queue *queue,
                             struct counters *counters)
 {
     struct packet *burst[NIC_BURST_MAX];
-    uint32_t count = ring_pop(ring, burst, NIC_BURST_MAX);
+    uint32_t count = packet_ring_pop(ring, burst, NIC_BURST_MAX);
     if (count == 0)
         return;
     uint32_t sent = nic_transmit(queue, burst, count);
@@ -314,10 +248,10 @@ void dispatch_flush(struct dispatch *dispatch, uint32_t worker, struct nic_queue
 bool dispatch_has_work(const struct dispatch *dispatch, uint32_t worker)
 {
     if (!dispatch_is_owner(dispatch, worker))
-        return !ring_is_empty(&dispatch->lanes[worker].receive);
+        return !packet_ring_is_empty(&dispatch->lanes[worker].receive);
     for (uint32_t member = worker + dispatch->queue_count; member < dispatch->worker_count;
          member += dispatch->queue_count)
-        if (!ring_is_empty(&dispatch->lanes[member].transmit))
+        if (!packet_ring_is_empty(&dispatch->lanes[member].transmit))
             return true;
     return false;
 }

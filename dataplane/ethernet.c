@@ -42,6 +42,15 @@ enum drop_reason ethernet_parse(const uint8_t *frame, uint32_t length, const uin
     return (tag & ETHERNET_VLAN_ID_MASK) == vlan ? DROP_NONE : DROP_VLAN_NOT_OURS;
 }
 
+void ethernet_insert_vlan(uint8_t *room, uint16_t tag)
+{
+    be16_t type = be16_make(ETHERNET_TYPE_VLAN);
+    be16_t control = be16_make(tag);
+    memmove(room, room + ETHERNET_VLAN_BYTES, 12); /* both addresses */
+    memcpy(room + 12, &type, 2);
+    memcpy(room + 14, &control, 2);
+}
+
 uint8_t ethernet_write(uint8_t *out, const uint8_t destination[6], const uint8_t source[6],
                        uint16_t vlan, uint16_t type)
 {

@@ -76,6 +76,10 @@ static inline void ethernet_group_of_ipv6(const uint8_t group[16], uint8_t out[6
 enum drop_reason ethernet_parse(const uint8_t *frame, uint32_t length, const uint8_t mac[6],
                                 uint16_t vlan, uint16_t stripped_vlan, struct ethernet_view *view);
 
+/* Puts a tag into a frame in front of which there are 4 bytes of room, at `room`: there it begins
+ * afterwards. */
+void ethernet_insert_vlan(uint8_t *room, uint16_t tag);
+
 /* Writes 14 bytes, or 18 with a VLAN; returns how many. */
 uint8_t ethernet_write(uint8_t *out, const uint8_t destination[6], const uint8_t source[6],
                        uint16_t vlan, uint16_t type);

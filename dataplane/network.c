@@ -9,6 +9,7 @@
 #include "dataplane/dispatch.h"
 #include "dataplane/ethernet.h"
 #include "dataplane/icmp.h"
+#include "dataplane/kernel_path.h"
 #include "dataplane/nd.h"
 #include "dataplane/network_state.h"
 #include "include/assert_policy.h"
@@ -25,6 +26,7 @@ static void set_up_port(struct network_port *port, const struct network_port_con
     *port = (struct network_port){
         .queue = config->queue,
         .dispatch = config->dispatch,
+        .kernel = config->kernel,
         .offloads = nic_offloads(config->queue),
         .mtu = config->mtu,
         .vlan = config->vlan,
@@ -105,7 +107,9 @@ bool network_has_work(const struct network *network)
     for (uint32_t i = 0; i < network->port_count; i++) {
         const struct network_port *port = &network->ports[i];
         if (port->tx_end > 0 ||
-            (port->dispatch && dispatch_has_work(port->dispatch, network->worker_index)))
+            (port->dispatch && dispatch_has_work(port->dispatch, network->worker_index)) ||
+            (port->kernel && network->worker_index == KERNEL_PATH_OWNER &&
+             kernel_path_has_work(port->kernel)))
             return true;
     }
     return false;
@@ -130,17 +134,71 @@ enum verdict {
     VERDICT_CONSUMED, /* answered: the packet is on its way out */
 };
 
-static enum verdict drop(struct network *network, struct frame *frame, enum drop_reason why)
+/* ---- the kernel's share ---- */
+
+/* The frame as it came over the wire, so with the tag that the port took off. */
+static void give_to_kernel(struct network *network, struct network_port *port,
+                           struct packet *packet)
 {
+    uint16_t tag = packet_stripped_vlan(packet);
+    if (tag != 0)
+        ethernet_insert_vlan(packet_prepend(packet, ETHERNET_VLAN_BYTES), tag);
+    packet_reset_offloads(packet);
+    if (!kernel_path_give(port->kernel, network->worker_index, packet))
+        network_drop(network, packet, DROP_KERNEL_REFUSED);
+}
+
+/* Nothing is wrong with the frame, it is only not for us. */
+static bool is_for_kernel(const struct frame *frame, enum drop_reason why)
+{
+    switch (why) {
+    case DROP_ETHERNET_NOT_OURS:
+        if (!frame->ethernet.is_group)
+            return false; /* another station's */
+        break;
+    case DROP_ETHERNET_TYPE_UNKNOWN:
+    case DROP_VLAN_NOT_OURS:
+    case DROP_IP_NOT_OURS:
+    case DROP_IP_PROTOCOL_UNKNOWN:
+    case DROP_ARP_NOT_OURS:
+    case DROP_ICMP_UNUSED:
+        break;
+    default:
+        return false;
+    }
+    /* our own address as the source: a frame of the kernel that the link brought back */
+    return !ethernet_address_equal(frame->bytes + 6, frame->port->mac);
+}
+
+static NO_INLINE enum verdict drop(struct network *network, struct frame *frame,
+                                   enum drop_reason why)
+{
+    if (frame->port->kernel && is_for_kernel(frame, why)) {
+        give_to_kernel(network, frame->port, frame->packet);
+        return VERDICT_CONSUMED;
+    }
     network_drop(network, frame->packet, why);
     return VERDICT_DROPPED;
 }
 
-/* A message that was taken note of and needs no answer. */
-static enum verdict finish(struct frame *frame)
+/* A message that was taken note of and needs no answer: the kernel may have waited for it as well.
+ */
+static enum verdict finish(struct network *network, struct frame *frame)
 {
-    packet_free(frame->packet);
+    if (frame->port->kernel)
+        give_to_kernel(network, frame->port, frame->packet);
+    else
+        packet_free(frame->packet);
     return VERDICT_CONSUMED;
+}
+
+bool network_give_to_kernel(struct network *network, struct packet *segment, uint16_t tcp_port)
+{
+    struct network_port *port = &network->ports[segment->rx.port_index];
+    if (port->kernel == NULL || !kernel_path_serves(port->kernel, tcp_port))
+        return false;
+    give_to_kernel(network, port, segment);
+    return true;
 }
 
 /* Tells the own table and the other workers. */
@@ -186,7 +244,7 @@ static enum verdict arp_input(struct network *network, struct frame *frame)
     if (!is_for_us)
         return drop(network, frame, DROP_ARP_NOT_OURS);
     if (!is_request)
-        return finish(frame);
+        return finish(network, frame);
     count(network->counters, COUNTER_NETWORK_ADDRESS_REPLIES);
     network_send_arp(network, frame->port_index, frame->packet, ARP_REPLY, arp.target_ip,
                      arp.sender_mac, arp.sender_ip, arp.sender_mac);
@@ -247,7 +305,7 @@ static enum verdict nd_input(struct network *network, struct frame *frame, const
             return drop(network, frame, DROP_ARP_CONFLICT);
         if (message.has_link_address)
             nd_learn(network, frame, message.target, &message);
-        return finish(frame);
+        return finish(network, frame);
     }
     if (!is_ours)
         return drop(network, frame, DROP_ARP_NOT_OURS);
@@ -327,7 +385,7 @@ static enum verdict error_input(struct network *network, struct frame *frame, co
     network_raise_icmp_error(network, &note.icmp_error);
     if (network->board)
         bulletin_post(network->board, network->worker_index, &note);
-    return finish(frame);
+    return finish(network, frame);
 }
 
 static enum verdict icmp_input(struct network *network, struct frame *frame)
@@ -401,9 +459,9 @@ static enum verdict frame_input(struct network *network, uint8_t port_index, str
 {
     struct frame frame = {
         .packet = packet, .port = &network->ports[port_index], .port_index = port_index};
+    frame.bytes = packet_data(packet);
     if (UNLIKELY(packet_is_chained(packet)) && !packet_make_linear(packet))
         return drop(network, &frame, DROP_FRAME_CHAINED);
-    frame.bytes = packet_data(packet);
     enum drop_reason why =
         ethernet_parse(frame.bytes, packet_first_bytes(packet), frame.port->mac, frame.port->vlan,
                        packet_stripped_vlan(packet), &frame.ethernet);

@@ -29,6 +29,7 @@
 struct bulletin_board;
 struct counters;
 struct dispatch;
+struct kernel_path;
 struct network;
 struct rte_mempool;
 
@@ -39,8 +40,9 @@ struct rte_mempool;
 
 /* One port as one worker sees it. Addresses in network order; all zero is "none". */
 struct network_port_config {
-    struct nic_queue *queue;   /* this worker's, or its owner's when `dispatch` is set */
-    struct dispatch *dispatch; /* NULL when every worker has a queue of its own (dispatch.h) */
+    struct nic_queue *queue;    /* this worker's, or its owner's when `dispatch` is set */
+    struct dispatch *dispatch;  /* NULL when every worker has a queue of its own (dispatch.h) */
+    struct kernel_path *kernel; /* NULL: what is not ours is dropped (kernel_path.h) */
     uint16_t mtu;
     uint16_t vlan; /* 0: untagged */
     uint8_t ipv4[4];
@@ -86,6 +88,12 @@ bool network_has_work(const struct network *network);
  */
 uint32_t network_input(struct network *network, uint8_t port_index, struct packet **frames,
                        uint32_t count, uint64_t now_ns, struct packet **segments);
+
+/*
+ * A segment for a port that nobody listens on: true when the kernel serves it on our addresses. The
+ * segment, which must be as network_input returned it, is consumed then.
+ */
+bool network_give_to_kernel(struct network *network, struct packet *segment, uint16_t tcp_port);
 
 /* Who talks to whom, without ports. IPv4 addresses are in the first 4 bytes, the rest is zero. */
 struct network_flow {

@@ -5,6 +5,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/dispatch.h"
 #include "dataplane/ethernet.h"
+#include "dataplane/kernel_path.h"
 #include "dataplane/nd.h"
 #include "dataplane/network_state.h"
 #include "include/assert_policy.h"
@@ -319,12 +320,29 @@ void network_transmit(struct network *network, uint8_t port_index, struct packet
         append(network, &network->ports[port_index], packet);
 }
 
+/* Both ways, at most a burst each. While the port is full the kernel's frames stay with it. */
+static void serve_kernel(struct network *network, uint8_t port_index)
+{
+    struct network_port *port = &network->ports[port_index];
+    struct packet *frames[KERNEL_PATH_BURST];
+    kernel_path_send(port->kernel, network->now_ns, network->counters);
+    if (!network_has_room(network, port_index))
+        return;
+    uint32_t count = kernel_path_receive(port->kernel, network->now_ns, network->counters, frames);
+    for (uint32_t i = 0; i < count; i++) {
+        packet_reset_offloads(frames[i]);
+        append(network, port, frames[i]);
+    }
+}
+
 void network_flush(struct network *network)
 {
     if (neighbour_is_due(network->neighbours, network->now_ns))
         ask_what_is_due(network); /* what this round wants to know should not wait for the next */
     for (uint32_t i = 0; i < network->port_count; i++) {
         struct network_port *port = &network->ports[i];
+        if (UNLIKELY(port->kernel != NULL) && network->worker_index == KERNEL_PATH_OWNER)
+            serve_kernel(network, (uint8_t)i);
         if (port->tx_end > 0)
             flush_port(network, port);
         if (port->dispatch)

@@ -31,6 +31,7 @@
 struct network_port {
     struct nic_queue *queue;
     struct dispatch *dispatch;
+    struct kernel_path *kernel;
     uint32_t offloads;
     uint16_t mtu;
     uint16_t vlan;

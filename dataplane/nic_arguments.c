@@ -33,6 +33,11 @@ void nic_device_name(const char *device, char *out, uint32_t bytes)
              (int)strcspn(device, ","), device);
 }
 
+void nic_kernel_device_name(uint32_t port_index, char *out, uint32_t bytes)
+{
+    snprintf(out, bytes, "net_tap_of_port%u", port_index);
+}
+
 /* False when the arguments are full. */
 PRINTF_LIKE(2, 3) static bool add(struct nic_arguments *out, const char *format, ...)
 {
@@ -99,6 +104,11 @@ static bool add_devices(struct nic_arguments *out, const struct server_config *s
         bool is_pci = nic_device_is_pci(device);
         has_pci |= is_pci;
         if (is_pci ? !(add(out, "-a") && add(out, "%s", device)) : !add(out, "--vdev=%s", device))
+            return false;
+        char kernel_device[32];
+        nic_kernel_device_name(i, kernel_device, sizeof(kernel_device));
+        if (server->ports[i].kernel_interface[0] &&
+            !add(out, "--vdev=%s,iface=%s", kernel_device, server->ports[i].kernel_interface))
             return false;
     }
     /* virtual addresses need no privileges; with cards the bus decides */

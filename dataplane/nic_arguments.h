@@ -39,5 +39,7 @@ int nic_arguments_make(const struct nic_runtime_config *config, const cpu_set_t 
 bool nic_device_is_pci(const char *device);
 /* The name DPDK gives the port: the device up to its first comma. */
 void nic_device_name(const char *device, char *out, uint32_t bytes);
+/* The name DPDK gives the kernel interface beside a port (ports.kernel_interface). */
+void nic_kernel_device_name(uint32_t port_index, char *out, uint32_t bytes);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "dataplane/bulletin.h"
 #include "dataplane/dispatch.h"
+#include "dataplane/kernel_path.h"
 #include "dataplane/network.h"
 #include "dataplane/nic_arguments.h"
 #include "dataplane/nic_leftovers.h"
@@ -26,12 +27,14 @@
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/log.h"
+#include "include/port_set.h"
 #include "include/random.h"
 #include "include/server_config.h"
 
 #define RSS_KEY_BYTES_MAX 128u
 #define FRAME_OVERHEAD_BYTES 18u /* Ethernet header and check sequence */
 #define MTU_ETHERNET 1500u
+#define KERNEL_DESCRIPTORS 4u            /* net_tap keeps so many packets ready, and uses one */
 #define WORKERS_MAX (RTE_MAX_LCORE - 1u) /* one lcore is the main thread's */
 
 struct nic_queue {
@@ -45,6 +48,14 @@ struct nic_queue {
     uint8_t mac[6];
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
+/* The kernel's interface beside a port; DPDK has it as a port of its own. */
+struct nic_kernel_side {
+    uint16_t port_id;
+    bool is_started;
+    struct kernel_path *path; /* NULL: the port has none */
+    struct nic_queue queue;
+};
+
 struct nic_port {
     uint16_t port_id;
     bool is_started;
@@ -53,6 +64,7 @@ struct nic_port {
     struct rte_eth_dev_info info;
     struct network_port_config addresses;
     struct dispatch *dispatch; /* NULL: every worker has a queue */
+    struct nic_kernel_side kernel;
     struct nic_queue queues[CORES_MAX];
 };
 
@@ -398,8 +410,11 @@ static int set_up_queues(struct nic_runtime *runtime, struct nic_port *port)
     return result;
 }
 
-/* Neighbour solicitations come to groups: without them nobody finds our IPv6 address. */
-static void open_groups(struct nic_port *port, uint32_t index)
+/*
+ * Neighbour solicitations come to groups: without them nobody finds our IPv6 address. The groups of
+ * a kernel interface beside the port are not known here, so then it must be all of them.
+ */
+static void open_groups(struct nic_port *port, uint32_t index, bool needs_all)
 {
     uint8_t tail[3];
     memcpy(tail, port->addresses.ipv6 + 13, 3);
@@ -411,7 +426,8 @@ static void open_groups(struct nic_port *port, uint32_t index)
     };
     rte_eth_promiscuous_disable(port->port_id);
     if (rte_eth_allmulticast_enable(port->port_id) == 0 ||
-        rte_eth_dev_set_mc_addr_list(port->port_id, groups, ARRAY_COUNT(groups)) == 0)
+        (!needs_all &&
+         rte_eth_dev_set_mc_addr_list(port->port_id, groups, ARRAY_COUNT(groups)) == 0))
         return;
     port->is_promiscuous = rte_eth_promiscuous_enable(port->port_id) == 0;
     if (!port->is_promiscuous && port->addresses.ipv6_prefix_bits > 0)
@@ -428,6 +444,74 @@ static int start_dispatch(struct nic_runtime *runtime, struct nic_port *port)
                                      (uint32_t)runtime->config.server->network.dispatch_ring,
                                      &runtime->config.siphash_key);
     return port->dispatch ? 0 : -ENOMEM;
+}
+
+/* ---- the kernel's interface ---- */
+
+/* One queue without offloads and with the port's link address, so that one NIC is both. */
+static int set_up_kernel_side(struct nic_runtime *runtime, const struct nic_port *port,
+                              struct nic_kernel_side *kernel)
+{
+    struct rte_eth_conf conf = {.rxmode = {.mtu = port->plan.mtu}};
+    struct rte_ether_addr mac;
+    unsigned int socket = (unsigned int)SOCKET_ID_ANY;
+    memcpy(mac.addr_bytes, port->queues[0].mac, 6);
+    int result = rte_eth_dev_configure(kernel->port_id, 1, 1, &conf);
+    if (result == 0)
+        result = rte_eth_dev_set_mtu(kernel->port_id, port->plan.mtu);
+    if (result == 0)
+        result = rte_eth_dev_default_mac_addr_set(kernel->port_id, &mac);
+    if (result == 0)
+        result = rte_eth_rx_queue_setup(kernel->port_id, 0, KERNEL_DESCRIPTORS, socket, NULL,
+                                        runtime->packets[KERNEL_PATH_OWNER]);
+    if (result == 0)
+        result = rte_eth_tx_queue_setup(kernel->port_id, 0, KERNEL_DESCRIPTORS, socket, NULL);
+    kernel->queue = (struct nic_queue){.port_id = kernel->port_id, .mtu = port->plan.mtu};
+    return result;
+}
+
+static int start_kernel_side(struct nic_runtime *runtime, uint32_t index)
+{
+    static struct port_set tcp_ports; /* main thread, at start */
+    struct nic_port *port = &runtime->ports[index];
+    struct nic_kernel_side *kernel = &port->kernel;
+    const struct config_ports *config = &runtime->config.server->ports[index];
+    char name[32];
+    if (config->kernel_interface[0] == '\0')
+        return 0;
+    nic_kernel_device_name(index, name, sizeof(name));
+    int result = rte_eth_dev_get_port_by_name(name, &kernel->port_id);
+    if (result == 0)
+        result = port_set_parse(config->kernel_ports, &tcp_ports);
+    if (result == 0)
+        result = set_up_kernel_side(runtime, port, kernel);
+    if (result == 0)
+        result = rte_eth_dev_start(kernel->port_id);
+    kernel->is_started = result == 0;
+    if (result != 0) {
+        log_error("port %u: the kernel interface %s cannot be started: %s", index,
+                  config->kernel_interface, rte_strerror(-result));
+        return result;
+    }
+    kernel->path = kernel_path_create(&(struct kernel_path_config){
+        .interface = &kernel->queue,
+        .tcp_ports = &tcp_ports,
+        .worker_count = runtime->config.worker_count,
+        .frames_per_s = (uint32_t)runtime->config.server->network.kernel_per_s,
+    });
+    log_info("port %u: what is not ours goes to the kernel's interface %s; TCP ports of ours that "
+             "it serves: %s",
+             index, config->kernel_interface, config->kernel_ports);
+    return kernel->path ? 0 : -ENOMEM;
+}
+
+static void stop_kernel_side(struct nic_kernel_side *kernel)
+{
+    kernel_path_destroy(kernel->path);
+    if (!kernel->is_started)
+        return;
+    rte_eth_dev_stop(kernel->port_id);
+    rte_eth_dev_close(kernel->port_id);
 }
 
 static int start_port(struct nic_runtime *runtime, uint32_t index)
@@ -447,7 +531,10 @@ static int start_port(struct nic_runtime *runtime, uint32_t index)
         return result;
     }
     port->is_started = true;
-    open_groups(port, index);
+    open_groups(port, index, runtime->config.server->ports[index].kernel_interface[0] != '\0');
+    result = start_kernel_side(runtime, index);
+    if (result != 0)
+        return result;
     const uint8_t *mac = port->queues[0].mac;
     log_info("port %u: %s, driver %s, %02x:%02x:%02x:%02x:%02x:%02x, %u queues of %u and %u "
              "descriptors, MTU %u",
@@ -459,6 +546,7 @@ static int start_port(struct nic_runtime *runtime, uint32_t index)
 
 static void stop_port(struct nic_port *port)
 {
+    stop_kernel_side(&port->kernel);
     if (port->is_promiscuous)
         rte_eth_promiscuous_disable(port->port_id);
     if (port->is_started)
@@ -595,6 +683,7 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         /* lint-allow: division: at start */
         ports[i].queue = &port->queues[worker % port->plan.queue_count];
         ports[i].dispatch = port->dispatch;
+        ports[i].kernel = port->kernel.path;
     }
     return network_create(&(struct network_config){
         .ports = ports,

@@ -39,4 +39,16 @@ static inline bool rate_limit_allows(struct rate_limit *limit, uint64_t now_ns)
     return true;
 }
 
+/* For batches: is one allowed now; and afterwards, so many were taken. May run into debt. */
+static inline bool rate_limit_is_open(const struct rate_limit *limit, uint64_t now_ns)
+{
+    return limit->paid_until_ns + limit->interval_ns <= now_ns + limit->burst_ns;
+}
+
+static inline void rate_limit_charge(struct rate_limit *limit, uint64_t now_ns, uint32_t events)
+{
+    uint64_t from_ns = limit->paid_until_ns > now_ns ? limit->paid_until_ns : now_ns;
+    limit->paid_until_ns = from_ns + limit->interval_ns * events;
+}
+
 #endif

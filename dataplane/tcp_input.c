@@ -603,6 +603,8 @@ static NO_INLINE void input_unknown(struct tcp_stack *stack, struct packet *pack
         return;
     const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
     uint8_t state = tcp_is_listening(stack, load16(tcp + 2)) ? TCP_LISTEN : TCP_CLOSED;
+    if (state == TCP_CLOSED && network_give_to_kernel(stack->network, packet, load16(tcp + 2)))
+        return;
     switch (tcp_actions[state][packet->rx.tcp_flags & TABLE_FLAGS]) {
     case ACTION_OPEN:
         tcp_listen_input(stack, &flow, packet);

@@ -26,6 +26,15 @@ bool network_has_room(const struct network *network, uint8_t port_index)
     return !network->is_full;
 }
 
+bool network_give_to_kernel(struct network *network, struct packet *segment, uint16_t tcp_port)
+{
+    if (network->kernel_port == 0 || network->kernel_port != tcp_port)
+        return false;
+    network->kernel_segments++;
+    packet_free(segment);
+    return true;
+}
+
 void network_transmit(struct network *network, uint8_t port_index, struct packet *packet)
 {
     (void)port_index;

@@ -24,7 +24,9 @@ struct network {
     uint32_t generation;
     bool is_resolving; /* network_path answers RESOLVING, without a header */
     bool is_vlan;
-    bool is_full; /* network_has_room answers false */
+    bool is_full;             /* network_has_room answers false */
+    uint16_t kernel_port;     /* the TCP port that the kernel serves; 0: none */
+    uint32_t kernel_segments; /* given to it, and freed */
     uint32_t out_count;
     struct packet *out[TEST_NETWORK_OUT_MAX];
 };

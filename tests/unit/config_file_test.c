@@ -321,12 +321,14 @@ static int update_reference(void)
 static void the_plan_says_memory_queues_and_loss_window(void **state)
 {
     (void)state;
-    expect_good(read_text("workers: {cores: \"2-5\", poll: busy, operations: 1024}\n"
-                          "memory: {packets: 65536, values_mib: 200}\n"
-                          "tcp: {connections: 2048}\n"
-                          "cache: {memory_mib: 10}\n"
-                          "store: {sync: interval, sync_interval_ms: 250}\n"
-                          "ports: [{device: net_tap0, queues: 1, ipv4: 10.0.0.5/8}]\n"));
+    expect_good(
+        read_text("workers: {cores: \"2-5\", poll: busy, operations: 1024}\n"
+                  "memory: {packets: 65536, values_mib: 200}\n"
+                  "tcp: {connections: 2048}\n"
+                  "cache: {memory_mib: 10}\n"
+                  "store: {sync: interval, sync_interval_ms: 250}\n"
+                  "ports: [{device: net_tap0, queues: 1, ipv4: 10.0.0.5/8, kernel_interface: k0, "
+                  "kernel_ports: \"22,179\"}]\n"));
     struct config_memory memory = config_memory_estimate(&config, config_worker_count(&config));
     assert_int_equal(memory.packets_mib, 608); /* 4 * 65536 * 2432 bytes */
     assert_int_equal(memory.pages_mib, 608 + 8 + 40 + 4 + 200);
@@ -339,6 +341,8 @@ static void the_plan_says_memory_queues_and_loss_window(void **state)
         "port 0       net_tap0, 1 queue, mtu 1500, offloads auto\n",
         "fewer queues than workers: flows are dispatched in software\n",
         "10.0.0.5/8, gateway none\n",
+        "what is not ours goes to the kernel's interface k0, at most 50000 frames/s each way; TCP "
+        "ports of ours that the kernel serves: 22,179\n",
         "listeners    none\n",
         "memory       860 MiB at start (pages: auto)",
         "loss window  250 ms",

@@ -125,6 +125,23 @@ static void what_is_written_is_what_is_parsed(void **state)
     }
 }
 
+static void a_tag_goes_between_the_addresses_and_the_type(void **state)
+{
+    (void)state;
+    struct frame_bytes frame;
+    struct ethernet_view view;
+    uint8_t bytes[4 + 64];
+    frame_ethernet(&frame, frames_our_mac, frames_peer_mac, 0x0800);
+    frame_put32(&frame, 0x01020304);
+    memcpy(bytes + 4, frame.bytes, frame.length);
+    ethernet_insert_vlan(bytes, 0x2007);
+    assert_int_equal(ethernet_parse(bytes, frame.length + 4u, frames_our_mac, 7, 0, &view),
+                     DROP_NONE);
+    assert_int_equal(view.type, 0x0800);
+    assert_memory_equal(bytes, frame.bytes, 12);
+    assert_memory_equal(bytes + 16, frame.bytes + 12, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +149,7 @@ int main(void)
         cmocka_unit_test(tags_in_the_frame_and_tags_taken_off_mean_the_same),
         cmocka_unit_test(a_second_tag_is_an_unknown_type_to_us),
         cmocka_unit_test(what_is_written_is_what_is_parsed),
+        cmocka_unit_test(a_tag_goes_between_the_addresses_and_the_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,8 +47,15 @@ static void dpdk_is_told_what_the_config_says(void **state)
     assert_true(has_argument(&arguments, "--in-memory"));
     assert_true(has_argument(&arguments, "0000:01:00.0,arg=1"));
     assert_true(has_argument(&arguments, "--vdev=net_tap0,iface=x"));
+    assert_false(has_argument(&arguments, "--vdev=net_tap_of_port0,iface=gannet-k"));
     assert_false(has_argument(&arguments, "--no-pci"));
     assert_false(has_argument(&arguments, "--no-huge"));
+
+    snprintf(server.ports[0].kernel_interface, sizeof(server.ports[0].kernel_interface),
+             "gannet-k");
+    assert_int_equal(nic_arguments_make(&config, &allowed, "gannet-42", &arguments), 0);
+    assert_true(has_argument(&arguments, "0000:01:00.0,arg=1"));
+    assert_true(has_argument(&arguments, "--vdev=net_tap_of_port0,iface=gannet-k"));
 
     CPU_CLR(0, &allowed); /* nothing is left beside the workers */
     assert_int_equal(nic_arguments_make(&config, &allowed, "gannet-42", &arguments), 0);

@@ -237,6 +237,23 @@ static void an_interface_must_be_there_and_up(void **state)
     assert_int_equal(run().finding_count, 0);
 }
 
+static void a_kernel_interface_must_not_be_there_already(void **state)
+{
+    (void)state;
+    set_device("net_memif0,role=server");
+    put("/dev/net/tun", "");
+    snprintf(config.ports[0].kernel_interface, sizeof(config.ports[0].kernel_interface), "k0");
+    assert_int_equal(run().finding_count, 0);
+    put("/sys/class/net/k0/flags", "0x1003\n");
+    expect_one(PREFLIGHT_ERROR, "k0: there is such an interface already", "ip link del k0");
+    snprintf(config.ports[0].kernel_interface, sizeof(config.ports[0].kernel_interface), "k1");
+    cut("/dev/net/tun");
+    expect_one(PREFLIGHT_ERROR, "needs /dev/net/tun", "modprobe tun");
+    put("/dev/net/tun", "");
+    set_device("net_af_packet0,iface=eth1"); /* whose frames the kernel has already */
+    expect_one(PREFLIGHT_WARNING, "sees the frames of eth1 itself", "device eth1");
+}
+
 static void the_default_route_is_not_taken_unasked(void **state)
 {
     (void)state;
@@ -312,6 +329,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(locked_memory_counts_unless_one_is_root, machine_up,
                                         machine_down),
         cmocka_unit_test_setup_teardown(an_interface_must_be_there_and_up, machine_up,
+                                        machine_down),
+        cmocka_unit_test_setup_teardown(a_kernel_interface_must_not_be_there_already, machine_up,
                                         machine_down),
         cmocka_unit_test_setup_teardown(the_default_route_is_not_taken_unasked, machine_up,
                                         machine_down),

@@ -78,6 +78,26 @@ static void a_lost_syn_ack_is_sent_again_and_a_repeated_syn_answered(void **stat
     peer_expect(&peer, S | A, 0, 1, 0);
 }
 
+static void a_closed_port_of_the_kernel_is_the_kernels(void **state)
+{
+    (void)state;
+    struct seen_segment seen;
+    peer.network.kernel_port = STACK_PORT;
+    peer_send(&peer, (struct peer_segment){.flags = S});
+    peer_expect(&peer, S | A, 0, 1, 0); /* as long as somebody listens here */
+    assert_int_equal(peer.network.kernel_segments, 0);
+    peer_send(&peer, (struct peer_segment){.flags = R, .seq = 1});
+    tcp_stop_listening(peer.stack, STACK_PORT);
+    peer_send(&peer, (struct peer_segment){.flags = S, .seq = 500});
+    peer_send(&peer, (struct peer_segment){.flags = A, .seq = 500, .ack = 77});
+    assert_false(peer_sees(&peer, &seen));
+    assert_int_equal(peer.network.kernel_segments, 2);
+    peer.network.kernel_port = STACK_PORT + 1;
+    peer_send(&peer, (struct peer_segment){.flags = S, .seq = 500});
+    peer.stack_iss = 0;
+    peer_expect(&peer, R | A, 0, 501, 0);
+}
+
 static void segments_to_a_closed_port_are_reset(void **state)
 {
     (void)state;
@@ -400,6 +420,7 @@ int main(void)
         TEST(options_that_were_not_offered_are_not_answered),
         TEST(a_lost_syn_ack_is_sent_again_and_a_repeated_syn_answered),
         TEST(segments_to_a_closed_port_are_reset),
+        TEST(a_closed_port_of_the_kernel_is_the_kernels),
         TEST(a_wrong_acknowledgement_in_the_handshake_is_reset),
         TEST(only_an_exact_reset_ends_a_connection),
         TEST(a_syn_on_an_open_connection_is_challenged),
