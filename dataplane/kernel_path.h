@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * kernel_path.h - the exception path of a port: a kernel interface beside it, so that one NIC serves
- *     both.
+ * kernel_path.h - the exception path of a port: an interface of the kernel's beside it, so that one
+ *     NIC serves both.
  *
  * Purpose:   what is not ours goes to the kernel, what the kernel sends goes out of the port, both
  *            untouched, and neither takes more of our time than a fixed share.
  * Ownership: kernel_path_give takes the frame when it is true; frames of kernel_path_receive belong
  *            to the caller.
  * Threading: any worker gives, over a ring of its own. Worker 0 alone, the owner, calls
- *            kernel_path_send and _receive: it reads and writes the interface. Create and destroy on
- *            the main thread.
+ *            kernel_path_send and _receive: it reads and writes the interface. Create and destroy
+ *            on the main thread.
  * Units:     frames; _ns monotone, passed in.
  * Errors:    a full ring refuses; what the interface does not take is counted as KERNEL_REFUSED and
  *            freed. Above the rate the kernel's frames stay in its own queue.

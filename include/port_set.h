@@ -2,7 +2,7 @@
 /*
  * port_set.h - a set of TCP ports, as it is written in the configuration.
  *
- * Purpose:   "22,179,8000-8100", "all" or "none" -> one bit per port, for the check and the workers.
+ * Purpose:   "22,179,8000-8100", "all" or "none" -> one bit per port.
  * Ownership: the set is a value.
  * Threading: any number of readers.
  * Units:     none.

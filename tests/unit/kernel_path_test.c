@@ -13,6 +13,7 @@
 #include "dataplane/network.h"
 #include "dataplane/network_state.h"
 #include "dataplane/packet.h"
+#include "include/compiler.h"
 #include "include/counters.h"
 #include "include/port_set.h"
 #include "tests/support/dpdk_environment.h"
@@ -184,131 +185,115 @@ static void solicited_group(const uint8_t *address, uint8_t group[16])
     memcpy(group + 13, address + 13, 3);
 }
 
-enum receiver { KERNEL, OURS, NOBODY, ANSWERED };
+static const uint8_t lldp_mac[6] = {1, 0x80, 0xc2, 0, 0, 0x0e};
+static const uint8_t other_mac[6] = {2, 0, 0, 0, 0, 0x55};
+static const uint8_t everybody[4] = {255, 255, 255, 255};
+static const uint8_t all_routers[16] = {0xff, 2, [15] = 2};
 
-static void set_destination(struct frame_bytes *frame, const uint8_t mac[6])
+static void comes_from_us(struct frame_bytes *frame)
 {
-    memcpy(frame->bytes, mac, 6);
+    memcpy(frame->bytes + 6, frames_our_mac, 6);
 }
 
-/* Frame number `which` and who must get it; NULL when there are no more. */
-static const char *frame_of_case(uint32_t which, struct frame_bytes *frame, enum receiver *receiver)
+static void has_a_wrong_checksum(struct frame_bytes *frame)
 {
-    static const uint8_t lldp[6] = {1, 0x80, 0xc2, 0, 0, 0x0e};
-    static const uint8_t other_mac[6] = {2, 0, 0, 0, 0, 0x55};
-    static const uint8_t everybody[4] = {255, 255, 255, 255};
-    static const uint8_t routers[16] = {0xff, 2, [15] = 2};
+    frame->bytes[24] ^= 1;
+}
+
+static void claims_our_address(struct frame_bytes *frame)
+{
+    memcpy(frame->bytes + 28, frames_our_ipv4, 4);
+}
+
+enum receiver { KERNEL, OURS, NOBODY, ANSWERED };
+enum shape { IPV4, ECHO, ARP, ICMPV6, SOLICITATION, BARE };
+
+struct case_of_frame {
+    const char *what;
+    enum receiver receiver;
+    enum shape shape;
+    unsigned number; /* IP protocol, ICMP type, ARP operation or EtherType */
+    const uint8_t *address;
+    const uint8_t *mac; /* instead of ours */
+    void (*spoil)(struct frame_bytes *frame);
+};
+
+static const struct case_of_frame frames_for[] = {
+    {"TCP to another address", KERNEL, IPV4, 6, kernel_ipv4, NULL, NULL},
+    {"UDP to our address", KERNEL, IPV4, 17, frames_our_ipv4, NULL, NULL},
+    {"a broadcast, as DHCP answers with", KERNEL, IPV4, 17, everybody, broadcast, NULL},
+    {"an ARP request for the kernel's address", KERNEL, ARP, 1, kernel_ipv4, broadcast, NULL},
+    {"an ARP reply to the kernel's address", KERNEL, ARP, 2, kernel_ipv4, NULL, NULL},
+    {"an ARP reply to our address, perhaps shared", KERNEL, ARP, 2, frames_our_ipv4, NULL, NULL},
+    {"an echo request to the kernel's address", KERNEL, ECHO, 8, kernel_ipv4, NULL, NULL},
+    {"an echo reply: we never ask", KERNEL, ECHO, 0, frames_our_ipv4, NULL, NULL},
+    {"a solicitation for the kernel's address", KERNEL, SOLICITATION, 135, kernel_ipv6, NULL, NULL},
+    {"an advertisement, as both ask for", KERNEL, ICMPV6, 136, frames_our_ipv6, NULL, NULL},
+    {"IPv6 to a group that we are not in", KERNEL, ICMPV6, 133, all_routers, NULL, NULL},
+    {"a router's advertisement", KERNEL, ICMPV6, 134, frames_our_ipv6, NULL, NULL},
+    {"LLDP", KERNEL, BARE, 0x88cc, NULL, lldp_mac, NULL},
+    {"an EtherType that we do not know", KERNEL, BARE, 0x88f7, NULL, NULL, NULL},
+    {"another VLAN", KERNEL, BARE, 0x8100, NULL, NULL, NULL},
+    {"an ARP request for our address", ANSWERED, ARP, 1, frames_our_ipv4, broadcast, NULL},
+    {"an echo request to our address", ANSWERED, ECHO, 8, frames_our_ipv4, NULL, NULL},
+    {"a solicitation for our address", ANSWERED, SOLICITATION, 135, frames_our_ipv6, NULL, NULL},
+    {"TCP to our address", OURS, IPV4, 6, frames_our_ipv4, NULL, NULL},
+    {"another station's", NOBODY, IPV4, 6, kernel_ipv4, other_mac, NULL},
+    {"our own, brought back by the link", NOBODY, IPV4, 6, kernel_ipv4, NULL, comes_from_us},
+    {"a wrong header checksum", NOBODY, IPV4, 6, kernel_ipv4, NULL, has_a_wrong_checksum},
+    {"too short for IP", NOBODY, BARE, 0x0800, NULL, NULL, NULL},
+    {"an ARP from our address", NOBODY, ARP, 1, kernel_ipv4, broadcast, claims_our_address},
+};
+
+static void build(const struct case_of_frame *which, struct frame_bytes *frame)
+{
     uint8_t group[16];
-    *receiver = KERNEL;
-    switch (which) {
-    case 0:
-        to_ipv4(frame, kernel_ipv4, 6);
-        return "TCP to another address";
-    case 1:
-        to_ipv4(frame, frames_our_ipv4, 17);
-        return "UDP to our address";
-    case 2:
-        to_ipv4(frame, everybody, 17);
-        set_destination(frame, broadcast);
-        return "a broadcast, as DHCP answers with";
-    case 3:
-        frame_arp(frame, broadcast, 1, frames_peer_mac, frames_peer_ipv4, kernel_ipv4);
-        return "an ARP request for the kernel's address";
-    case 4:
-        frame_arp(frame, frames_our_mac, 2, frames_peer_mac, frames_peer_ipv4, kernel_ipv4);
-        return "an ARP reply to the kernel's address";
-    case 5:
-        frame_arp(frame, frames_our_mac, 2, frames_peer_mac, frames_peer_ipv4, frames_our_ipv4);
-        return "an ARP reply to our address, which the kernel may share";
-    case 6:
-        echo_to(frame, kernel_ipv4, 8);
-        return "an echo request to the kernel's address";
-    case 7:
-        echo_to(frame, frames_our_ipv4, 0);
-        return "an echo reply: we never ask";
-    case 8:
-        solicited_group(kernel_ipv6, group);
-        icmpv6_to(frame, group, 135, kernel_ipv6);
-        return "a neighbour solicitation for the kernel's address";
-    case 9:
-        icmpv6_to(frame, frames_our_ipv6, 136, frames_peer_ipv6);
-        return "a neighbour advertisement, which both may have asked for";
-    case 10:
-        icmpv6_to(frame, routers, 133, kernel_ipv6);
-        return "IPv6 to a group that we are not in";
-    case 11:
-        frame_ethernet(frame, lldp, frames_peer_mac, 0x88cc);
-        frame_put32(frame, 0x02070400);
-        return "LLDP";
-    case 12:
-        frame_ethernet(frame, frames_our_mac, frames_peer_mac, 0x88f7);
-        frame_put32(frame, 0x12345678);
-        return "an EtherType that we do not know";
-    case 13:
-        frame_ethernet(frame, frames_our_mac, frames_peer_mac, 0x8100);
+    switch (which->shape) {
+    case IPV4:
+        to_ipv4(frame, which->address, which->number);
+        break;
+    case ECHO:
+        echo_to(frame, which->address, which->number);
+        break;
+    case ARP:
+        frame_arp(frame, frames_our_mac, which->number, frames_peer_mac, frames_peer_ipv4,
+                  which->address);
+        break;
+    case ICMPV6:
+        icmpv6_to(frame, which->address, (uint8_t)which->number, frames_peer_ipv6);
+        break;
+    case SOLICITATION:
+        solicited_group(which->address, group);
+        icmpv6_to(frame, group, (uint8_t)which->number, which->address);
+        break;
+    case BARE:
+        frame_ethernet(frame, frames_our_mac, frames_peer_mac, which->number);
         frame_put32(frame, 0x00070800);
-        return "another VLAN";
-    case 14:
-        frame_arp(frame, broadcast, 1, frames_peer_mac, frames_peer_ipv4, frames_our_ipv4);
-        *receiver = ANSWERED;
-        return "an ARP request for our address";
-    case 15:
-        echo_to(frame, frames_our_ipv4, 8);
-        *receiver = ANSWERED;
-        return "an echo request to our address";
-    case 16:
-        solicited_group(frames_our_ipv6, group);
-        icmpv6_to(frame, group, 135, frames_our_ipv6);
-        *receiver = ANSWERED;
-        return "a neighbour solicitation for our address";
-    case 17:
-        to_ipv4(frame, frames_our_ipv4, 6);
-        *receiver = OURS;
-        return "TCP to our address";
-    case 18:
-        to_ipv4(frame, kernel_ipv4, 6);
-        set_destination(frame, other_mac);
-        *receiver = NOBODY;
-        return "another station's";
-    case 19:
-        to_ipv4(frame, kernel_ipv4, 6);
-        memcpy(frame->bytes + 6, frames_our_mac, 6);
-        *receiver = NOBODY;
-        return "our own, brought back by the link";
-    case 20:
-        to_ipv4(frame, kernel_ipv4, 6);
-        frame->bytes[24] ^= 1;
-        *receiver = NOBODY;
-        return "a wrong header checksum";
-    case 21:
-        frame_ethernet(frame, frames_our_mac, frames_peer_mac, 0x0800);
-        *receiver = NOBODY;
-        return "no IP behind the Ethernet header";
-    case 22:
-        frame_arp(frame, broadcast, 1, frames_peer_mac, frames_our_ipv4, kernel_ipv4);
-        *receiver = NOBODY;
-        return "an ARP from somebody with our address";
-    default:
-        return NULL;
+        break;
     }
+    if (which->mac)
+        memcpy(frame->bytes, which->mac, 6);
+    if (which->spoil)
+        which->spoil(frame);
 }
 
 static void every_frame_reaches_whom_it_is_for(void **state)
 {
     (void)state;
-    struct frame_bytes frame, got;
-    enum receiver receiver;
-    const char *what;
-    for (uint32_t which = 0; (what = frame_of_case(which, &frame, &receiver)); which++) {
+    for (size_t i = 0; i < ARRAY_COUNT(frames_for); i++) {
+        const struct case_of_frame *which = &frames_for[i];
+        struct frame_bytes frame, got;
         struct rig rig;
         rig_up(&rig);
+        build(which, &frame);
         assert_true(fake_nic_inject(rig.port, 0, packet_from(&rig, &frame)));
         uint32_t segments = round_of(&rig, 0);
         bool has_reached_kernel = take(rig.interface, &got);
         uint32_t answers = take_all(rig.port);
-        if (has_reached_kernel != (receiver == KERNEL) || segments != (receiver == OURS) ||
-            answers != (receiver == ANSWERED) || drops_in(&rig) != (receiver == NOBODY))
-            fail_msg("case '%s': kernel %d, segments %u, answers %u, drops %u", what,
+        if (has_reached_kernel != (which->receiver == KERNEL) ||
+            segments != (which->receiver == OURS) || answers != (which->receiver == ANSWERED) ||
+            drops_in(&rig) != (which->receiver == NOBODY))
+            fail_msg("case '%s': kernel %d, segments %u, answers %u, drops %u", which->what,
                      has_reached_kernel, segments, answers, (unsigned)drops_in(&rig));
         if (has_reached_kernel) {
             assert_int_equal(got.length, frame.length);
@@ -450,8 +435,10 @@ static void a_full_port_leaves_the_kernels_frames_where_they_are(void **state)
     rig_up(&rig);
     fake_nic_limit_transmit(rig.port, 0);
     inject_from_kernel(&rig, 1023);
-    for (uint32_t i = 0; i < 200; i++)
+    for (uint32_t i = 0; i < 200; i++) {
+        rig.now_ns += SECOND_NS / 1000;
         round_of(&rig, 0);
+    }
     uint64_t taken = rig.counters->values[COUNTER_KERNEL_FRAMES_TAKEN];
     assert_in_range(taken, NETWORK_TX_BATCH - NETWORK_TX_TCP_ROOM,
                     NETWORK_TX_BATCH - NETWORK_TX_TCP_ROOM + KERNEL_PATH_BURST);
