@@ -149,6 +149,13 @@ struct network_header {
 enum network_path_status network_path(struct network *network, const struct network_flow *flow,
                                       struct network_header *out);
 
+/*
+ * The link address for an answer to somebody who may not exist (SYN-ACK, RST): nobody is asked for
+ * it, and no neighbour is remembered. True: it is the one network_path would give, and ready; else
+ * the answer goes where the question came from, to flow->peer_mac.
+ */
+bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6]);
+
 /* Changes when a header that network_path gave out may have become wrong: ask again. */
 uint32_t network_generation(const struct network *network);
 

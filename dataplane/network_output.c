@@ -274,6 +274,20 @@ enum network_path_status network_path(struct network *network, const struct netw
     return is_usable ? NETWORK_PATH_READY : NETWORK_PATH_RESOLVING;
 }
 
+bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6])
+{
+    struct neighbour_key key;
+    bool is_gateway;
+    memcpy(mac, flow->peer_mac, 6);
+    if (!next_hop(&network->ports[flow->port_index], flow, &key, &is_gateway))
+        return false;
+    const struct neighbour *neighbour = neighbour_find(network->neighbours, &key);
+    if (!neighbour || !neighbour_is_usable(neighbour))
+        return false;
+    memcpy(mac, neighbour_mac(neighbour), 6);
+    return true;
+}
+
 uint32_t network_generation(const struct network *network)
 {
     return neighbour_generation(network->neighbours);

@@ -280,13 +280,18 @@ static ALWAYS_INLINE void plan_connection(struct tcp_stack *stack,
     plan->window = window_field(stack, connection, flags & TCP_FLAG_SYN);
 }
 
+static uint16_t announced_mss(const struct network_header *path)
+{
+    uint32_t network_bytes = path->ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    return (uint16_t)(path->mtu - network_bytes - TCP_HEADER_BYTES);
+}
+
 static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *connection,
                              struct tcp_cold *cold, struct frame_plan *plan)
 {
-    bool is_answer = connection->state == TCP_SYN_RECEIVED;
-    uint32_t network_bytes = plan->path->ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    bool is_answer = connection->state == TCP_SYN_RECEIVED; /* both opened at once */
     struct tcp_syn_options options = {
-        .mss_bytes = (uint16_t)(plan->path->mtu - network_bytes - TCP_HEADER_BYTES),
+        .mss_bytes = announced_mss(plan->path),
         .has_timestamps = is_answer ? (connection->flags & CONNECTION_TIMESTAMPS) != 0
                                     : stack->config.offer_timestamps,
         .has_sack =
@@ -484,38 +489,78 @@ uint32_t tcp_frame_payload_max(const struct tcp_stack *stack,
     return u32_max(SEGMENTATION_BYTES_MAX / mss, 1) * mss;
 }
 
+void tcp_frame_find_path(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct tcp_cold *cold)
+{
+    path_is_usable(stack, connection, cold);
+}
+
+/* Known after the first frame of the port. False: there is no way to this peer. */
+static bool template_is_known(struct tcp_stack *stack, const struct network_flow *flow,
+                              struct tcp_template *template)
+{
+    struct network_header fresh;
+    if (LIKELY(template->header.header_bytes > 0))
+        return true;
+    if (network_path(stack->network, flow, &fresh) == NETWORK_PATH_NONE)
+        return false;
+    template_keep(template, &fresh);
+    return true;
+}
+
+static void plan_reply_path(const struct tcp_template *template, const struct network_flow *flow,
+                            struct tcp_addresses6 *addresses6, struct frame_plan *plan)
+{
+    uint32_t addresses_sum;
+    plan->path = &template->header;
+    plan->addresses6 = addresses6;
+    if (flow->ip_version == 4) {
+        memcpy(&plan->local_word, flow->local, 4);
+        memcpy(&plan->remote_word, flow->remote, 4);
+        addresses_sum = word_sum(plan->local_word) + word_sum(plan->remote_word);
+    } else {
+        memcpy(addresses6->local, flow->local, 16);
+        memcpy(addresses6->remote, flow->remote, 16);
+        addresses_sum = checksum_add(0, addresses6, sizeof(*addresses6));
+    }
+    plan->ip_sum = template->ip_sum + addresses_sum;
+    plan->pseudo_sum = template->header.pseudo_sum + addresses_sum;
+}
+
 void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
                      const struct tcp_reply *reply)
 {
-    struct network_header path;
+    struct tcp_template *template = &stack->templates[flow->port_index][flow->ip_version == 6];
     struct tcp_addresses6 addresses6;
-    if (network_path(stack->network, flow, &path) == NETWORK_PATH_NONE)
+    uint8_t mac[6];
+    if (!template_is_known(stack, flow, template))
         return;
+    if (!reply->mac)
+        network_answer_mac(stack->network, flow, mac);
     struct packet *frame = stack_packet_alloc(stack);
     if (!frame) {
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return;
     }
-    struct frame_plan plan = {
-        .path = &path,
-        .mac = path.bytes,
-        .addresses6 = &addresses6,
-        .pseudo_sum = path.pseudo_sum,
-        .local_port = reply->local_port,
-        .remote_port = reply->remote_port,
-        .sequence = reply->sequence,
-        .acknowledgement = reply->acknowledgement,
-        .flags = reply->flags,
-        .has_timestamps = reply->has_timestamps,
-        .timestamp_value = reply->timestamp_value,
-        .timestamp_echo = reply->timestamp_echo,
-    };
-    memcpy(&plan.local_word, flow->local, 4);
-    memcpy(&plan.remote_word, flow->remote, 4);
-    memcpy(addresses6.local, flow->local, 16);
-    memcpy(addresses6.remote, flow->remote, 16);
-    if (path.ip_version == 4)
-        plan.ip_sum = checksum_add(0, path.bytes + path.network_offset, IPV4_HEADER_BYTES);
+    struct frame_plan plan;
+    plan.mac = reply->mac ? reply->mac : mac;
+    plan.payload_bytes = 0;
+    plan.local_port = reply->local_port;
+    plan.remote_port = reply->remote_port;
+    plan.sequence = reply->sequence;
+    plan.acknowledgement = reply->acknowledgement;
+    plan.window = reply->window;
+    plan.flags = reply->flags;
+    plan.has_timestamps = reply->has_timestamps;
+    plan.timestamp_value = reply->timestamp_value;
+    plan.timestamp_echo = reply->timestamp_echo;
+    plan.more_option_bytes = 0;
+    plan_reply_path(template, flow, &addresses6, &plan);
+    if (reply->syn_options) {
+        struct tcp_syn_options options = *reply->syn_options;
+        options.mss_bytes = announced_mss(plan.path);
+        plan.more_option_bytes = (uint8_t)tcp_options_write_syn(plan.more_options, &options);
+    }
     struct written_header header =
         write_headers(packet_append(frame, (uint16_t)plan_header_bytes(&plan)), &plan);
     finish_bare(stack, flow->port_index, frame, &header, &plan);

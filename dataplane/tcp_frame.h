@@ -15,13 +15,18 @@
 #include "dataplane/tcp_connection.h"
 
 struct tcp_stack;
+struct tcp_syn_options;
 
+/* A segment that belongs to no connection. */
 struct tcp_reply {
     uint16_t local_port, remote_port;
     uint32_t sequence, acknowledgement;
     uint32_t timestamp_value, timestamp_echo;
+    const struct tcp_syn_options *syn_options; /* NULL: none; the MSS is filled in from the path */
+    uint16_t window;                           /* as it goes on the wire */
     uint8_t flags;
     bool has_timestamps;
+    const uint8_t *mac; /* NULL: network_answer_mac is asked */
 };
 
 /* The frame of a packet of the send queue. */
@@ -30,9 +35,11 @@ struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *co
 /* A frame without payload: ACK, SYN, RST. */
 struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, uint32_t sequence, uint8_t flags);
-/* Builds and sends a segment that belongs to no connection. */
 void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
                      const struct tcp_reply *reply);
+/* Asks for the way to the peer, unless it is known. */
+void tcp_frame_find_path(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct tcp_cold *cold);
 /* Takes the bytes from `first_bytes` on out of `packet` into a new one. */
 struct packet *tcp_frame_split(struct tcp_stack *stack, struct packet *packet,
                                uint32_t first_bytes);

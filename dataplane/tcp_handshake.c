@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening: LISTEN, SYN-SENT, and what both sides agreed on (RFC 9293 3.5, 3.10.7.2, 3.10.7.3). */
+/* Active opening: SYN-SENT (RFC 9293 3.10.7.3); and the step to ESTABLISHED, for both kinds. */
 #include "dataplane/tcp_congestion.h"
 #include "dataplane/tcp_input.h"
 #include "dataplane/tcp_internal.h"
@@ -38,40 +38,11 @@ static void options_agree(struct tcp_stack *stack, struct tcp_connection *connec
     connection->snd_wnd_bytes = packet->rx.window; /* a SYN's window is never scaled */
 }
 
-/*
- * The place where SYN cookies will decide before any slot is taken. Data on the SYN is not
- * accepted: the SYN-ACK does not cover it and the peer sends it again (RFC 9293 3.10.7.2).
- */
-void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
-                      struct packet *packet)
-{
-    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
-    uint16_t remote_port = (uint16_t)(tcp[0] << 8 | tcp[1]);
-    uint16_t local_port = (uint16_t)(tcp[2] << 8 | tcp[3]);
-    struct tcp_connection *connection =
-        tcp_connection_open(stack, flow, local_port, remote_port, packet->rx.flow_hash);
-    if (!connection) {
-        tcp_drop(stack, packet, DROP_TCP_CONNECTIONS_FULL);
-        return;
-    }
-    struct tcp_cold *cold = connection_cold(connection);
-    options_agree(stack, connection, cold, packet);
-    connection->state = TCP_SYN_RECEIVED;
-    connection->mss_bytes = 536;
-    stack->half_open_count++;
-    tcp_silent_add(stack, connection);
-    cold->syn_sent_us = (uint32_t)(stack->now_ns / 1000);
-    packet_free(packet);
-    tcp_send_syn(stack, connection);
-}
-
 /* The handshake is done: from here on data may flow. */
 void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
                      const struct packet *packet)
 {
     struct tcp_cold *cold = connection_cold(connection);
-    if (connection->state == TCP_SYN_RECEIVED)
-        stack->half_open_count--;
     connection->state = TCP_ESTABLISHED;
     connection->snd_una = packet->rx.acknowledgement;
     if (!cold->retransmitted_syn)
@@ -99,21 +70,23 @@ struct tcp_connection *tcp_connect(struct tcp_stack *stack, const struct network
     struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
     uint32_t index;
     while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
-        if (index & TCP_TIME_WAIT_INDEX)
+        if (index & TCP_NO_SLOT_INDEX)
             continue;
         if (tcp_connection_is(stack, &stack->slots[index].connection, flow, local_port,
                               remote_port))
             return NULL; /* that pair of addresses is in use */
     }
-    struct tcp_connection *connection =
-        tcp_connection_open(stack, flow, local_port, remote_port, hash);
+    struct tcp_connection *connection = tcp_connection_take(stack, flow, local_port, remote_port);
     if (!connection)
         return NULL;
     struct tcp_cold *cold = connection_cold(connection);
+    struct tcp_secrets secrets = tcp_secrets_of(stack, flow, local_port, remote_port);
     connection->state = TCP_SYN_SENT;
-    connection->mss_bytes = 536;
     connection->flags |= CONNECTION_ACTIVE;
+    connection->snd_una = connection->snd_nxt = secrets.initial_sequence;
+    cold->timestamp_offset = secrets.timestamp_offset;
     cold->syn_sent_us = (uint32_t)(now_ns / 1000);
+    connection_table_insert(&stack->table, hash, connection_index(stack, connection));
     tcp_send_syn(stack, connection);
     return connection;
 }
@@ -153,8 +126,6 @@ void tcp_syn_sent_input(struct tcp_stack *stack, struct tcp_connection *connecti
         connection_wants_output(stack, connection);
     } else { /* both opened at once */
         connection->state = TCP_SYN_RECEIVED;
-        stack->half_open_count++;
-        tcp_silent_add(stack, connection);
         connection->retransmit_tick = 0;
         tcp_send_syn(stack, connection);
     }

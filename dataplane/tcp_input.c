@@ -182,6 +182,24 @@ static inline bool connection_matches(const struct tcp_stack *stack, uint32_t in
            memcmp(addresses->local, ip + 24, 16) == 0;
 }
 
+static bool half_open_matches(struct tcp_syn_table *table, uint32_t index,
+                              const struct segment_key *key, const struct packet *packet)
+{
+    const struct tcp_half_open *half_open = tcp_half_open_at(table, index);
+    struct segment_key own;
+    memcpy(&own.addresses, &half_open->remote_word, sizeof(own.addresses));
+    memcpy(&own.ports, &half_open->remote_port, sizeof(own.ports));
+    if (own.addresses != key->addresses || own.ports != key->ports)
+        return false;
+    bool is_ipv6 = half_open->flags & CONNECTION_IPV6;
+    if (packet->rx.ip_version == 4)
+        return !is_ipv6;
+    const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
+    const struct tcp_addresses6 *addresses = tcp_half_open_addresses6(table, half_open);
+    return is_ipv6 && memcmp(addresses->remote, ip + 8, 16) == 0 &&
+           memcmp(addresses->local, ip + 24, 16) == 0;
+}
+
 static bool time_wait_matches(const struct tcp_time_wait *entry, const struct packet *packet)
 {
     const uint8_t *ip = packet_data(packet) + packet->rx.network_offset;
@@ -200,8 +218,10 @@ static NO_INLINE uint32_t lookup(struct tcp_stack *stack, const struct packet *p
     struct connection_cursor cursor = connection_table_begin(&stack->table, packet->rx.flow_hash);
     uint32_t index;
     while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
-        if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) {
-            if (time_wait_matches(tcp_time_wait_at(stack, index), packet))
+        if (UNLIKELY(index & TCP_NO_SLOT_INDEX)) {
+            if (tcp_index_is_half_open(index)
+                    ? half_open_matches(&stack->syn_table, index, &key, packet)
+                    : time_wait_matches(tcp_time_wait_at(stack, index), packet))
                 return index;
         } else if (connection_matches(stack, index, &key, packet)) {
             return index;
@@ -211,12 +231,15 @@ static NO_INLINE uint32_t lookup(struct tcp_stack *stack, const struct packet *p
 }
 
 /* The first connection with the segment's tag, on its way into the cache. */
-static inline uint32_t candidate(const struct tcp_stack *stack, uint32_t hash)
+static inline uint32_t candidate(struct tcp_stack *stack, uint32_t hash)
 {
     struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
     uint32_t index = connection_table_next(&stack->table, &cursor);
-    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX)) /* or none */
+    if (UNLIKELY(index & TCP_NO_SLOT_INDEX)) { /* or none */
+        if (tcp_index_is_half_open(index))
+            prefetch_write(tcp_half_open_at(&stack->syn_table, index));
         return index;
+    }
     const uint8_t *slot = (const uint8_t *)&stack->slots[index];
     prefetch_write(slot);
     prefetch_write(slot + CACHE_LINE_BYTES);
@@ -231,7 +254,7 @@ static inline uint32_t candidate(const struct tcp_stack *stack, uint32_t hash)
 static inline bool candidate_holds(const struct tcp_stack *stack, uint32_t index,
                                    const struct packet *packet)
 {
-    if (UNLIKELY(index & TCP_TIME_WAIT_INDEX))
+    if (UNLIKELY(index & TCP_NO_SLOT_INDEX))
         return false;
     struct segment_key key = segment_key(packet);
     return stack->slots[index].connection.state != TCP_CLOSED &&
@@ -244,6 +267,7 @@ enum tcp_action {
     ACTION_DROP = 0, /* a combination nobody thought of is dropped and counted */
     ACTION_RESET,
     ACTION_OPEN,
+    ACTION_COOKIE,
     ACTION_SYN_SENT,
     ACTION_PROCESS,
 };
@@ -272,9 +296,10 @@ static const uint8_t tcp_actions[TCP_STATE_COUNT][TABLE_FLAGS + 1] = {
                     [A | F] = ACTION_RESET,
                     [A | S] = ACTION_RESET,
                     [A | S | F] = ACTION_RESET},
-    /* 3.10.7.2: ignores RST, resets what acknowledges something, opens on SYN. */
-    [TCP_LISTEN] = {[A] = ACTION_RESET,
-                    [A | F] = ACTION_RESET,
+    /* 3.10.7.2: ignores RST, resets what acknowledges something other than a cookie of ours, opens
+     * on SYN. */
+    [TCP_LISTEN] = {[A] = ACTION_COOKIE,
+                    [A | F] = ACTION_COOKIE,
                     [A | S] = ACTION_RESET,
                     [A | S | F] = ACTION_RESET,
                     [S] = ACTION_OPEN},
@@ -300,12 +325,6 @@ static const uint8_t tcp_actions[TCP_STATE_COUNT][TABLE_FLAGS + 1] = {
 #undef R
 #undef A
 
-static uint32_t segment_length(const struct packet *packet)
-{
-    return packet->rx.payload_bytes + ((packet->rx.tcp_flags & TCP_FLAG_SYN) != 0) +
-           ((packet->rx.tcp_flags & TCP_FLAG_FIN) != 0);
-}
-
 /* RFC 7323 5.3 R1: an old timestamp is an old duplicate, unless the connection slept for weeks. */
 static bool paws_passes(const struct tcp_stack *stack, const struct tcp_connection *connection,
                         const struct packet *packet)
@@ -325,7 +344,7 @@ static bool sequence_is_acceptable(const struct tcp_connection *connection,
     uint32_t left = connection->rcv_nxt;
     uint32_t window = connection->rcv_edge - left;
     uint32_t sequence = packet->rx.sequence;
-    uint32_t length = segment_length(packet);
+    uint32_t length = tcp_segment_length(packet);
     if (length == 0) /* the edge itself too: a peer that has filled the window acknowledges there */
         return seq_between(left, sequence, connection->rcv_edge);
     if (window == 0)
@@ -594,31 +613,6 @@ static inline void input_fast(struct tcp_stack *stack, struct tcp_connection *co
 
 /* ---- one segment ---- */
 
-static NO_INLINE void input_unknown(struct tcp_stack *stack, struct packet *packet,
-                                    struct tcp_time_wait *time_wait)
-{
-    struct network_flow flow;
-    network_flow_of(packet, &flow);
-    if (time_wait && !tcp_time_wait_input(stack, time_wait, packet, &flow))
-        return;
-    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
-    uint8_t state = tcp_is_listening(stack, load16(tcp + 2)) ? TCP_LISTEN : TCP_CLOSED;
-    if (state == TCP_CLOSED && network_give_to_kernel(stack->network, packet, load16(tcp + 2)))
-        return;
-    switch (tcp_actions[state][packet->rx.tcp_flags & TABLE_FLAGS]) {
-    case ACTION_OPEN:
-        tcp_listen_input(stack, &flow, packet);
-        return;
-    case ACTION_RESET:
-        tcp_reply_reset(stack, packet, &flow);
-        tcp_drop(stack, packet, DROP_TCP_NO_LISTENER);
-        return;
-    default:
-        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
-        return;
-    }
-}
-
 /* More than one buffer: the payload's parts become packets of their own, in order. */
 static struct packet *unchain(struct packet *packet)
 {
@@ -679,21 +673,77 @@ static NO_INLINE void input_chained(struct tcp_stack *stack, struct tcp_connecti
     }
 }
 
-static inline void input_one(struct tcp_stack *stack, struct packet *packet, uint32_t index)
+static inline void input_connection(struct tcp_stack *stack, struct tcp_connection *connection,
+                                    struct packet *packet)
 {
-    if (UNLIKELY(!candidate_holds(stack, index, packet))) {
-        index = lookup(stack, packet);
-        if (index & TCP_TIME_WAIT_INDEX) {
-            input_unknown(stack, packet,
-                          index == CONNECTION_NOT_FOUND ? NULL : tcp_time_wait_at(stack, index));
-            return;
-        }
-    }
-    struct tcp_connection *connection = &stack->slots[index].connection;
     if (UNLIKELY(packet_is_chained(packet)))
         input_chained(stack, connection, packet);
     else
         input_known(stack, connection, packet);
+}
+
+static void input_half_open(struct tcp_stack *stack, struct packet *packet,
+                            const struct network_flow *flow, uint32_t index)
+{
+    if (tcp_actions[TCP_SYN_RECEIVED][packet->rx.tcp_flags & TABLE_FLAGS] != ACTION_PROCESS) {
+        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
+        return;
+    }
+    struct tcp_half_open *half_open = tcp_half_open_at(&stack->syn_table, index);
+    struct tcp_connection *connection = tcp_half_open_input(stack, half_open, packet, flow);
+    if (connection)
+        input_connection(stack, connection, packet);
+}
+
+static void input_stranger(struct tcp_stack *stack, struct packet *packet,
+                           const struct network_flow *flow)
+{
+    const uint8_t *tcp = packet_data(packet) + packet->rx.transport_offset;
+    uint8_t state = tcp_is_listening(stack, load16(tcp + 2)) ? TCP_LISTEN : TCP_CLOSED;
+    struct tcp_connection *connection;
+    if (state == TCP_CLOSED && network_give_to_kernel(stack->network, packet, load16(tcp + 2)))
+        return;
+    switch (tcp_actions[state][packet->rx.tcp_flags & TABLE_FLAGS]) {
+    case ACTION_OPEN:
+        tcp_listen_input(stack, flow, packet);
+        return;
+    case ACTION_COOKIE:
+        connection = tcp_listen_acknowledged(stack, packet, flow);
+        if (connection)
+            input_connection(stack, connection, packet);
+        return;
+    case ACTION_RESET:
+        tcp_reply_reset(stack, packet, flow);
+        tcp_drop(stack, packet, DROP_TCP_NO_LISTENER);
+        return;
+    default:
+        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
+        return;
+    }
+}
+
+/* Not of a connection with a slot. */
+static NO_INLINE void input_unknown(struct tcp_stack *stack, struct packet *packet, uint32_t index)
+{
+    struct network_flow flow;
+    network_flow_of(packet, &flow);
+    if (tcp_index_is_half_open(index))
+        input_half_open(stack, packet, &flow, index);
+    else if (index == CONNECTION_NOT_FOUND ||
+             tcp_time_wait_input(stack, tcp_time_wait_at(stack, index), packet, &flow))
+        input_stranger(stack, packet, &flow);
+}
+
+static inline void input_one(struct tcp_stack *stack, struct packet *packet, uint32_t index)
+{
+    if (UNLIKELY(!candidate_holds(stack, index, packet))) {
+        index = lookup(stack, packet);
+        if (index & TCP_NO_SLOT_INDEX) {
+            input_unknown(stack, packet, index);
+            return;
+        }
+    }
+    input_connection(stack, &stack->slots[index].connection, packet);
 }
 
 void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count, uint64_t now_ns)
@@ -747,7 +797,7 @@ void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, ui
     struct connection_cursor cursor = connection_table_begin(&stack->table, hash);
     uint32_t index;
     while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
-        if (index & TCP_TIME_WAIT_INDEX)
+        if (index & TCP_NO_SLOT_INDEX)
             continue;
         struct tcp_connection *connection = &stack->slots[index].connection;
         if (!tcp_connection_is(stack, connection, flow, local_port, remote_port))

@@ -16,6 +16,8 @@
 #include "dataplane/tcp_options.h"
 #include "include/counters.h"
 
+struct network_flow;
+struct tcp_half_open;
 struct tcp_stack;
 
 /* As network_input hands them up: offsets set, rx.payload_bytes = header and data. */
@@ -33,9 +35,23 @@ void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, ui
 void tcp_drop(struct tcp_stack *stack, struct packet *packet, enum drop_reason why);
 uint8_t tcp_window_scale(const struct tcp_stack *stack); /* what we announce */
 
-/* The listening and opening states (tcp_handshake.c). Each consumes the packet. */
+/* A SYN to an open port (tcp_listen.c). Consumes the packet. */
 void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
                       struct packet *packet);
+/*
+ * From a peer in SYN-RECEIVED; and an acknowledgement to an open port that belongs to nothing,
+ * which may be that of a SYN cookie. Not NULL: the connection whose handshake it completes; it
+ * looks at the packet next. NULL: the packet was consumed.
+ */
+struct tcp_connection *tcp_half_open_input(struct tcp_stack *stack, struct tcp_half_open *half_open,
+                                           struct packet *packet, const struct network_flow *flow);
+struct tcp_connection *tcp_listen_acknowledged(struct tcp_stack *stack, struct packet *packet,
+                                               const struct network_flow *flow);
+/* The answer to its SYN, again. */
+void tcp_send_syn_ack(struct tcp_stack *stack, struct tcp_half_open *half_open,
+                      const struct network_flow *flow);
+
+/* The active opening states (tcp_handshake.c). Consumes the packet. */
 void tcp_syn_sent_input(struct tcp_stack *stack, struct tcp_connection *connection,
                         struct packet *packet);
 void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -49,6 +65,13 @@ uint32_t tcp_reassembly_blocks(struct tcp_cold *cold, struct tcp_sack_block *blo
                                uint32_t limit);
 /* Both sides are done: TIME-WAIT or the end, once the application has read what is left. */
 void tcp_finish(struct tcp_stack *stack, struct tcp_connection *connection, bool needs_time_wait);
+
+/* What the segment takes of the sequence space. */
+static inline uint32_t tcp_segment_length(const struct packet *packet)
+{
+    return packet->rx.payload_bytes + ((packet->rx.tcp_flags & TCP_FLAG_SYN) != 0) +
+           ((packet->rx.tcp_flags & TCP_FLAG_FIN) != 0);
+}
 
 static inline const uint8_t *tcp_segment_options(const struct packet *packet)
 {

@@ -12,16 +12,23 @@
 #ifndef GANNET_TCP_INTERNAL_H
 #define GANNET_TCP_INTERNAL_H
 
+#include <string.h>
+
 #include "dataplane/connection_table.h"
 #include "dataplane/packet_build.h"
 #include "dataplane/tcp_connection.h"
 #include "dataplane/tcp_stack.h"
+#include "dataplane/tcp_syn_table.h"
 #include "dataplane/timer_wheel.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 
-#define TCP_TIME_WAIT_INDEX 0x80000000u /* table indices with this bit are TIME-WAIT entries */
-#define TCP_HEADERS_BYTES_MAX 118u      /* Ethernet, VLAN, IPv6, TCP with options */
+/* What the connection table leads to: a slot, or with bits on top an entry of TIME-WAIT or of the
+ * SYN table. CONNECTION_NOT_FOUND has them too. */
+#define TCP_NO_SLOT_INDEX 0x80000000u
+#define TCP_HALF_OPEN_INDEX 0xc0000000u
+#define TCP_TABLE_ENTRIES_MAX 0x20000000u /* of each kind */
+#define TCP_HEADERS_BYTES_MAX 118u        /* Ethernet, VLAN, IPv6, TCP with options */
 #define TCP_SHARED_MSS_MIN 64u
 #define TCP_WINDOW_SCALE_MAX 14u
 
@@ -89,7 +96,8 @@ struct tcp_stack {
     struct tcp_loss no_loss;
 
     uint32_t silent_head, silent_tail; /* oldest first */
-    uint32_t half_open_count;
+    struct tcp_syn_table syn_table;
+    uint64_t cookies_until_ns; /* cookies that were sent may come back until then */
 
     struct tcp_time_wait *time_waits;
     uint32_t time_wait_mask;
@@ -146,11 +154,24 @@ static inline void stack_time(struct tcp_stack *stack, uint64_t now_ns)
     stack->now_tick = tcp_tick(now_ns);
 }
 
+static inline bool tcp_index_is_half_open(uint32_t index)
+{
+    return (index & TCP_HALF_OPEN_INDEX) == TCP_HALF_OPEN_INDEX && index != CONNECTION_NOT_FOUND;
+}
+
 static inline struct tcp_template *connection_template(struct tcp_stack *stack,
                                                        const struct tcp_connection *connection,
                                                        const struct tcp_cold *cold)
 {
     return &stack->templates[cold->port_index][(connection->flags & CONNECTION_IPV6) != 0];
+}
+
+/* IPv4: the address, in memory order; IPv6: a fold of it. */
+static inline uint32_t tcp_address_word(const uint8_t address[16])
+{
+    uint32_t words[4];
+    memcpy(words, address, sizeof(words));
+    return words[0] ^ words[1] ^ words[2] ^ words[3]; /* IPv4: the rest is zero */
 }
 
 bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s);
@@ -163,10 +184,18 @@ uint32_t tcp_connection_hash(const struct tcp_stack *stack,
 /* The connection's own, made when it has none. */
 struct tcp_loss *tcp_loss_take(struct tcp_cold *cold);
 void tcp_loss_give_back(struct tcp_cold *cold);
-/* A slot with addresses and an initial sequence, in the table; NULL when none can be had. */
-struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
-                                           uint16_t local_port, uint16_t remote_port,
-                                           uint32_t hash);
+/* A slot with addresses, not in the table yet; NULL when none can be had. */
+struct tcp_connection *tcp_connection_take(struct tcp_stack *stack, const struct network_flow *flow,
+                                           uint16_t local_port, uint16_t remote_port);
+/* No slot is free, and none can be taken from a connection that never sent a byte. */
+bool tcp_connections_are_full(const struct tcp_stack *stack);
+/* What only we and the peer of this four-tuple know. */
+struct tcp_secrets {
+    uint32_t initial_sequence; /* of a connection that is opened now */
+    uint32_t timestamp_offset;
+};
+struct tcp_secrets tcp_secrets_of(const struct tcp_stack *stack, const struct network_flow *flow,
+                                  uint16_t local_port, uint16_t remote_port);
 /* Ends it now: queues freed, out of the table, TCP_EVENT_GONE when the application knows it. */
 void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_connection_free_slot(struct tcp_stack *stack, struct tcp_connection *connection);

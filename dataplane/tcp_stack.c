@@ -11,7 +11,6 @@
 #include "include/memory_region.h"
 #include "include/server_config.h"
 
-#define HALF_OPEN_DEFAULT_MAX 4096u
 #define OUT_OF_ORDER_DEFAULT_MAX 256u
 #define RESETS_PER_S_DEFAULT 1000u
 
@@ -19,7 +18,8 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
 {
     memset(config, 0, sizeof(*config));
     config->connections = (uint32_t)server->tcp.connections;
-    config->half_open_max = u32_min(config->connections / 2, HALF_OPEN_DEFAULT_MAX);
+    config->half_open_max = (uint32_t)server->tcp.half_open;
+    config->syn_cookies = (enum tcp_syn_cookies)server->tcp.syn_cookies;
     config->receive_window_bytes = (uint32_t)server->tcp.receive_window;
     config->send_budget_bytes = (uint32_t)server->tcp.send_budget;
     config->initial_window_segments = (uint32_t)server->tcp.initial_window;
@@ -66,7 +66,8 @@ static int stack_tables_create(struct tcp_stack *stack)
     if (!stack->slots || !stack->losses || !stack->addresses6 || !stack->free_indices ||
         !stack->time_waits || !stack->wheel || ring_create(&stack->ready, count) ||
         ring_create(&stack->output, count) ||
-        connection_table_create(&stack->table, count + time_waits))
+        tcp_syn_table_create(&stack->syn_table, stack->config.half_open_max) ||
+        connection_table_create(&stack->table, count + time_waits + stack->config.half_open_max))
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         stack->free_indices[i] = count - 1 - i; /* low indices first */
@@ -80,8 +81,9 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
                      struct tcp_stack **result)
 {
     *result = NULL;
-    if (config->connections == 0 || config->connections >= TCP_TIME_WAIT_INDEX ||
-        config->half_open_max == 0 || !config->packets || !config->network || !config->counters ||
+    if (config->connections == 0 || config->connections >= TCP_TABLE_ENTRIES_MAX ||
+        config->half_open_max == 0 || config->half_open_max >= TCP_TABLE_ENTRIES_MAX ||
+        !config->packets || !config->network || !config->counters ||
         config->listen_port_count > TCP_LISTENERS_MAX)
         return -EINVAL;
     struct tcp_stack *stack = memory_lines_create(sizeof(*stack));
@@ -123,6 +125,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     packet_bin_empty(&stack->bin);
     timer_wheel_destroy(stack->wheel);
     connection_table_destroy(&stack->table);
+    tcp_syn_table_destroy(&stack->syn_table);
     free(stack->ready.indices);
     free(stack->output.indices);
     free(stack->free_indices);
@@ -172,18 +175,11 @@ bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s)
     return true;
 }
 
-static uint32_t fold_address(const uint8_t address[16])
-{
-    uint32_t words[4];
-    memcpy(words, address, sizeof(words));
-    return words[0] ^ words[1] ^ words[2] ^ words[3]; /* IPv4: the rest is zero */
-}
-
 static void take_addresses(struct tcp_stack *stack, struct tcp_connection *connection,
                            const struct network_flow *flow)
 {
-    connection->local_word = fold_address(flow->local);
-    connection->remote_word = fold_address(flow->remote);
+    connection->local_word = tcp_address_word(flow->local);
+    connection->remote_word = tcp_address_word(flow->remote);
     if (flow->ip_version == 4)
         return;
     struct tcp_addresses6 *addresses = &stack->addresses6[connection_index(stack, connection)];
@@ -235,25 +231,27 @@ uint32_t tcp_connection_hash(const struct tcp_stack *stack, const struct tcp_con
 }
 
 /*
- * RFC 9293 3.4.1 (RFC 6528): a clock of 4 us plus a keyed hash of the four-tuple. The hash's other
- * half is the timestamps' offset (RFC 7323 5.4). Its length tells it from the table's hash.
+ * RFC 9293 3.4.1: a clock of 4 us plus a keyed hash of the four-tuple. The hash's other half is the
+ * timestamps' offset (RFC 7323 5.4). Its length tells it from the hash of a SYN cookie.
  */
-static void take_secrets(const struct tcp_stack *stack, struct tcp_connection *connection,
-                         struct tcp_cold *cold, const struct network_flow *flow)
+struct tcp_secrets tcp_secrets_of(const struct tcp_stack *stack, const struct network_flow *flow,
+                                  uint16_t local_port, uint16_t remote_port)
 {
     uint64_t words[5];
     uint32_t length = 2;
-    words[0] = (uint64_t)connection->local_word << 32 | connection->remote_word;
-    if (flow->ip_version == 6) {
+    if (flow->ip_version == 4) {
+        words[0] = (uint64_t)tcp_address_word(flow->local) << 32 | tcp_address_word(flow->remote);
+    } else {
         memcpy(words, flow->local, 16);
         memcpy(words + 2, flow->remote, 16);
         length = 5;
     }
-    words[length - 1] = (uint64_t)connection->remote_port << 16 | connection->local_port;
+    words[length - 1] = (uint64_t)remote_port << 16 | local_port;
     uint64_t secret = siphash_words(&stack->key, words, length);
-    connection->snd_una = (uint32_t)(secret + (stack->now_ns >> 12));
-    connection->snd_nxt = connection->snd_una;
-    cold->timestamp_offset = (uint32_t)(secret >> 32);
+    return (struct tcp_secrets){
+        .initial_sequence = (uint32_t)(secret + (stack->now_ns >> 12)),
+        .timestamp_offset = (uint32_t)(secret >> 32),
+    };
 }
 
 struct tcp_loss *tcp_loss_take(struct tcp_cold *cold)
@@ -326,36 +324,18 @@ static void make_room(struct tcp_stack *stack)
         return;
     struct tcp_connection *oldest = &stack->slots[stack->silent_head].connection;
     count(stack->counters, COUNTER_TCP_SILENT_RECYCLED);
-    if (oldest->state != TCP_SYN_RECEIVED)
-        tcp_send_reset(stack, oldest);
-    tcp_connection_end(stack, oldest);
-}
-
-static void recycle_half_open(struct tcp_stack *stack)
-{
-    /* The list is in order of age; opened ones among the first few do not matter. */
-    uint32_t index = stack->silent_head;
-    for (uint32_t steps = 0; index != TCP_INDEX_NONE && steps < 64; steps++) {
-        struct tcp_connection *connection = &stack->slots[index].connection;
-        if (connection->state == TCP_SYN_RECEIVED) {
-            count(stack->counters, COUNTER_TCP_HALF_OPEN_RECYCLED);
-            tcp_connection_end(stack, connection);
-            return;
-        }
-        index = stack->slots[index].cold.silent_next;
-    }
-    ASSERT_HOT(stack->silent_head != TCP_INDEX_NONE);
-    struct tcp_connection *oldest = &stack->slots[stack->silent_head].connection;
-    count(stack->counters, COUNTER_TCP_SILENT_RECYCLED);
     tcp_send_reset(stack, oldest);
     tcp_connection_end(stack, oldest);
 }
 
-struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct network_flow *flow,
-                                           uint16_t local_port, uint16_t remote_port, uint32_t hash)
+bool tcp_connections_are_full(const struct tcp_stack *stack)
 {
-    if (stack->half_open_count >= stack->config.half_open_max)
-        recycle_half_open(stack);
+    return stack->free_count == 0 && stack->silent_head == TCP_INDEX_NONE;
+}
+
+struct tcp_connection *tcp_connection_take(struct tcp_stack *stack, const struct network_flow *flow,
+                                           uint16_t local_port, uint16_t remote_port)
+{
     make_room(stack);
     if (stack->free_count == 0)
         return NULL;
@@ -374,10 +354,9 @@ struct tcp_connection *tcp_connection_open(struct tcp_stack *stack, const struct
     take_addresses(stack, connection, flow);
     connection->local_port = local_port;
     connection->remote_port = remote_port;
-    take_secrets(stack, connection, cold, flow);
+    connection->mss_bytes = 536; /* until the handshake is done */
     connection->flags = flow->ip_version == 6 ? CONNECTION_IPV6 : 0;
     connection->last_received_tick = stack->now_tick;
-    connection_table_insert(&stack->table, hash, index);
     stack->connection_count++;
     return connection;
 }
@@ -418,8 +397,6 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
     ASSERT(connection->state != TCP_CLOSED);
     if (connection->flags & CONNECTION_SILENT)
         tcp_silent_remove(stack, connection);
-    if (connection->state == TCP_SYN_RECEIVED)
-        stack->half_open_count--;
     connection->state = TCP_CLOSED;
     connection->flags |= CONNECTION_GONE;
     queue_free(stack, connection->send_head);
@@ -474,6 +451,11 @@ bool tcp_connection_is(const struct tcp_stack *stack, const struct tcp_connectio
 uint32_t tcp_connection_count(const struct tcp_stack *stack)
 {
     return stack->connection_count;
+}
+
+uint32_t tcp_half_open_count(const struct tcp_stack *stack)
+{
+    return stack->syn_table.entry_count;
 }
 
 uint32_t tcp_time_wait_count(const struct tcp_stack *stack)

@@ -10,10 +10,10 @@
  * Errors:    tcp_stack_create: 0 or a negative errno. tcp_connect: NULL when there is no slot.
  * Source:    RFC 9293; the RFCs of each part are named where the part is.
  *
- * When the connection table is full, the slot of the connection that has been silent longest since
- * its handshake is taken (first half-open ones, then opened ones that never sent a byte). When
- * there is none, the SYN is dropped without an answer and counted as TCP_CONNECTIONS_FULL: the
- * client sends it again.
+ * A SYN takes an entry of the SYN table, or is answered with a cookie; only the acknowledgement of
+ * the SYN-ACK takes a slot. When all are in use, that of the connection that has been silent
+ * longest since its handshake is taken. When there is none, the SYN is dropped without an answer
+ * and counted as TCP_CONNECTIONS_FULL: the client sends it again.
  */
 #ifndef GANNET_TCP_STACK_H
 #define GANNET_TCP_STACK_H
@@ -32,9 +32,16 @@ struct rte_mempool;
 
 #define TCP_LISTENERS_MAX 16u
 
+enum tcp_syn_cookies {
+    TCP_SYN_COOKIES_AUTO = 0, /* when half_open_max peers are in SYN-RECEIVED */
+    TCP_SYN_COOKIES_ALWAYS,
+    TCP_SYN_COOKIES_NEVER, /* the peer that has been silent longest gives way */
+};
+
 struct tcp_stack_config {
     uint32_t connections;
-    uint32_t half_open_max; /* connections in SYN-RECEIVED; the oldest is recycled */
+    uint32_t half_open_max; /* peers in SYN-RECEIVED: 64 bytes each, no slot */
+    enum tcp_syn_cookies syn_cookies;
     uint32_t receive_window_bytes;
     uint32_t send_budget_bytes;
     uint32_t initial_window_segments;
@@ -84,6 +91,7 @@ void tcp_timers_run(struct tcp_stack *stack, uint64_t now_ns);
 void tcp_output(struct tcp_stack *stack, uint64_t now_ns);
 
 uint32_t tcp_connection_count(const struct tcp_stack *stack);
+uint32_t tcp_half_open_count(const struct tcp_stack *stack);
 uint32_t tcp_time_wait_count(const struct tcp_stack *stack);
 
 /* When tcp_timers_run has to be called next at the latest; UINT64_MAX: no timer. */

@@ -13,14 +13,14 @@
 
 struct tcp_time_wait *tcp_time_wait_at(struct tcp_stack *stack, uint32_t table_index)
 {
-    return &stack->time_waits[table_index & ~TCP_TIME_WAIT_INDEX & stack->time_wait_mask];
+    return &stack->time_waits[table_index & ~TCP_NO_SLOT_INDEX & stack->time_wait_mask];
 }
 
 void tcp_time_wait_remove(struct tcp_stack *stack, struct tcp_time_wait *entry)
 {
     ASSERT_HOT(entry->in_use);
     uint32_t index = (uint32_t)(entry - stack->time_waits);
-    connection_table_remove(&stack->table, entry->flow_hash, index | TCP_TIME_WAIT_INDEX);
+    connection_table_remove(&stack->table, entry->flow_hash, index | TCP_NO_SLOT_INDEX);
     entry->in_use = false;
     stack->time_wait_live--;
 }
@@ -57,7 +57,7 @@ static void restart(struct tcp_stack *stack, struct tcp_time_wait *entry)
     uint32_t index = stack->time_wait_tail++ & stack->time_wait_mask;
     copy.expires_tick = tcp_tick_at(stack->now_tick, stack->time_wait_ticks);
     stack->time_waits[index] = copy;
-    connection_table_insert(&stack->table, copy.flow_hash, index | TCP_TIME_WAIT_INDEX);
+    connection_table_insert(&stack->table, copy.flow_hash, index | TCP_NO_SLOT_INDEX);
     stack->time_wait_live++;
 }
 
@@ -90,7 +90,7 @@ void tcp_time_wait_enter(struct tcp_stack *stack, struct tcp_connection *connect
     memcpy(entry->remote, flow.remote, 16);
     stack->time_wait_live++;
     tcp_connection_end(stack, connection);
-    connection_table_insert(&stack->table, entry->flow_hash, index | TCP_TIME_WAIT_INDEX);
+    connection_table_insert(&stack->table, entry->flow_hash, index | TCP_NO_SLOT_INDEX);
 }
 
 /* RFC 6191 and RFC 9293 3.10.7.4: a SYN that is newer than anything of the old connection. */

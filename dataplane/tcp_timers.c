@@ -282,6 +282,7 @@ void tcp_timers_run(struct tcp_stack *stack, uint64_t now_ns)
 {
     stack_time(stack, now_ns);
     tcp_time_wait_expire(stack);
+    tcp_syn_table_run(stack);
     uint32_t expired[TIMER_BATCH];
     for (uint32_t done = 0; done < TIMERS_PER_ROUND_MAX;) {
         uint32_t fired = timer_wheel_advance(stack->wheel, stack->now_tick, expired, TIMER_BATCH);
@@ -308,8 +309,11 @@ uint64_t tcp_next_timer_ns(const struct tcp_stack *stack)
         ticks = is_armed ? u32_min(ticks, left) : left;
         is_armed = true;
     }
-    if (!is_armed)
-        return UINT64_MAX;
-    uint64_t tick_start_ns = stack->now_ns >> TCP_TICK_SHIFT << TCP_TICK_SHIFT;
-    return tick_start_ns + ((uint64_t)ticks << TCP_TICK_SHIFT);
+    uint64_t next_ns = tcp_syn_table_next_ns(&stack->syn_table, stack->now_ns);
+    if (is_armed) {
+        uint64_t tick_start_ns = stack->now_ns >> TCP_TICK_SHIFT << TCP_TICK_SHIFT;
+        uint64_t due_ns = tick_start_ns + ((uint64_t)ticks << TCP_TICK_SHIFT);
+        next_ns = due_ns < next_ns ? due_ns : next_ns;
+    }
+    return next_ns;
 }

@@ -4,7 +4,7 @@
  * the last response, one response segment out that carries the acknowledgement. No network, no
  * HTTP: prepared frames in, frames freed as a port would. The connections come in random order, so
  * that many of them show what a connection that is not in the cache costs. Then the same for a
- * connection that is opened, asked once and closed by the server.
+ * connection that is opened, asked once and closed by the server, and for a SYN of a flood.
  *
  *   bench_tcp [connections] [rounds]
  */
@@ -234,6 +234,37 @@ static uint64_t open_ask_close(struct tcp_stack *stack, struct client *clients, 
     return spent;
 }
 
+/* SYNs of sources that never answer, each once, checksums by the port. */
+static void measure_flood(const struct tcp_stack_config *config, const char *what, uint64_t now)
+{
+    struct tcp_stack *stack;
+    struct packet *in[BATCH];
+    uint64_t spent = 0;
+    const uint32_t rounds = 20000;
+    if (tcp_stack_create(config, now, &stack) != 0)
+        exit(1);
+    network.offloads = NIC_TX_TCP_CHECKSUM;
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            uint32_t number = round * BATCH + i + 1;
+            struct client source = {.seq = number * 7919,
+                                    .address = number * 2654435761u,
+                                    .port = (uint16_t)(1024 + number % 60000)};
+            in[i] = segment(&source, TCP_FLAG_SYN, 0, true);
+        }
+        uint64_t start = cycles();
+        tcp_input(stack, in, BATCH, now += 64000);
+        tcp_timers_run(stack, now);
+        tcp_output(stack, now);
+        spent += cycles() - start;
+        for (uint32_t i = 0; i < network.out_count; i++)
+            packet_free(network.out[i]);
+        network.out_count = 0;
+    }
+    printf("SYN flood, %s: %.1f cycles a SYN\n", what, (double)spent / ((double)rounds * BATCH));
+    tcp_stack_destroy(stack);
+}
+
 static void measure_connections(struct tcp_stack *stack, uint32_t rounds, uint64_t now)
 {
     static struct client clients[BATCH];
@@ -302,6 +333,10 @@ int main(int count, char **values)
         return 1;
     measure_connections(stack, 10000, now);
     tcp_stack_destroy(stack);
+    config.half_open_max = 4096;
+    measure_flood(&config, "cookies", now);
+    config.syn_cookies = TCP_SYN_COOKIES_NEVER;
+    measure_flood(&config, "the oldest of 4096 gives way", now);
     free(clients);
     return 0;
 }

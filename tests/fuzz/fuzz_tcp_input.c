@@ -24,9 +24,15 @@ static struct network network;
 static struct rte_mempool *pool;
 static struct counters *counters;
 
+/* Where a peer may go on: after our last SYN-ACK, be it of an entry or a cookie. */
+struct fuzz_place {
+    uint32_t rcv_nxt, snd_una;
+};
+
 struct fuzz_stack {
     struct tcp_stack *stack;
     struct tcp_connection *connections[PORTS];
+    struct fuzz_place opening[PORTS];
     uint64_t now_ns;
 };
 
@@ -34,6 +40,13 @@ static void put32(uint8_t *at, uint32_t value)
 {
     value = __builtin_bswap32(value);
     memcpy(at, &value, 4);
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return __builtin_bswap32(value);
 }
 
 static void send_segment(struct fuzz_stack *fuzz, uint16_t port, const uint8_t *tcp_bytes,
@@ -59,9 +72,12 @@ static void send_segment(struct fuzz_stack *fuzz, uint16_t port, const uint8_t *
     tcp[2] = 0;
     tcp[3] = 80;
     const struct tcp_connection *connection = fuzz->connections[port % PORTS];
-    if (is_relative && connection) { /* the bytes are a small distance from what is expected */
-        put32(tcp + 4, connection->rcv_nxt + (uint32_t)(int8_t)tcp[7]);
-        put32(tcp + 8, connection->snd_una + (uint32_t)(int8_t)tcp[11]);
+    if (is_relative) { /* the bytes are a small distance from what is expected */
+        struct fuzz_place place = fuzz->opening[port % PORTS];
+        if (connection)
+            place = (struct fuzz_place){connection->rcv_nxt, connection->snd_una};
+        put32(tcp + 4, place.rcv_nxt + (uint32_t)(int8_t)tcp[7]);
+        put32(tcp + 8, place.snd_una + (uint32_t)(int8_t)tcp[11]);
     }
     memset(tcp + 16, 0, 2);
     uint32_t sum = checksum_pseudo_ipv4(ip + 12, ip + 16, 6);
@@ -74,14 +90,17 @@ static void send_segment(struct fuzz_stack *fuzz, uint16_t port, const uint8_t *
         packet_free(packet);
 }
 
-static void free_sent(void)
+static void free_sent(struct fuzz_stack *fuzz)
 {
-    for (uint32_t i = 0; i < network.out_count; i++)
+    for (uint32_t i = 0; i < network.out_count; i++) {
+        const uint8_t *tcp = packet_data(network.out[i]) + 34;
+        if (tcp[13] == (TCP_FLAG_SYN | TCP_FLAG_ACK))
+            fuzz->opening[tcp[3] % PORTS] = (struct fuzz_place){get32(tcp + 8), get32(tcp + 4)};
         packet_free(network.out[i]);
+    }
     network.out_count = 0;
 }
 
-/* Half-open connections too are reached by relative numbers: the SYN-ACK tells where they are. */
 static void learn(struct fuzz_stack *fuzz)
 {
     for (uint32_t i = 0; i < fuzz->stack->config.connections; i++) {
@@ -122,7 +141,7 @@ static void run_round(struct fuzz_stack *fuzz, uint8_t behaviour)
             tcp_abort(fuzz->stack, ready[i]);
     }
     tcp_output(fuzz->stack, fuzz->now_ns);
-    free_sent();
+    free_sent(fuzz);
 }
 
 static void start(struct fuzz_stack *fuzz)
@@ -140,7 +159,7 @@ static void start(struct fuzz_stack *fuzz)
     fuzz->now_ns = UINT64_C(1) << 40;
     struct tcp_stack_config config = {
         .connections = 8,
-        .half_open_max = 3,
+        .half_open_max = 2, /* then cookies */
         .receive_window_bytes = 65535,
         .send_budget_bytes = 16384,
         .initial_window_segments = 10,
@@ -185,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) /* run with -max_le
     }
     free(exact);
     tcp_stack_destroy(fuzz.stack);
-    free_sent();
+    free_sent(&fuzz);
     ASSERT(packet_pool_used(pool) == 0);
     return 0;
 }

@@ -130,6 +130,7 @@ COVERED_BY = [
     (r'dataplane/tcp_(frame|loss|options|output|reassembly|timers|congestion|input|user)\.c',
      'tests/unit/tcp_transfer_test.c'),
     (r'dataplane/tcp_(handshake|stack|time_wait)\.c', 'tests/unit/tcp_state_test.c'),
+    (r'dataplane/tcp_syn_table\.c', 'tests/unit/tcp_listen_test.c'),
     (r'dataplane/(network_output|packet_pool)\.c',
      'tests/unit/network_test.c'),
     (r'dataplane/nic_dpdk\.c', 'tests/system/test_values.py'),   # needs a port

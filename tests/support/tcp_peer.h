@@ -31,7 +31,9 @@ struct tcp_peer {
     struct rte_mempool *pool;
     struct counters *counters;
     uint64_t now_ns;
-    uint32_t stack_iss; /* learned from its SYN */
+    uint32_t stack_iss;  /* learned from its SYN */
+    uint8_t address[16]; /* the peer's; IPv4 in the first four */
+    bool is_ipv6;
     uint16_t port;
     bool uses_timestamps;
     uint32_t timestamp, timestamp_echo;
@@ -80,6 +82,8 @@ void peer_send(struct tcp_peer *peer, struct peer_segment segment);
 void peer_queue(struct tcp_peer *peer, struct peer_segment segment);
 void peer_round(struct tcp_peer *peer);
 void peer_input_raw(struct tcp_peer *peer, const uint8_t *frame, uint32_t length);
+/* A round whose segments are freed unseen; returns how many there were. */
+uint32_t peer_round_unseen(struct tcp_peer *peer);
 /* Moves time on in steps of a millisecond with a round each, until something is sent. */
 uint32_t peer_wait(struct tcp_peer *peer, uint32_t ms); /* returns the ms that passed */
 void peer_sleep(struct tcp_peer *peer, uint32_t ms);    /* all of it, whatever is sent */

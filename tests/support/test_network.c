@@ -91,6 +91,12 @@ enum network_path_status network_path(struct network *network, const struct netw
     return NETWORK_PATH_READY;
 }
 
+bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6])
+{
+    memcpy(mac, flow->peer_mac, 6);
+    return !network->is_resolving;
+}
+
 void network_flow_of(const struct packet *segment, struct network_flow *flow)
 {
     const uint8_t *frame = packet_data(segment);

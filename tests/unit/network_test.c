@@ -406,6 +406,31 @@ static void what_is_not_on_the_link_goes_to_the_gateway(void **state)
     rig_down(&rig);
 }
 
+static void an_answer_to_a_stranger_asks_nobody_and_remembers_nobody(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct frame_bytes request;
+    uint8_t mac[6];
+    rig_up(&rig, 0, NULL, 0);
+    network_timers(rig.network, rig.now_ns);
+    arp_reply(&rig, gateway_mac, gateway_ipv4);
+    network_flush(rig.network);
+    while (sent(&rig, &request))
+        ; /* announcements, and the question for the gateway */
+    static const uint8_t stranger_ipv4[4] = {192, 0, 2, 77};
+    struct network_flow flow = flow_to(stranger_ipv4, frames_peer_mac);
+    assert_false(network_answer_mac(rig.network, &flow, mac));
+    assert_memory_equal(mac, frames_peer_mac, 6); /* where the question came from */
+    network_timers(rig.network, rig.now_ns);
+    network_flush(rig.network);
+    assert_false(sent(&rig, &request));
+    flow = flow_to(far_ipv4, frames_peer_mac); /* known already: not where the frame came from */
+    assert_true(network_answer_mac(rig.network, &flow, mac));
+    assert_memory_equal(mac, gateway_mac, 6);
+    rig_down(&rig);
+}
+
 static struct packet *segment_with(struct rig *rig, const struct network_header *header)
 {
     struct packet *packet = packet_alloc(rig->pool);
@@ -750,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_tagged_port_takes_and_sends_its_vlan_only),
         cmocka_unit_test(a_path_uses_the_peers_own_address_until_arp_answers),
         cmocka_unit_test(what_is_not_on_the_link_goes_to_the_gateway),
+        cmocka_unit_test(an_answer_to_a_stranger_asks_nobody_and_remembers_nobody),
         cmocka_unit_test(segments_without_a_next_hop_wait_for_it),
         cmocka_unit_test(a_neighbour_that_never_answers_is_asked_three_times_and_forgotten),
         cmocka_unit_test(an_icmp_error_about_our_segment_is_handed_up),

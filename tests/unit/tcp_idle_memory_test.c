@@ -144,7 +144,7 @@ static struct tcp_stack_config stack_config(void)
 {
     return (struct tcp_stack_config){
         .connections = CONNECTIONS + 1024, /* some stay free: no slot is recycled */
-        .half_open_max = CONNECTIONS,
+        .half_open_max = 4096,
         .receive_window_bytes = 262144,
         .send_budget_bytes = 1 << 20,
         .initial_window_segments = 10,
