@@ -63,6 +63,8 @@ static void publish(struct bench_core *core)
                           memory_order_relaxed);
     atomic_store_explicit(&core->is_loaded, generator_is_loaded(core->generator),
                           memory_order_relaxed);
+    atomic_store_explicit(&core->is_stopped, generator_is_stopped(core->generator),
+                          memory_order_relaxed);
 }
 
 /* True: the order was to end. */

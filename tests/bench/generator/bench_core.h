@@ -49,7 +49,7 @@ struct bench_core {
 
     /* read by the main thread */
     alignas(GUARD_BYTES) _Atomic uint32_t done; /* number of the order carried out last */
-    _Atomic bool is_connected, is_loaded;
+    _Atomic bool is_connected, is_loaded, is_stopped;
     _Atomic uint64_t answers; /* of a responder */
 };
 

@@ -15,7 +15,7 @@
 
 #define READY_BATCH 64u
 #define DUE_PER_ROUND_MAX 256u
-#define STOPS_PER_ROUND_MAX 64u
+#define WAITING_PER_ROUND_MAX 1024u /* most of them have nothing to send: a change of mode */
 #define REPLIES_RESERVE 64u /* of a batch: acknowledgements and retransmissions of the round */
 #define LATE_NS NS_PER_MS
 
@@ -111,6 +111,7 @@ int generator_create(const struct generator_config *config, struct generator **o
     generator->core_count = config->core_count;
     generator->random.state = plan->seed + config->core_index;
     generator->client_count = share(plan->connections, config->core_index, config->core_count);
+    generator->active_max = share(plan->active, config->core_index, config->core_count);
     generator->address_count = generator_addresses(plan);
     uint32_t endpoints = generator->address_count * GENERATOR_PORTS_PER_ADDRESS;
     generator->endpoint =
@@ -181,7 +182,7 @@ static uint32_t handle_ready(struct generator *generator)
 static uint32_t serve_waiting(struct generator *generator)
 {
     uint32_t count = client_list_length(generator, LIST_WAITING), served = 0;
-    while (served < count && generator->sends_left > 0) {
+    while (served < count && served < WAITING_PER_ROUND_MAX && generator->sends_left > 0) {
         struct client *client = client_delist(generator, LIST_WAITING);
         served++;
         if (client->state == CLIENT_OPEN)
@@ -190,7 +191,7 @@ static uint32_t serve_waiting(struct generator *generator)
     return served;
 }
 
-/* Can it take one more request of an open loop? */
+/* Can it take one more request? */
 static bool is_idle(const struct generator *generator, const struct client *client)
 {
     if (generator->plan->closes)
@@ -210,40 +211,52 @@ static bool send_one_due(struct generator *generator, struct client *client, uin
     return true;
 }
 
+/* Is there a request that only waits for a connection? */
+static inline bool is_due(const struct generator *generator)
+{
+    if (generator->mode == GENERATOR_OPEN_LOOP)
+        return generator->arrivals.due_ns <= generator->now_ns;
+    return generator->mode == GENERATOR_FEW_ACTIVE && generator->in_flight < generator->active_max;
+}
+
 static uint32_t send_due(struct generator *generator)
 {
     uint32_t sent = 0;
-    if (generator->mode != GENERATOR_OPEN_LOOP ||
-        (!generator->has_reached_server && generator->opening_count > 0))
+    if (!generator->has_reached_server && generator->opening_count > 0)
         return 0;
-    while (generator->arrivals.due_ns <= generator->now_ns && generator->sends_left > 0 &&
-           sent < DUE_PER_ROUND_MAX) {
+    while (is_due(generator) && generator->sends_left > 0 && sent < DUE_PER_ROUND_MAX) {
+        bool is_open = generator->mode == GENERATOR_OPEN_LOOP;
+        client_prefetch_idle(generator);
         struct client *client = client_delist(generator, LIST_IDLE);
         if (!client)
             break;
         if (!is_idle(generator, client))
             continue;
-        uint64_t due_ns = generator->arrivals.due_ns;
+        uint64_t due_ns = is_open ? generator->arrivals.due_ns : generator->now_ns;
         if (!send_one_due(generator, client, due_ns))
             break;
+        sent++;
+        if (!is_open)
+            continue;
         generator->result->late += generator->now_ns - due_ns > LATE_NS;
         arrivals_advance(&generator->arrivals, &generator->random);
-        sent++;
     }
     return sent;
 }
 
+/* As many as the port takes: a reset that is lost leaves its connection with the server. */
 static uint32_t stop_some(struct generator *generator)
 {
-    uint32_t stopped = 0;
-    while (stopped < STOPS_PER_ROUND_MAX && generator->stop_cursor < generator->client_count) {
+    uint32_t work = network_unsent(generator->network, 0);
+    while (generator->sends_left > 0 && generator->stop_cursor < generator->client_count) {
         struct client *client = &generator->clients[generator->stop_cursor++];
+        work++;
         if (client->tcp) {
             client_abort(generator, client, RESULT_RESET);
-            stopped++;
+            generator->sends_left--;
         }
     }
-    return stopped;
+    return work;
 }
 
 static void show_progress(struct generator *generator)
@@ -320,13 +333,22 @@ void generator_run(struct generator *generator, uint64_t rate_per_s, uint64_t no
     if (is_open)
         arrivals_init(&generator->arrivals, generator->plan->arrivals, rate_per_s,
                       generator->core_index, generator->core_count, now_ns, &generator->random);
-    set_mode(generator, is_open ? GENERATOR_OPEN_LOOP : GENERATOR_CLOSED_LOOP);
+    set_mode(generator, is_open                     ? GENERATOR_OPEN_LOOP
+                        : generator->active_max > 0 ? GENERATOR_FEW_ACTIVE
+                                                    : GENERATOR_CLOSED_LOOP);
 }
 
 void generator_stop(struct generator *generator)
 {
     generator->stop_cursor = 0;
     generator->mode = GENERATOR_STOPPING;
+}
+
+bool generator_is_stopped(const struct generator *generator)
+{
+    return generator->mode == GENERATOR_STOPPING &&
+           generator->stop_cursor == generator->client_count &&
+           network_unsent(generator->network, 0) == 0;
 }
 
 bool generator_is_connected(const struct generator *generator)

@@ -63,8 +63,9 @@ void generator_load(struct generator *generator);
 bool generator_is_loaded(const struct generator *generator);
 /* The load of the plan; `rate_per_s` of all cores for an open loop. */
 void generator_run(struct generator *generator, uint64_t rate_per_s, uint64_t now_ns);
-/* Resets all connections, a few per round. */
+/* Resets all connections, as fast as the port takes the resets. */
 void generator_stop(struct generator *generator);
+bool generator_is_stopped(const struct generator *generator);
 
 /* All connections of the plan stand (never with `closes`: they come and go; then always true). */
 bool generator_is_connected(const struct generator *generator);

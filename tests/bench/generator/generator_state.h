@@ -25,13 +25,15 @@
 #include "tests/bench/generator/generator.h"
 #include "tests/bench/generator/request.h"
 
+#define PREFETCH_AHEAD 8u /* connections, of an idle list longer than the caches */
+
 enum client_state { CLIENT_CLOSED = 0, CLIENT_OPENING, CLIENT_OPEN };
 
 /* Lists a client may stand on, each at most once. */
 enum client_list {
     LIST_CLOSED = 0, /* to be connected */
     LIST_WAITING,    /* wants to send, and there was no packet or no room in the port */
-    LIST_IDLE,       /* open loop: has a free pipeline slot */
+    LIST_IDLE,       /* has a free pipeline slot, for a request that is due */
     LIST_COUNT,
 };
 
@@ -67,6 +69,7 @@ enum generator_mode {
     GENERATOR_PAUSED = 0,
     GENERATOR_LOADING,
     GENERATOR_CLOSED_LOOP,
+    GENERATOR_FEW_ACTIVE, /* a closed loop over more connections than requests */
     GENERATOR_OPEN_LOOP,
     GENERATOR_STOPPING,
 };
@@ -87,6 +90,7 @@ struct generator {
     bool trusts_link;    /* checksums of what comes in are not looked at */
     uint32_t sends_left; /* packets that may still be made this round */
     uint32_t open_count, opening_count;
+    uint32_t in_flight, active_max; /* of all connections; active_max in GENERATOR_FEW_ACTIVE */
     uint64_t response_count, error_count; /* of all time, for the progress line */
     struct client_queue lists[LIST_COUNT];
     struct random random;
@@ -138,6 +142,23 @@ static inline void client_enlist(struct generator *generator, struct client *cli
 static inline uint32_t client_list_length(const struct generator *generator, enum client_list list)
 {
     return generator->lists[list].tail - generator->lists[list].head;
+}
+
+/* The list is as long as there are connections, and each was last touched when it was answered. */
+static inline void client_prefetch_idle(const struct generator *generator)
+{
+    const struct client_queue *queue = &generator->lists[LIST_IDLE];
+    uint32_t length = queue->tail - queue->head;
+    if (length > 2 * PREFETCH_AHEAD)
+        __builtin_prefetch(
+            &generator->clients[queue->indices[(queue->head + 2 * PREFETCH_AHEAD) & queue->mask]]);
+    if (length > PREFETCH_AHEAD) {
+        uint32_t index = queue->indices[(queue->head + PREFETCH_AHEAD) & queue->mask];
+        const char *tcp = (const char *)generator->clients[index].tcp;
+        __builtin_prefetch(&generator->slots[(size_t)index << generator->slot_shift]);
+        for (uint32_t line = 0; line < 3; line++)
+            __builtin_prefetch(tcp + (size_t)line * CACHE_LINE_BYTES);
+    }
 }
 
 /* NULL when the list is empty. */

@@ -55,6 +55,8 @@ struct rig {
     uint64_t now_ns, server_sleeps_until_ns;
     enum behaviour behaviour; /* of the request with number `odd_one`, and of all when that is 0 */
     uint32_t odd_one, request_count, accepted_count;
+    uint64_t most_of_one;    /* requests that one connection brought */
+    uint32_t damaged_answer; /* the frame with this one is damaged on the way; 0: none */
     struct result *result;
 };
 
@@ -242,6 +244,8 @@ static void serve(struct rig *rig, struct tcp_connection *tcp)
     while ((end = memmem(bytes + used, length - used, "\r\n\r\n", 4)) != NULL) {
         used = (uint32_t)(end - bytes) + 4;
         rig->request_count++;
+        tcp_set_user(tcp, tcp_user(tcp) + 1);
+        rig->most_of_one = tcp_user(tcp) > rig->most_of_one ? tcp_user(tcp) : rig->most_of_one;
         bool is_odd = rig->odd_one == 0 || rig->request_count == rig->odd_one;
         answer(rig, tcp, is_odd ? rig->behaviour : ANSWER_WELL);
         if (!tcp_send_is_open(tcp))
@@ -274,14 +278,25 @@ static void scripted_round(struct rig *rig)
     network_flush(rig->server_network);
 }
 
-static void carry(struct fake_nic *from, struct fake_nic *to, struct rte_mempool *pool)
+/* One bit: 200 becomes 300. */
+static void damage(struct rig *rig, struct packet *frame)
+{
+    uint8_t *status = memmem(packet_data(frame), packet_bytes(frame), "HTTP/1.1 2", 10);
+    if (status && rig->damaged_answer > 0 && --rig->damaged_answer == 0)
+        status[9] ^= 1;
+}
+
+static void carry(struct rig *rig, struct fake_nic *from, struct fake_nic *to,
+                  struct rte_mempool *pool)
 {
     struct packet *packet, *frames[64];
     while (fake_nic_take(from, 0, &packet, 1) == 1) {
         uint32_t count = fake_nic_wire_frames(from, packet, pool, frames, 64);
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
+            damage(rig, frames[i]);
             if (!fake_nic_inject(to, 0, frames[i]))
                 packet_free(frames[i]);
+        }
     }
 }
 
@@ -290,14 +305,14 @@ static void run_for(struct rig *rig, uint64_t ns)
     uint64_t end_ns = rig->now_ns + ns;
     while (rig->now_ns < end_ns) {
         generator_run_once(rig->generator, rig->now_ns);
-        carry(rig->client_nic, rig->server_nic, rig->server_pool);
+        carry(rig, rig->client_nic, rig->server_nic, rig->server_pool);
         if (rig->now_ns >= rig->server_sleeps_until_ns) {
             if (rig->responder)
                 responder_run_once(rig->responder, rig->now_ns);
             else
                 scripted_round(rig);
         }
-        carry(rig->server_nic, rig->client_nic, rig->client_pool);
+        carry(rig, rig->server_nic, rig->client_nic, rig->client_pool);
         rig->now_ns += ROUND_NS;
     }
 }
@@ -353,6 +368,58 @@ static void a_closed_loop_asks_again_when_it_was_answered(void **state)
     }
 }
 
+/* Few in flight over many connections: each gets its turn, none a second one before the others. */
+static void few_of_many_are_asked_in_turn(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t connections, active;
+    } cases[] = {{100, 5}, {100, 100}, {400, 1}, {10, 5}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        struct plan plan;
+        plan_defaults(&plan);
+        plan.connections = cases[i].connections;
+        plan.active = cases[i].active;
+        rig_up(&rig, &plan, false);
+        connect_all(&rig);
+        run_and_measure(&rig, 0, 50 * NS_PER_MS);
+        assert_int_equal(errors_of(rig.result), 0);
+        /* a round trip is two rounds of 10 us */
+        assert_true(rig.result->responses >= 2000 * (uint64_t)cases[i].active);
+        assert_int_equal(rig.result->requests - rig.result->responses, cases[i].active);
+        assert_in_range(rig.most_of_one, rig.request_count / cases[i].connections,
+                        rig.request_count / cases[i].connections + 1);
+        rig_down(&rig);
+    }
+}
+
+static void few_of_many_stay_as_many_when_some_fail(void **state)
+{
+    (void)state;
+    static const enum behaviour failures[] = {ANSWER_RESET, ANSWER_NEVER, ANSWER_AND_CLOSE,
+                                              ANSWER_NOT_FOUND};
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        struct rig rig;
+        struct plan plan;
+        plan_defaults(&plan);
+        plan.connections = 50;
+        plan.active = 5;
+        plan.timeout_ns = 5 * NS_PER_MS;
+        rig_up(&rig, &plan, false);
+        rig.behaviour = failures[i];
+        rig.odd_one = 100;
+        connect_all(&rig);
+        run_and_measure(&rig, 0, 50 * NS_PER_MS);
+        uint64_t failed = failures[i] == ANSWER_AND_CLOSE ? 0 : 1;
+        assert_int_equal(errors_of(rig.result), failed);
+        assert_int_equal(rig.result->requests - rig.result->responses - failed, 5);
+        assert_true(rig.result->responses > 9000);
+        assert_true(generator_is_connected(rig.generator));
+        rig_down(&rig);
+    }
+}
+
 /* What went wrong once is counted once, as what it is, and the load goes on. */
 static void each_kind_of_failure_is_counted_as_what_it_is(void **state)
 {
@@ -388,6 +455,37 @@ static void each_kind_of_failure_is_counted_as_what_it_is(void **state)
         assert_int_equal(rig.accepted_count, CONNECTIONS + !cases[i].keeps_connection);
         assert_int_equal(rig.result->connections_closed, !cases[i].keeps_connection);
         assert_int_equal(generator_open_count(rig.generator), CONNECTIONS);
+        assert_true(rig.result->responses > 10000);
+        rig_down(&rig);
+    }
+}
+
+/* A frame with a wrong checksum comes again; where none is looked at, the answer is judged. */
+static void damage_on_the_way_is_found_where_checksums_are_verified(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *device;
+        bool checks_checksums, is_found;
+    } cases[] = {{"0000:3b:00.0", false, true},
+                 {"net_af_packet0,iface=c0", false, true},
+                 {"net_memif0,role=client", true, true},
+                 {"net_memif0,role=client", false, false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        struct plan plan;
+        plan_defaults(&plan);
+        plan.device = cases[i].device;
+        plan.checks_checksums = cases[i].checks_checksums;
+        plan.timeout_ns = NS_PER_S;
+        rig_up(&rig, &plan, false);
+        connect_all(&rig);
+        rig.damaged_answer = 20;
+        run_and_measure(&rig, 0, 500 * NS_PER_MS);
+        assert_int_equal(rig.damaged_answer, 0);
+        assert_int_equal(rig.result->frames_dropped, cases[i].is_found);
+        assert_int_equal(rig.result->errors[RESULT_BAD_STATUS], !cases[i].is_found);
+        assert_int_equal(errors_of(rig.result), !cases[i].is_found);
         assert_true(rig.result->responses > 10000);
         rig_down(&rig);
     }
@@ -623,21 +721,28 @@ static void the_responder_answers_what_it_is_asked(void **state)
     }
 }
 
-static void stopping_resets_everything(void **state)
+/* Resets that a port refused would leave connections with the server for minutes. */
+static void stopping_resets_everything_through_a_slow_port_too(void **state)
 {
     (void)state;
-    struct rig rig;
-    struct plan plan;
-    plan_defaults(&plan);
-    plan.connections = 100;
-    rig_up(&rig, &plan, false);
-    connect_all(&rig);
-    run_and_measure(&rig, 0, 5 * NS_PER_MS);
-    generator_stop(rig.generator);
-    run_for(&rig, 10 * NS_PER_MS);
-    assert_int_equal(generator_open_count(rig.generator), 0);
-    assert_int_equal(tcp_connection_count(rig.server_tcp), 0);
-    rig_down(&rig);
+    static const uint32_t frames_per_round[] = {UINT32_MAX, 3};
+    for (size_t i = 0; i < sizeof(frames_per_round) / sizeof(frames_per_round[0]); i++) {
+        struct rig rig;
+        struct plan plan;
+        plan_defaults(&plan);
+        plan.connections = 400;
+        rig_up(&rig, &plan, false);
+        connect_all(&rig);
+        run_and_measure(&rig, 0, 5 * NS_PER_MS);
+        fake_nic_limit_transmit(rig.client_nic, frames_per_round[i]);
+        generator_stop(rig.generator);
+        assert_false(generator_is_stopped(rig.generator));
+        run_for(&rig, 10 * NS_PER_MS);
+        assert_true(generator_is_stopped(rig.generator));
+        assert_int_equal(generator_open_count(rig.generator), 0);
+        assert_int_equal(tcp_connection_count(rig.server_tcp), 0);
+        rig_down(&rig);
+    }
 }
 
 /* ---- a whole Gannet ---- */
@@ -661,6 +766,15 @@ static void run_world(struct gannet_load *load, uint64_t ns)
         uint64_t due_ns = generator_next_due_ns(load->generator);
         server_world_step(&load->world, due_ns < until_ns ? due_ns : until_ns);
     }
+}
+
+static const struct result *measure_world(struct gannet_load *load, uint64_t ns)
+{
+    generator_run(load->generator, 0, load->world.now_ns);
+    generator_measure_begin(load->generator, load->world.now_ns);
+    run_world(load, ns);
+    generator_measure_end(load->generator, load->world.now_ns);
+    return generator_result(load->generator);
 }
 
 static void load_up(struct gannet_load *load, struct plan *plan)
@@ -720,11 +834,7 @@ static void gannet_keeps_what_was_loaded_and_every_body_is_checked(void **state)
         generator_load(load.generator);
         run_world(&load, 2 * NS_PER_S);
         assert_true(generator_is_loaded(load.generator));
-        generator_run(load.generator, 0, load.world.now_ns);
-        generator_measure_begin(load.generator, load.world.now_ns);
-        run_world(&load, 200 * NS_PER_MS);
-        generator_measure_end(load.generator, load.world.now_ns);
-        const struct result *result = generator_result(load.generator);
+        const struct result *result = measure_world(&load, 200 * NS_PER_MS);
         assert_int_equal(errors_of(result), 0);
         assert_true(result->gets > 100 && result->puts > 10);
         assert_true(result->hits > result->gets / 2 && result->hits <= result->gets);
@@ -742,11 +852,7 @@ static void gannet_without_the_values_answers_404_and_that_is_an_error(void **st
     plan.closes = true;
     plan.expected_bytes = UINT64_MAX;
     load_up(&load, &plan);
-    generator_run(load.generator, 0, load.world.now_ns);
-    generator_measure_begin(load.generator, load.world.now_ns);
-    run_world(&load, 100 * NS_PER_MS);
-    generator_measure_end(load.generator, load.world.now_ns);
-    const struct result *result = generator_result(load.generator);
+    const struct result *result = measure_world(&load, 100 * NS_PER_MS);
     assert_int_equal(result->responses, 0);
     assert_true(result->errors[RESULT_BAD_STATUS] > 100);
     assert_int_equal(errors_of(result), result->errors[RESULT_BAD_STATUS]);
@@ -757,7 +863,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_closed_loop_asks_again_when_it_was_answered),
+        cmocka_unit_test(few_of_many_are_asked_in_turn),
+        cmocka_unit_test(few_of_many_stay_as_many_when_some_fail),
         cmocka_unit_test(each_kind_of_failure_is_counted_as_what_it_is),
+        cmocka_unit_test(damage_on_the_way_is_found_where_checksums_are_verified),
         cmocka_unit_test(what_is_in_flight_behind_a_failure_is_lost_with_it),
         cmocka_unit_test(good_answers_in_unusual_shapes_are_good),
         cmocka_unit_test(an_answer_that_nobody_asked_for_is_malformed),
@@ -768,7 +877,7 @@ int main(void)
         cmocka_unit_test(a_ramp_opens_no_faster_than_asked),
         cmocka_unit_test(a_full_port_slows_the_generator_down),
         cmocka_unit_test(the_responder_answers_what_it_is_asked),
-        cmocka_unit_test(stopping_resets_everything),
+        cmocka_unit_test(stopping_resets_everything_through_a_slow_port_too),
         cmocka_unit_test(gannet_keeps_what_was_loaded_and_every_body_is_checked),
         cmocka_unit_test(gannet_without_the_values_answers_404_and_that_is_an_error),
     };

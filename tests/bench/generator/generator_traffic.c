@@ -60,6 +60,7 @@ static inline void note(struct generator *generator, struct client *client, uint
     *slot = (struct slot){
         .start_ns = start_ns, .key = generator->drawn_key, .kind = generator->drawn_kind};
     client->in_flight++;
+    generator->in_flight++;
     generator->has_drawn = false;
     generator->result->requests++;
 }
@@ -186,7 +187,7 @@ void traffic_go_on(struct generator *generator, struct client *client)
     if (UNLIKELY(client->is_sending))
         send_pieces(generator, client);
     if (client->in_flight < depth && !client->is_sending && !generator->plan->closes) {
-        if (generator->mode == GENERATOR_OPEN_LOOP)
+        if (generator->mode == GENERATOR_OPEN_LOOP || generator->mode == GENERATOR_FEW_ACTIVE)
             client_enlist(generator, client, LIST_IDLE);
         else if (generator->mode == GENERATOR_CLOSED_LOOP || generator->mode == GENERATOR_LOADING)
             traffic_send(generator, client, depth - client->in_flight, generator->now_ns);
@@ -209,6 +210,7 @@ void traffic_lose(struct generator *generator, struct client *client, enum resul
 {
     for (uint32_t i = 0; i < client->in_flight; i++)
         failed(generator, client_slot(generator, client, i), i == 0 ? why : RESULT_RESET);
+    generator->in_flight -= client->in_flight;
     client->in_flight = 0;
     client->is_sending = client->has_head = false;
 }
@@ -262,6 +264,7 @@ static inline bool answered(struct generator *generator, struct client *client,
         count_good(generator, slot, head, body_bytes);
     client->oldest = (uint8_t)((client->oldest + 1) & ((1u << generator->slot_shift) - 1));
     client->in_flight--;
+    generator->in_flight--;
     client->has_head = client->is_body_bad = false;
     if (LIKELY(!head->closes && !plan->closes))
         return true;

@@ -27,7 +27,7 @@ static uint32_t packets_per_core(const struct plan *plan)
     if (plan->memory_mib > 0)
         wanted = ((uint64_t)plan->memory_mib << 20) / PACKET_BYTES / plan->core_count;
     else if (plan->mode != PLAN_RESPONDER)
-        wanted += 2ull * plan->connections / plan->core_count;
+        wanted += 2ull * (plan->active ? plan->active : plan->connections) / plan->core_count;
     uint32_t packets = 4096;
     while (packets < wanted && packets < PACKETS_MAX)
         packets *= 2;

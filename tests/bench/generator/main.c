@@ -23,7 +23,8 @@
 
 #define WAIT_NS (20 * NS_PER_MS)
 #define STANDSTILL_NS (20 * NS_PER_S) /* connecting or loading without any progress: given up */
-#define STOP_NS (500 * NS_PER_MS)     /* for the last resets to leave */
+#define STOP_MAX_NS (10 * NS_PER_S)   /* for the resets to leave; a server that hangs takes none */
+#define AFTER_STOP_NS (100 * NS_PER_MS) /* for a server that asks whether a reset is meant */
 
 enum { EXIT_GOOD = 0, EXIT_ERRORS_COUNTED = 1, EXIT_UNUSABLE = 2 };
 
@@ -129,12 +130,22 @@ static void give_order(struct bench *bench, enum bench_order_kind kind, uint64_t
             nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS / 10}, NULL);
 }
 
+static void wait_stopped(const struct bench *bench)
+{
+    uint64_t give_up_ns = clock_now_ns() + STOP_MAX_NS;
+    for (uint32_t i = 0; i < bench->core_count; i++)
+        while (!atomic_load_explicit(&bench->cores[i].is_stopped, memory_order_relaxed) &&
+               clock_now_ns() < give_up_ns)
+            nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = AFTER_STOP_NS}, NULL);
+}
+
 static void stop(struct bench *bench)
 {
     if (bench->is_launched) {
         give_order(bench, BENCH_STOP, 0);
         if (bench->plan.mode != PLAN_RESPONDER)
-            nanosleep(&(struct timespec){.tv_nsec = STOP_NS}, NULL);
+            wait_stopped(bench);
         give_order(bench, BENCH_EXIT, 0);
         nic_runtime_join(bench->nic);
     }

@@ -219,6 +219,24 @@ static enum plan_verdict check_addresses(struct reading *reading)
     return PLAN_GOOD;
 }
 
+static enum plan_verdict check_active(struct reading *reading)
+{
+    const struct plan *plan = reading->plan;
+    if (plan->mode == PLAN_OPEN_LOOP)
+        return bad(reading, "--active with --rate: an open loop has as many as are due");
+    if (plan->closes)
+        return bad(reading, "--active with --close: no connection is ever idle");
+    if (plan->pipeline_depth > 1)
+        return bad(reading, "--active with --depth %u: one request at a time on a connection",
+                   plan->pipeline_depth);
+    if (plan->active > plan->connections)
+        return bad(reading, "--active %u: more than the %u connections", plan->active,
+                   plan->connections);
+    if (plan->active < plan->core_count)
+        return bad(reading, "--active %u: fewer than the %u cores", plan->active, plan->core_count);
+    return PLAN_GOOD;
+}
+
 static enum plan_verdict check_load(struct reading *reading)
 {
     const struct plan *plan = reading->plan;
@@ -228,6 +246,8 @@ static enum plan_verdict check_load(struct reading *reading)
                             "leave one of them out");
     if (!is_open && is_given(reading, "arrivals"))
         return bad(reading, "--arrivals without --rate: a closed loop has no due times");
+    if (plan->active > 0 && check_active(reading) != PLAN_GOOD)
+        return PLAN_BAD;
     if (plan->closes && plan->pipeline_depth > 1)
         return bad(reading, "--close with --depth %u: a connection carries one request",
                    plan->pipeline_depth);

@@ -58,6 +58,7 @@ struct plan {
     /* the load */
     uint32_t connections;
     uint32_t pipeline_depth; /* requests in flight on one connection */
+    uint32_t active;         /* closed loop: in flight over all of them; 0: on each, always */
     uint32_t ramp_per_s;     /* connections opened per second; 0: as fast as they are accepted */
     bool closes;             /* Connection: close; a connection per request */
     enum plan_arrivals arrivals;
