@@ -23,6 +23,7 @@
 #include "include/assert_policy.h"
 #include "include/blob.h"
 #include "include/clock.h"
+#include "include/compiler.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
@@ -264,42 +265,80 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-struct series {
-    double values[ROUNDS];
+enum subject { ONE_WORKER, TWO_SERVERS, TWO_WORKERS, SHARING, SUBJECT_COUNT };
+static const char *const subjects[SUBJECT_COUNT] = {"one worker", "two servers of one worker",
+                                                    "one server of two workers", "sharing"};
+
+/* Answers per second of each round; SHARING: the one before it over the one before that. */
+struct comparison {
+    uint32_t keys;
+    double values[SUBJECT_COUNT][ROUNDS];
 };
 
-static void print_series(const char *name, struct series *series, double unit)
+static void compare(struct comparison *comparison, uint32_t keys)
 {
-    qsort(series->values, ROUNDS, sizeof(series->values[0]), by_size);
-    printf("  %-34s %5.2f  (%.2f to %.2f)\n", name, series->values[ROUNDS / 2] / unit,
-           series->values[0] / unit, series->values[ROUNDS - 1] / unit);
-}
-
-static void compare(uint32_t keys)
-{
-    struct series one, separate, shared, price;
+    comparison->keys = keys;
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        one.values[i] = measure(1, 1, keys);
-        separate.values[i] = measure(2, 1, keys);
-        shared.values[i] = measure(1, 2, keys);
-        price.values[i] = shared.values[i] / separate.values[i];
+        comparison->values[ONE_WORKER][i] = measure(1, 1, keys);
+        comparison->values[TWO_SERVERS][i] = measure(2, 1, keys);
+        comparison->values[TWO_WORKERS][i] = measure(1, 2, keys);
+        comparison->values[SHARING][i] =
+            comparison->values[TWO_WORKERS][i] / comparison->values[TWO_SERVERS][i];
     }
-    printf("%u keys:\n", keys);
-    print_series("one worker, M/s", &one, 1e6);
-    print_series("two servers of one worker, M/s", &separate, 1e6);
-    print_series("one server of two workers, M/s", &shared, 1e6);
-    print_series("sharing: last / before it", &price, 1);
 }
 
-int main(void)
+static void print_as_text(struct comparison *comparison)
 {
+    printf("%u keys:\n", comparison->keys);
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        double *values = comparison->values[subject], unit = subject == SHARING ? 1 : 1e6;
+        qsort(values, ROUNDS, sizeof(values[0]), by_size);
+        printf("  %-26s %-4s %5.2f  (%.2f to %.2f)\n", subjects[subject],
+               subject == SHARING ? "" : "M/s", values[ROUNDS / 2] / unit, values[0] / unit,
+               values[ROUNDS - 1] / unit);
+    }
+}
+
+static void print_as_json(const struct comparison *comparisons, size_t count)
+{
+    printf("[");
+    for (size_t i = 0; i < count; i++) {
+        printf("%s{\"keys\": %u, \"connections_per_worker\": %u, \"answers_per_s\": {",
+               i ? ", " : "", comparisons[i].keys, CONNECTIONS);
+        for (int subject = 0; subject < SHARING; subject++) {
+            printf("%s\"%s\": [", subject ? ", " : "", subjects[subject]);
+            for (uint32_t round = 0; round < ROUNDS; round++)
+                printf("%s%.0f", round ? ", " : "", comparisons[i].values[subject][round]);
+            printf("]");
+        }
+        printf("}}");
+    }
+    printf("]\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const uint32_t keys[] = {1, 1000, 100000};
+    static struct comparison comparisons[ARRAY_COUNT(keys)];
+    bool is_json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    bool is_quick = argc == 3 && strcmp(argv[2], "--quick") == 0;
+    size_t count = is_quick ? 1 : ARRAY_COUNT(keys);
+    if (argc != 1 + is_json + is_quick) {
+        fprintf(stderr, "usage: bench_workers [--json [--quick]]\n");
+        return EXIT_FAILURE;
+    }
     dpdk_environment_start();
     create_what_all_use();
-    printf("GET hit, %u connections per worker, %u B values, %u rounds; the client runs on the "
-           "worker's core\n",
-           CONNECTIONS, VALUE_BYTES, ROUNDS);
-    compare(1);
-    compare(1000);
-    compare(100000);
+    if (!is_json)
+        printf("GET hit, %u connections per worker, %u B values, %u rounds; the client runs on the "
+               "worker's core\n",
+               CONNECTIONS, VALUE_BYTES, ROUNDS);
+    for (size_t i = 0; i < count; i++) {
+        compare(&comparisons[i], keys[i]);
+        if (!is_json)
+            print_as_text(&comparisons[i]);
+    }
+    if (is_json)
+        print_as_json(comparisons, count);
     return EXIT_SUCCESS;
 }

@@ -26,7 +26,8 @@ class Depth:
     seconds: float
     warmup_s: float
     connections: tuple[int, ...]
-    many_connections: tuple[int, ...]
+    many_connections: tuple[int, ...]  # a request in flight on each
+    open_connections: tuple[int, ...]  # few in flight over all
     keys: tuple[int, ...]  # the last is the key set of the Zipf row
     peer_keys: int
     peer_connections: tuple[int, ...]
@@ -37,11 +38,13 @@ class Depth:
 
 
 QUICK = Depth(is_quick=True, runs=1, side_runs=1, seconds=0.4, warmup_s=0.1, connections=(64, 256, 1024),
-              many_connections=(64, 8192), keys=(1, 100_000), peer_keys=1000, peer_connections=(64,),
+              many_connections=(64,), open_connections=(256, 100_000), keys=(1, 100_000), peer_keys=1000,
+              peer_connections=(64,),
               value_bytes=(16, 16384), load_steps=(0.5, 0.9), recovery_keys=100_000,
               cache_entries=100_000)
 FULL = Depth(is_quick=False, runs=5, side_runs=3, seconds=1.0, warmup_s=0.3, connections=(64, 256, 1024),
-             many_connections=(64, 256, 1024, 4096, 16384, 65536, 100_000),
+             many_connections=(64, 256, 1024, 4096, 16384, 65536),
+             open_connections=(256, 1024, 10_000, 100_000, 1_000_000),
              keys=(1, 1000, 100_000, 1_000_000, 10_000_000), peer_keys=10_000, peer_connections=(64, 256, 1024),
              value_bytes=(16, 128, 1024, 4096, 16384, 65536), load_steps=(0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
              recovery_keys=10_000_000, cache_entries=1_000_000)
@@ -57,6 +60,7 @@ class Bench:
         self.rows: list[Row] = []
         self.names = 0
         self.gannets: list[Gannet] = []
+        self.part, self.date = '', ''  # what rows made from now on are of
 
     # ---- rows and samples
 
@@ -66,8 +70,10 @@ class Bench:
         if load is not None:
             facts |= {'connections': load.connections, 'depth': load.depth, 'key_set': load.key_set(),
                       'keys': load.keys, 'value_bytes': load.value_bytes}
+            if load.active:
+                facts['active'] = load.active
         facts |= more.pop('facts', {})
-        made = Row(experiment, group, subject, unit, facts, **more)
+        made = Row(experiment, group, subject, unit, facts, part=self.part, date=self.date, **more)
         self.rows.append(made)
         return made
 
@@ -156,7 +162,7 @@ class Bench:
         after = server.counters()
         sample.extra['server_ns'] = after.busy_ns_per_request(before)
         sample.extra['hit_share'] = after.hit_share(before)
-        sample.extra['ideal_us'] = load.connections * load.depth / max(1.0, sample.value) * 1e6
+        sample.extra['ideal_us'] = load.in_flight() / max(1.0, sample.value) * 1e6
         sample.server_busy = min(1.0, sample.value * sample.extra['server_ns'] / 1e9)
         return sample
 

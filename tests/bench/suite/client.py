@@ -41,6 +41,7 @@ class Load:
     connections: int
     seconds: float
     depth: int = 1
+    active: int = 0  # in flight over all connections; 0: `depth` on each
     warmup_s: float = 0.2
     keys: int = 1
     popularity: str = 'uniform'  # or zipf, with 0.99
@@ -52,6 +53,9 @@ class Load:
     rate: int = 0  # requests/s; 0: closed loop
     verifies_body: bool = False
     timeout_s: float = 5
+
+    def in_flight(self) -> int:
+        return self.active or self.connections * self.depth
 
     def key_set(self) -> str:
         if self.keys == 1:
@@ -93,6 +97,8 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
         '--timeout', seconds(load.timeout_s), '--json', '-', '--quiet']
     if load.rate:
         line += ['--rate', load.rate]
+    elif load.active:
+        line += ['--active', load.active]
     else:
         line += ['--depth', load.depth]
     if load.put_permille:

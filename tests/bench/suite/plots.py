@@ -39,7 +39,7 @@ PLOTS = [
     Plot('latency-against-load', 'Latency against load, open loop', 'open-loop', 'rate',
          logarithmic('requests/s'), logarithmic('microseconds'), extra='p50_us', also='p99_us'),
     Plot('cost-against-connections', 'Cost of a GET hit against open connections', 'cost-connections',
-         'connections', CONNECTIONS, Axis('server nanoseconds per request'), extra='server_ns'),
+         'connections', logarithmic('open connections'), Axis('server nanoseconds per request'), extra='server_ns'),
     Plot('cost-against-keys', 'Cost of a GET against keys', 'cost-keys', 'keys', logarithmic('keys'),
          Axis('server nanoseconds per request'), extra='server_ns'),
     Plot('cost-against-value', 'Cost of a GET hit against value size', 'cost-value', 'value_bytes',

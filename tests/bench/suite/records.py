@@ -32,6 +32,8 @@ class Row:
     is_less_better: bool = False
     is_headline: bool = False  # shown in the README
     note: str = ''
+    part: str = ''  # which part of the suite it is of, as --only names it
+    date: str = ''  # of the run that measured it
     samples: list[Sample] = dataclasses.field(default_factory=list)
 
     def counted(self) -> list[Sample]:

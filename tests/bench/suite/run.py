@@ -6,7 +6,6 @@ Writes var/bench/DATE/results.json, table.md and the plots. Needs root: namespac
 """
 import argparse
 import datetime
-import json
 import os
 import shutil
 import signal
@@ -18,10 +17,9 @@ from typing import Any, Callable
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP))
 # pylint: disable=wrong-import-position
-from tests.bench.suite import machine, plots, publish, table  # noqa: E402
+from tests.bench.suite import machine, merge, publish  # noqa: E402
 from tests.bench.suite.bench import FULL, QUICK, Bench  # noqa: E402
 from tests.bench.suite.process import Failed  # noqa: E402
-from tests.bench.suite.records import to_json  # noqa: E402
 from tests.bench.suite.rows import cache_quality, cost, get_hit, memory  # noqa: E402
 from tests.bench.suite.rows import open_loop, peers_get, start, store  # noqa: E402
 
@@ -55,10 +53,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--only', default='', metavar='NAME,...', help=f'of {", ".join(EXPERIMENTS)}')
     parser.add_argument('--publish', metavar='NAME', default='',
                         help='copy the results to tests/bench/results/NAME and put the table into README.md')
-    parser.add_argument('--from', dest='source', type=Path, metavar='FOLDER', default=None,
-                        help='with --publish: measure nothing, take this folder of var/bench')
+    parser.add_argument('--from', dest='sources', type=Path, metavar='FOLDER', action='append', default=[],
+                        help='with --publish: measure nothing, take this folder of var/bench; given several '
+                             'times, an experiment of a later one replaces that of an earlier one')
     parser.add_argument('--build', type=Path, default=TOP / 'build-bench', help='the build to measure')
     chosen = parser.parse_args()
+    if chosen.sources and not chosen.publish:
+        parser.error('--from is for --publish')
     unknown = [name for name in chosen.only.split(',') if name and name not in EXPERIMENTS]
     if unknown:
         parser.error(f'--only {unknown[0]}: there are {", ".join(EXPERIMENTS)}')
@@ -72,20 +73,13 @@ def interrupted(*_: Any) -> None:
 
 def run_experiments(bench: Bench, names: list[str]) -> None:
     for name in names:
-        started_s = time.monotonic()
+        started_s, bench.part = time.monotonic(), name
         try:
             EXPERIMENTS[name](bench)
         except (Failed, OSError) as error:
             bench.row(name, name, 'gannet', note=f'failed: {str(error).splitlines()[0]}')
             bench.say(f'{name} FAILED: {error}')
         bench.say(f'{name}: {time.monotonic() - started_s:.0f} s')
-
-
-def write(bench: Bench, about: dict[str, Any], folder: Path) -> None:
-    (folder / 'results.json').write_text(json.dumps({'machine': about, 'rows': to_json(bench.rows)}, indent=1))
-    charts = plots.write_plots(bench.rows, folder)
-    (folder / 'table.md').write_text(table.full_table(bench.rows, about, charts))
-    bench.say(f'wrote {folder}/table.md, results.json and {len(charts)} plots')
 
 
 def measure(chosen: argparse.Namespace) -> tuple[Path, bool]:
@@ -97,6 +91,7 @@ def measure(chosen: argparse.Namespace) -> tuple[Path, bool]:
     cores = machine.choose_cores()
     about = machine.describe(cores, TOP) | {'suite': chosen.depth, 'date': folder.name}
     bench = Bench(TOP, chosen.build.resolve(), scratch, cores, depth)
+    bench.date = folder.name
     names = [name for name in EXPERIMENTS if not chosen.only or name in chosen.only.split(',')]
     started_s = time.monotonic()
     try:
@@ -105,19 +100,26 @@ def measure(chosen: argparse.Namespace) -> tuple[Path, bool]:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         about['took'] = f'{time.monotonic() - started_s:.0f} s'
-        write(bench, about, folder)
+        publish.write_results(merge.Results(bench.rows, [about]), folder)
+        bench.say(f'wrote {folder}/table.md, results.json and plots')
     return folder, all(row.samples or not row.note.startswith('failed') for row in bench.rows)
 
 
 def main() -> int:
     chosen = arguments()
-    if chosen.source is None and os.geteuid() != 0:
+    if not chosen.sources and os.geteuid() != 0:
         raise Failed('needs root: it makes network namespaces, opens raw sockets and reserves hugepages')
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
-    folder, is_complete = (chosen.source, True) if chosen.source else measure(chosen)
+    folders, is_complete = chosen.sources, True
+    if not folders:
+        folder, is_complete = measure(chosen)
+        folders = [folder]
     if chosen.publish:
-        print(f'bench: published in {publish.publish(folder, chosen.publish, TOP)} and README.md')
+        target, open_ends = publish.publish(folders, chosen.publish, TOP, list(EXPERIMENTS))
+        print(f'bench: published in {target} and README.md')
+        for text in open_ends:
+            print(f'bench: {text}')
     return 0 if is_complete else 1
 
 

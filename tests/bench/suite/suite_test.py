@@ -3,6 +3,7 @@
 """The parts of the suite that measure nothing: figures, the outlier rule, ratios, charts, parsers, publishing."""
 import json
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP))
 # pylint: disable=wrong-import-position
-from tests.bench.suite import (chart, client, figures, other_clients, plots, publish, records,  # noqa: E402
-                               sampling, table)
+from tests.bench.suite import (bars, chart, client, figures, merge, other_clients, plots, publish,  # noqa: E402
+                               records, sampling, table)
 from tests.bench.suite.process import Failed  # noqa: E402
 
 WRK = '''Running 1s test @ http://10.99.0.2
@@ -84,7 +85,14 @@ class Tables(unittest.TestCase):
 
     def test_the_readme_shows_losses(self):
         rows = [row('gannet', [50], is_headline=True), row('redis', [100])]
-        self.assertIn('| redis 100/s | 0.50 |', table.readme_table(rows, 'results/x'))
+        self.assertIn('| redis 100/s | 0.50 |', readme(rows))
+
+    def test_the_readme_shows_the_strongest_of_the_others(self):
+        rows = [row('gannet', [50], is_headline=True), row('nginx', [10]), row('h2o', [20]), row('varnish', [5])]
+        self.assertIn('| h2o 20/s | 2.50 |', readme(rows))
+        for one in rows:
+            one.is_less_better = True
+        self.assertIn('| varnish 5/s | 0.10 |', readme(rows))
 
     def test_our_further_variants_are_not_peers_of_ourselves(self):
         rows = [row('gannet', [50], is_headline=True), row('gannet, busy', [60], is_headline=True),
@@ -110,6 +118,138 @@ class Tables(unittest.TestCase):
     def test_a_readme_without_markers_is_refused(self):
         with self.assertRaises(SystemExit):
             publish.replace_between('no markers', 'new')
+
+
+def readme(rows, reasons=None):
+    return table.readme_table(merge.Results(rows, [{'date': 'd'}]), 'results/x', reasons or {})
+
+
+def results(date, *rows):
+    for one in rows:
+        one.date = date
+    return merge.Results(list(rows), [{'date': date, 'commit': f'of {date}', 'kernel': '6'}])
+
+
+def of_part(part, value, **more):
+    return row('gannet', [value], part=part, **more)
+
+
+class Bars(unittest.TestCase):
+    def hits(self, value, p99_us=10.0, ideal_us=10.0, ceiling=6e6):
+        ours, theirs = row('gannet', [value], is_headline=True), row('stateless responder', [ceiling])
+        ours.samples[0].extra = {'p99_us': p99_us, 'ideal_us': ideal_us}
+        return [ours, theirs]
+
+    def words(self, rows):
+        return {verdict.key: verdict.word() for verdict in bars.verdicts(rows)}
+
+    def test_a_figure_misses_meets_or_exceeds(self):
+        for value, word in ((2.4e6, 'not met'), (2.5e6, 'met'), (4.7e6, 'met'), (4.8e6, 'goal met')):
+            self.assertEqual(self.words(self.hits(value))['hit/memif/64'], word, f'case {value}')
+
+    def test_less_may_be_better(self):
+        for p99_us, word in ((16, 'not met'), (15, 'met'), (12, 'goal met')):
+            self.assertEqual(self.words(self.hits(1, p99_us))['p99/memif/64'], word, f'case {p99_us}')
+
+    def test_a_bar_may_follow_from_the_strongest_of_the_others(self):
+        def put(name, value):
+            return records.Row('durable-put', 'PUT', name, '/s', {}, samples=[sample(value)])
+        self.assertEqual(self.words([put('gannet', 200), put('redis a', 100), put('redis b', 130)]),
+                         {'put': 'met'})
+        self.assertEqual(self.words([put('gannet', 200), put('redis a', 100), put('redis b', 140)]),
+                         {'put': 'not met'})
+        self.assertEqual(self.words([put('gannet', 200)]), {})  # nobody beside it: no bar
+
+    def test_what_was_not_measured_has_no_verdict(self):
+        self.assertEqual(bars.verdicts([row('gannet', [])]), [])
+
+    def test_a_missed_bar_says_what_limits_it_or_that_nobody_knows(self):
+        rows = self.hits(2e6, p99_us=100)
+        text = '\n'.join(table.bar_table(rows, {'hit/memif/64': 'the moon', 'p99/vhost-user': 'no'}))
+        self.assertIn('0 of 2 first bars are met', text)
+        self.assertIn('| **not met** | the moon | hit/memif/64 |', text)
+        self.assertIn('| **not met** | not explained | p99/memif/64 |', text)
+        self.assertIn('**not met** (1)<br>p99 <= 15 us: **not met, not explained**',
+                      readme(rows, {'hit': 'the moon'}))
+        self.assertIn('\n1. the moon\n', readme(rows, {'hit': 'the moon'}))
+
+    def test_one_reason_for_many_is_printed_once(self):
+        text = readme(self.hits(2e6) + self.hits(1e6), {'hit': 'the moon'})
+        self.assertEqual((text.count('(1)'), text.count('the moon')), (2, 1))
+
+    def test_the_longest_key_wins_and_whole_parts_count(self):
+        reasons = {'p99': 'a', 'p99/memif': 'b', 'p9': 'c'}
+        cases = [('p99/memif/64', 'b'), ('p99/vhost/64', 'a'), ('p99x', bars.UNEXPLAINED)]
+        for key, text in cases:
+            self.assertEqual(bars.reason_for(key, reasons), text, f'case {key}')
+
+    def test_a_reason_that_is_not_needed_is_named(self):
+        found = bars.verdicts(self.hits(3e6, p99_us=100))
+        self.assertEqual(bars.not_needed(found, {'hit': 'x', 'p99/memif': 'y', 'zipf': 'z'}), ['hit', 'zipf'])
+
+    def test_reasons_are_read_without_comments_and_blanks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / bars.REASONS
+            self.assertEqual(bars.read_reasons(path), {})
+            path.write_text('# hit: no\n\nhit/memif/64: 1: the disk\nput:\n')
+            self.assertEqual(bars.read_reasons(path), {'hit/memif/64': '1: the disk'})
+
+
+class Merging(unittest.TestCase):
+    def test_a_later_run_replaces_by_experiment(self):
+        old = results('1', of_part('memif', 1), of_part('vhost', 2), of_part('put', 3))
+        new = results('2', of_part('vhost', 20))
+        both = merge.merged([old, new], ['memif', 'put', 'vhost'])
+        self.assertEqual([one.median() for one in both.rows], [1, 3, 20])
+        self.assertEqual([one.date for one in both.rows], ['1', '1', '2'])
+
+    def test_a_run_that_nothing_is_left_of_is_not_named(self):
+        both = merge.merged([results('1', of_part('put', 1)), results('2', of_part('put', 2))])
+        self.assertEqual((both.dates(), both.rows[0].median()), (['2'], 2))
+
+    def test_the_tables_say_which_is_of_when(self):
+        both = merge.merged([results('2026-11-21', of_part('put', 1)), results('2026-11-22', of_part('memif', 2))])
+        text = table.full_table(both, [], {})
+        self.assertIn('- commit: of 2026-11-21 (put)\n- commit: of 2026-11-22 (memif)\n', text)
+        self.assertIn('- kernel: 6\n', text)
+        self.assertIn('2026-11-21: put; 2026-11-22: memif', table.readme_table(both, 'x', {}))
+
+    def test_a_merged_result_can_be_merged_again(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            merge.write(merge.merged([results('1', of_part('put', 1)), results('2', of_part('memif', 2))]), folder)
+            again = merge.merged([merge.read(folder), results('3', of_part('memif', 30))])
+        self.assertEqual({one.part: (one.median(), one.date) for one in again.rows},
+                         {'put': (1, '1'), 'memif': (30, '3')})
+
+    def test_a_folder_without_results_is_refused(self):
+        with tempfile.TemporaryDirectory() as name, self.assertRaisesRegex(Failed, 'no results'):
+            merge.read(Path(name))
+
+    def test_results_of_before_there_were_parts_are_read(self):
+        with tempfile.TemporaryDirectory() as name:
+            old = records.to_json([row('gannet', [1])])
+            for record in old:
+                del record['part'], record['date']
+            (Path(name) / merge.RESULTS).write_text(json.dumps({'machine': {'date': 'd'}, 'rows': old}))
+            found = merge.read(Path(name))
+        self.assertEqual((found.rows[0].date, merge.origin(found.rows[0])), ('d', 'get-hit'))
+
+    def test_publishing_writes_tables_and_says_what_is_not_explained(self):
+        with tempfile.TemporaryDirectory() as name:
+            top, run = Path(name), Path(name) / 'run'
+            run.mkdir()
+            (top / 'README.md').write_text(f'a\n{publish.BEGIN}\n{publish.END}\nb\n')
+            ours = row('gannet', [1], is_headline=True)
+            merge.write(results('2026-11-22', ours), run)
+            target, open_ends = publish.publish([run], 'x', top, [])
+            self.assertIn('not explained', (target / 'table.md').read_text())
+            self.assertIn('| GET hit | 1/s |', (top / 'README.md').read_text())
+            self.assertEqual(len(open_ends), 1)
+            (target / bars.REASONS).write_text('hit: the moon\n')
+            _, open_ends = publish.publish([run], 'x', top, [])
+            self.assertIn('the moon', (target / 'table.md').read_text())
+            self.assertEqual(open_ends, [])
 
 
 class Charts(unittest.TestCase):
