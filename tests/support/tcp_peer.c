@@ -13,12 +13,10 @@
 #include "include/assert_policy.h"
 
 #define IP_AT 14u
-#define IPV4_BYTES 20u
-#define IPV6_BYTES 40u
 #define POOL_PACKETS 4095u
 
 static const uint8_t stack_address[4] = {192, 0, 2, 1}, peer_address[4] = {192, 0, 2, 2};
-static const uint8_t stack_address6[16] = {0x20, 1, 0x0d, 0xb8, [15] = 1};
+static const uint8_t stack_address6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
 
 void peer_init(struct tcp_peer *peer)
 {
@@ -101,54 +99,78 @@ static uint32_t write_options(struct tcp_peer *peer, uint8_t *at,
     return used + tcp_options_write_sack(at + used, blocks, segment->sack_count);
 }
 
-static uint32_t ip_bytes(const struct tcp_peer *peer)
+void peer_flow(const struct tcp_peer *peer, struct network_flow *flow)
 {
-    return peer->is_ipv6 ? IPV6_BYTES : IPV4_BYTES;
+    *flow = (struct network_flow){.ip_version = peer->is_ipv6 ? 6 : 4};
+    memcpy(flow->local, peer->is_ipv6 ? stack_address6 : stack_address, peer->is_ipv6 ? 16 : 4);
+    memcpy(flow->remote, peer->address, 16);
 }
 
-static void write_ip(const struct tcp_peer *peer, uint8_t *frame, uint32_t tcp_bytes)
+/* The sum of everything but the segment itself. */
+static uint32_t write_ip(const struct tcp_peer *peer, uint8_t *frame, uint32_t tcp_bytes,
+                         uint8_t traffic_class)
 {
     uint8_t *ip = frame + IP_AT;
-    memset(frame, 0, IP_AT + ip_bytes(peer));
-    frame[12] = peer->is_ipv6 ? 0x86 : 8;
-    frame[13] = peer->is_ipv6 ? 0xdd : 0;
+    uint32_t sum;
     if (peer->is_ipv6) {
-        ip[0] = 0x60;
+        frame[12] = 0x86;
+        frame[13] = 0xdd;
+        ip[0] = (uint8_t)(0x60 | traffic_class >> 4);
+        ip[1] = (uint8_t)(traffic_class << 4);
         ip[4] = (uint8_t)(tcp_bytes >> 8);
         ip[5] = (uint8_t)tcp_bytes;
         ip[6] = 6;
         ip[7] = 64;
         memcpy(ip + 8, peer->address, 16);
         memcpy(ip + 24, stack_address6, 16);
-        return;
+        sum = checksum_pseudo_ipv6(peer->address, stack_address6, 6);
+    } else {
+        frame[12] = 8;
+        ip[0] = 0x45;
+        ip[1] = traffic_class;
+        ip[2] = (uint8_t)((tcp_bytes + 20) >> 8);
+        ip[3] = (uint8_t)(tcp_bytes + 20);
+        ip[8] = 64;
+        ip[9] = 6;
+        memcpy(ip + 12, peer->address, 4);
+        memcpy(ip + 16, stack_address, 4);
+        uint16_t checksum = checksum_of(ip, 20);
+        memcpy(ip + 10, &checksum, 2);
+        sum = checksum_pseudo_ipv4(peer->address, stack_address, 6);
     }
-    ip[0] = 0x45;
-    ip[2] = (uint8_t)((tcp_bytes + 20) >> 8);
-    ip[3] = (uint8_t)(tcp_bytes + 20);
-    ip[8] = 64;
-    ip[9] = 6;
-    memcpy(ip + 12, peer->address, 4);
-    memcpy(ip + 16, stack_address, 4);
-    uint16_t checksum = checksum_of(ip, 20);
-    memcpy(ip + 10, &checksum, 2);
+    return checksum_add_number(sum, (uint16_t)tcp_bytes);
 }
 
-/* Of a segment whose checksum field is zero: the checksum; of a complete one: zero. */
-static uint16_t tcp_checksum(const uint8_t *frame, uint32_t tcp_bytes)
+static void write_tcp(const struct tcp_peer *peer, uint8_t *tcp, const struct peer_segment *segment,
+                      uint32_t option_bytes)
 {
-    const uint8_t *ip = frame + IP_AT;
-    bool is_ipv6 = ip[0] >> 4 == 6;
-    uint32_t sum = is_ipv6 ? checksum_pseudo_ipv6(ip + 8, ip + 24, 6)
-                           : checksum_pseudo_ipv4(ip + 12, ip + 16, 6);
-    sum = checksum_add_number(sum, (uint16_t)tcp_bytes);
-    return checksum_finish(checksum_add(sum, ip + (is_ipv6 ? IPV6_BYTES : IPV4_BYTES), tcp_bytes));
+    tcp[0] = (uint8_t)(peer->port >> 8);
+    tcp[1] = (uint8_t)peer->port;
+    tcp[3] = STACK_PORT;
+    store32(tcp + 4, PEER_ISS + segment->seq);
+    if (segment->flags & TCP_FLAG_ACK)
+        store32(tcp + 8, peer->stack_iss + segment->ack);
+    tcp[12] = (uint8_t)((20 + option_bytes) << 2);
+    if (segment->header_words != 0)
+        tcp[12] = (uint8_t)(segment->header_words << 4);
+    tcp[12] |= segment->reserved_bits;
+    tcp[13] = segment->flags;
+    uint16_t window = segment->window == 0                  ? 65535
+                      : segment->window == PEER_WINDOW_ZERO ? 0
+                                                            : segment->window;
+    tcp[14] = (uint8_t)(window >> 8);
+    tcp[15] = (uint8_t)window;
+    tcp[18] = (uint8_t)(segment->urgent >> 8);
+    tcp[19] = (uint8_t)segment->urgent;
 }
 
 static struct packet *build(struct tcp_peer *peer, const struct peer_segment *segment)
 {
     struct packet *packet = packet_alloc(peer->pool);
     assert_non_null(packet);
-    uint8_t *frame = packet_append(packet, (uint16_t)(IP_AT + ip_bytes(peer)));
+    uint16_t tcp_at = peer->is_ipv6 ? IP_AT + 40 : IP_AT + 20;
+    uint8_t *frame = packet_append(packet, tcp_at);
+    memset(frame, 0, tcp_at);
     uint8_t *tcp = packet_append(packet, 20);
     memset(tcp, 0, 20);
     uint32_t option_bytes = write_options(peer, tcp + 20, segment);
@@ -159,21 +181,11 @@ static struct packet *build(struct tcp_peer *peer, const struct peer_segment *se
     else
         memset(payload, 0, segment->length);
     uint32_t tcp_bytes = 20 + option_bytes + segment->length;
-    write_ip(peer, frame, tcp_bytes);
-    tcp[0] = (uint8_t)(peer->port >> 8);
-    tcp[1] = (uint8_t)peer->port;
-    tcp[3] = STACK_PORT;
-    store32(tcp + 4, PEER_ISS + segment->seq);
-    if (segment->flags & TCP_FLAG_ACK)
-        store32(tcp + 8, peer->stack_iss + segment->ack);
-    tcp[12] = (uint8_t)((20 + option_bytes) << 2);
-    tcp[13] = segment->flags;
-    uint16_t window = segment->window == 0                  ? 65535
-                      : segment->window == PEER_WINDOW_ZERO ? 0
-                                                            : segment->window;
-    tcp[14] = (uint8_t)(window >> 8);
-    tcp[15] = (uint8_t)window;
-    uint16_t checksum = tcp_checksum(frame, tcp_bytes);
+    uint32_t sum = write_ip(peer, frame, tcp_bytes, segment->traffic_class);
+    write_tcp(peer, tcp, segment, option_bytes);
+    uint16_t checksum = checksum_finish(checksum_add(sum, tcp, tcp_bytes));
+    if (segment->has_bad_checksum)
+        checksum ^= 0x0101;
     memcpy(tcp + 16, &checksum, 2);
     return packet;
 }
@@ -262,6 +274,45 @@ static uint32_t load32(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+/* What every segment of ours must be: sums right, neither ECN nor urgent data, no odd bits. */
+static void check_frame(const uint8_t *ip, const uint8_t *tcp, uint32_t tcp_bytes)
+{
+    bool is_ipv6 = ip[0] >> 4 == 6;
+    uint32_t sum = is_ipv6 ? checksum_pseudo_ipv6(ip + 8, ip + 24, 6)
+                           : checksum_pseudo_ipv4(ip + 12, ip + 16, 6);
+    sum = checksum_add_number(sum, (uint16_t)tcp_bytes);
+    assert_int_equal(checksum_finish(checksum_add(sum, tcp, tcp_bytes)), 0);
+    if (is_ipv6)
+        assert_true(ip[0] == 0x60 && ip[1] == 0);
+    else
+        assert_true(ip[1] == 0 && checksum_of(ip, 20) == 0);
+    assert_int_equal(tcp[12] & 0x0f, 0);
+    assert_int_equal(tcp[13] & TCP_FLAG_URG, 0);
+    assert_int_equal(tcp[18] << 8 | tcp[19], 0);
+}
+
+static void read_options(struct tcp_peer *peer, const uint8_t *at, uint32_t length,
+                         struct seen_segment *seen)
+{
+    struct tcp_segment_options options;
+    assert_true(length <= sizeof(seen->options));
+    memcpy(seen->options, at, length);
+    seen->option_bytes = length;
+    tcp_options_parse(at, length, &options);
+    seen->has_timestamps = options.has_timestamps;
+    seen->timestamp_value = options.timestamp_value;
+    seen->timestamp_echo = options.timestamp_echo;
+    if (options.has_timestamps)
+        peer->timestamp_echo = options.timestamp_value;
+    if (seen->flags & TCP_FLAG_SYN)
+        tcp_options_parse_syn(at, length, &seen->syn);
+    seen->sack_count = tcp_options_parse_sack(at, length, seen->sack);
+    for (uint32_t i = 0; i < seen->sack_count; i++) {
+        seen->sack[i].left -= PEER_ISS;
+        seen->sack[i].right -= PEER_ISS;
+    }
+}
+
 bool peer_sees(struct tcp_peer *peer, struct seen_segment *seen)
 {
     if (peer->out_count == 0)
@@ -270,18 +321,17 @@ bool peer_sees(struct tcp_peer *peer, struct seen_segment *seen)
     peer->out_head = (peer->out_head + 1) % PEER_OUT_MAX;
     peer->out_count--;
     memset(seen, 0, sizeof(*seen));
-    const uint8_t *frame = packet_data(packet);
-    const uint8_t *ip = frame + IP_AT;
+    const uint8_t *ip = (const uint8_t *)packet_data(packet) + IP_AT;
     bool is_ipv6 = ip[0] >> 4 == 6;
-    uint32_t header_bytes = is_ipv6 ? IPV6_BYTES : IPV4_BYTES;
-    const uint8_t *tcp = ip + header_bytes;
+    uint32_t ip_bytes = is_ipv6 ? 40 : 20;
+    const uint8_t *tcp = ip + ip_bytes;
     uint32_t tcp_bytes =
-        is_ipv6 ? (uint32_t)(ip[4] << 8 | ip[5]) : (uint32_t)(ip[2] << 8 | ip[3]) - IPV4_BYTES;
-    assert_int_equal(packet_bytes(packet), IP_AT + header_bytes + tcp_bytes);
-    assert_int_equal(tcp_checksum(frame, tcp_bytes), 0);
-    assert_true(is_ipv6 || checksum_of(ip, IPV4_BYTES) == 0);
+        is_ipv6 ? (uint32_t)(ip[4] << 8 | ip[5]) : (uint32_t)(ip[2] << 8 | ip[3]) - 20;
+    assert_int_equal(packet_bytes(packet), IP_AT + ip_bytes + tcp_bytes);
+    check_frame(ip, tcp, tcp_bytes);
     uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
     seen->flags = tcp[13];
+    seen->port = (uint16_t)(tcp[2] << 8 | tcp[3]);
     if (seen->flags & TCP_FLAG_SYN)
         peer->stack_iss = load32(tcp + 4);
     seen->seq = load32(tcp + 4) - peer->stack_iss;
@@ -289,17 +339,7 @@ bool peer_sees(struct tcp_peer *peer, struct seen_segment *seen)
     seen->window = (uint32_t)(tcp[14] << 8 | tcp[15]);
     seen->length = tcp_bytes - header;
     memcpy(seen->payload, tcp + header, seen->length);
-    struct tcp_segment_options options;
-    tcp_options_parse(tcp + 20, header - 20, &options);
-    if (options.has_timestamps)
-        peer->timestamp_echo = options.timestamp_value;
-    if (seen->flags & TCP_FLAG_SYN)
-        tcp_options_parse_syn(tcp + 20, header - 20, &seen->syn);
-    seen->sack_count = tcp_options_parse_sack(tcp + 20, header - 20, seen->sack);
-    for (uint32_t i = 0; i < seen->sack_count; i++) {
-        seen->sack[i].left -= PEER_ISS;
-        seen->sack[i].right -= PEER_ISS;
-    }
+    read_options(peer, tcp + 20, header - 20, seen);
     packet_free(packet);
     return true;
 }

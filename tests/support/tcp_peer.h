@@ -31,9 +31,9 @@ struct tcp_peer {
     struct rte_mempool *pool;
     struct counters *counters;
     uint64_t now_ns;
-    uint32_t stack_iss;  /* learned from its SYN */
     uint8_t address[16]; /* the peer's; IPv4 in the first four */
-    bool is_ipv6;
+    bool is_ipv6;        /* what the peer sends; the stack speaks both */
+    uint32_t stack_iss;  /* learned from its SYN */
     uint16_t port;
     bool uses_timestamps;
     uint32_t timestamp, timestamp_echo;
@@ -53,6 +53,10 @@ struct peer_segment {
     const uint8_t *options;        /* raw ones instead of timestamps and SACK */
     uint32_t option_bytes;
     const uint8_t *payload; /* NULL: zeroes */
+    uint16_t urgent;        /* pointer */
+    uint8_t traffic_class, reserved_bits;
+    uint8_t header_words; /* 0: what it should be */
+    bool has_bad_checksum;
 };
 
 #define PEER_WINDOW_ZERO 0xfffe
@@ -67,6 +71,11 @@ struct seen_segment {
     struct tcp_syn_options syn;
     struct tcp_sack_block sack[4]; /* relative to PEER_ISS */
     uint32_t sack_count;
+    bool has_timestamps;
+    uint32_t timestamp_value, timestamp_echo;
+    uint16_t port; /* of the peer */
+    uint32_t option_bytes;
+    uint8_t options[TCP_OPTION_BYTES_MAX];
     uint8_t payload[2048];
 };
 
@@ -94,6 +103,8 @@ struct seen_segment peer_expect(struct tcp_peer *peer, uint8_t flags, uint32_t s
 void peer_expect_nothing(struct tcp_peer *peer);
 uint32_t peer_discard(struct tcp_peer *peer); /* how many were sent */
 
+/* The addresses of both ends, as the stack has them. */
+void peer_flow(const struct tcp_peer *peer, struct network_flow *flow);
 /* Handshake with the options given; leaves an open connection in peer->connection. */
 void peer_open(struct tcp_peer *peer, const struct tcp_syn_options *options);
 /* The application sends `bytes` zeroes, in packets of at most a segment. */
