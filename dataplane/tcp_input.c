@@ -278,12 +278,10 @@ enum tcp_action {
 #define R TCP_FLAG_RST
 #define A TCP_FLAG_ACK
 
-/* What a synchronized connection looks at: RFC 9293 3.10.7.4 sorts out the rest in its steps. */
+/* RFC 9293 3.10.7.4 sorts out every combination in its steps. */
 #define PROCESS_SYNCHRONIZED                                                                       \
     {                                                                                              \
-        [A] = ACTION_PROCESS, [A | F] = ACTION_PROCESS, [R] = ACTION_PROCESS,                      \
-        [R | A] = ACTION_PROCESS, [R | F] = ACTION_PROCESS,                                        \
-        [R | A | F] = ACTION_PROCESS, [S] = ACTION_PROCESS, [S | A] = ACTION_PROCESS,              \
+        [0 ... TABLE_FLAGS] = ACTION_PROCESS                                                       \
     }
 
 static const uint8_t tcp_actions[TCP_STATE_COUNT][TABLE_FLAGS + 1] = {
@@ -325,16 +323,24 @@ static const uint8_t tcp_actions[TCP_STATE_COUNT][TABLE_FLAGS + 1] = {
 #undef R
 #undef A
 
-/* RFC 7323 5.3 R1: an old timestamp is an old duplicate, unless the connection slept for weeks. */
-static bool paws_passes(const struct tcp_stack *stack, const struct tcp_connection *connection,
-                        const struct packet *packet)
+/*
+ * RFC 7323 5.3 R1: an old timestamp is an old duplicate, unless the connection slept for weeks.
+ * True: the packet is done with.
+ */
+static bool refused_by_timestamp(struct tcp_stack *stack, struct tcp_connection *connection,
+                                 struct packet *packet)
 {
-    if (!(connection->flags & CONNECTION_TIMESTAMPS))
-        return true;
-    if (!(packet->rx.option_flags & TCP_OPTION_TIMESTAMP))
-        return false; /* RFC 7323 3.2: negotiated, so every segment has one */
-    return !seq_before(packet->rx.timestamp_value, connection->ts_recent) ||
-           stack->now_tick - connection->last_received_tick > tcp_ticks_of_ms(PAWS_IDLE_MS_MAX);
+    if (!(connection->flags & CONNECTION_TIMESTAMPS) || (packet->rx.tcp_flags & TCP_FLAG_RST))
+        return false;
+    bool is_missing = !(packet->rx.option_flags & TCP_OPTION_TIMESTAMP);
+    if (!is_missing &&
+        (!seq_before(packet->rx.timestamp_value, connection->ts_recent) ||
+         stack->now_tick - connection->last_received_tick > tcp_ticks_of_ms(PAWS_IDLE_MS_MAX)))
+        return false;
+    if (!is_missing) /* RFC 7323 3.2: what has none where it was agreed on is dropped silently */
+        tcp_send_challenge_ack(stack, connection);
+    tcp_drop(stack, packet, DROP_TCP_OLD_TIMESTAMP);
+    return true;
 }
 
 /* The four cases of RFC 9293 3.10.7.4, first step. */
@@ -397,7 +403,11 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
             !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
             note_duplicate(connection, cold, packet->rx.sequence, packet->rx.payload_bytes);
         }
-        tcp_send_challenge_ack(stack, connection);
+        /* Two hosts can answer each other for ever only with segments that carry nothing. */
+        if (packet->rx.payload_bytes > 0 && !(flags & TCP_FLAG_SYN))
+            tcp_send_ack(stack, connection);
+        else
+            tcp_send_challenge_ack(stack, connection);
     }
     tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
 }
@@ -429,11 +439,6 @@ static bool reset_or_syn(struct tcp_stack *stack, struct tcp_connection *connect
         reset_received(stack, connection);
         return true;
     }
-    bool completes_simultaneous_open =
-        connection->state == TCP_SYN_RECEIVED && (connection->flags & CONNECTION_ACTIVE) &&
-        (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == (TCP_FLAG_SYN | TCP_FLAG_ACK);
-    if (completes_simultaneous_open)
-        return false;
     tcp_send_challenge_ack(stack, connection);
     tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
     return true;
@@ -465,7 +470,7 @@ static bool acknowledgement(struct tcp_stack *stack, struct tcp_connection *conn
 {
     uint32_t ack = packet->rx.acknowledgement;
     if (!(packet->rx.tcp_flags & TCP_FLAG_ACK)) {
-        tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
+        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
         return true;
     }
     if (connection->state == TCP_SYN_RECEIVED) {
@@ -481,6 +486,8 @@ static bool acknowledgement(struct tcp_stack *stack, struct tcp_connection *conn
         connection->snd_wnd_bytes = (uint32_t)packet->rx.window
                                     << connection_peer_scale(connection);
         cold->snd_wnd_bytes_max = connection->snd_wnd_bytes;
+        if (connection->flags & CONNECTION_FIN_WANTED) /* closed before it was open */
+            connection_wants_output(stack, connection);
         return false;
     }
     /* RFC 5961 5.2: from far in the past or from the future it is not the peer's. */
@@ -504,11 +511,31 @@ static bool may_receive(const struct tcp_connection *connection)
            connection->state == TCP_FIN_WAIT_2;
 }
 
-/* A probe of a shut window: its byte cannot be taken, its acknowledgement can. */
+/* What meets a shut window: its bytes and FIN cannot be taken, its acknowledgement can. */
 static bool is_window_probe(const struct tcp_connection *connection, const struct packet *packet)
 {
     return connection->rcv_edge == connection->rcv_nxt &&
-           packet->rx.sequence == connection->rcv_nxt && packet->rx.payload_bytes > 0;
+           packet->rx.sequence == connection->rcv_nxt &&
+           (packet->rx.payload_bytes > 0 || (packet->rx.tcp_flags & TCP_FLAG_FIN));
+}
+
+/*
+ * Both sides opened at once: the peer's answer to our SYN brings its own again, which we have
+ * (RFC 9293 figure 8). What is left is an acknowledgement; ours goes back in case it lacks one.
+ */
+static void take_simultaneous_open(struct tcp_stack *stack, struct tcp_connection *connection,
+                                   struct packet *packet)
+{
+    const uint8_t both = TCP_FLAG_SYN | TCP_FLAG_ACK;
+    if (connection->state != TCP_SYN_RECEIVED || !(connection->flags & CONNECTION_ACTIVE) ||
+        (packet->rx.tcp_flags & (both | TCP_FLAG_RST)) != both ||
+        packet->rx.sequence + 1 != connection->rcv_nxt ||
+        packet->rx.acknowledgement != connection->snd_nxt)
+        return;
+    packet->rx.tcp_flags &= (uint8_t)~TCP_FLAG_SYN;
+    packet->rx.sequence++;
+    connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
+    connection_wants_output(stack, connection);
 }
 
 /* RFC 9293 3.10.7.4, step by step. Consumes the packet. */
@@ -518,11 +545,9 @@ static NO_INLINE void input_synchronized(struct tcp_stack *stack, struct tcp_con
     struct tcp_cold *cold = connection_cold(connection);
     bool is_reset = packet->rx.tcp_flags & TCP_FLAG_RST;
     /* first: timestamps (RFC 7323 5.3), then the sequence number */
-    if (!is_reset && !paws_passes(stack, connection, packet)) {
-        tcp_send_challenge_ack(stack, connection);
-        tcp_drop(stack, packet, DROP_TCP_OLD_TIMESTAMP);
+    if (refused_by_timestamp(stack, connection, packet))
         return;
-    }
+    take_simultaneous_open(stack, connection, packet);
     if (is_window_probe(connection, packet)) {
         packet->rx.payload_bytes = 0;
         packet->rx.tcp_flags &= (uint8_t)~TCP_FLAG_FIN;
@@ -717,7 +742,7 @@ static void input_stranger(struct tcp_stack *stack, struct packet *packet,
         tcp_drop(stack, packet, DROP_TCP_NO_LISTENER);
         return;
     default:
-        tcp_drop(stack, packet, DROP_TCP_MALFORMED);
+        tcp_drop(stack, packet, DROP_TCP_STRAY);
         return;
     }
 }

@@ -114,6 +114,7 @@ struct tcp_stack {
 
 #define TCP_RTO_MAX_MS 60000u
 #define TCP_RTO_INITIAL_MS 1000u
+#define TCP_RTO_LOST_SYN_MS 3000u
 #define TCP_SYN_RETRIES_MAX 6u
 #define TCP_KEEPALIVE_PROBES_MAX 8u
 

@@ -317,9 +317,22 @@ void tcp_send_ack(struct tcp_stack *stack, struct tcp_connection *connection)
     acknowledged(connection, connection_cold(connection));
 }
 
+/*
+ * About reset_rate_per_s, another number each second: who can count on it learns from what is left
+ * of it whether a guess about somebody else's connection was right (CVE-2016-5696).
+ */
+bool tcp_challenge_allowed(struct tcp_stack *stack)
+{
+    uint32_t rate = stack->config.reset_rate_per_s;
+    uint64_t second = stack->now_tick >> 10;
+    uint32_t word = (uint32_t)siphash_words(&stack->key, &second, 1);
+    uint32_t limit = rate / 2 + (uint32_t)(((uint64_t)word * rate) >> 32);
+    return tcp_rate_allows(&stack->challenges, stack->now_tick, u32_max(limit, 1));
+}
+
 void tcp_send_challenge_ack(struct tcp_stack *stack, struct tcp_connection *connection)
 {
-    if (tcp_rate_allows(&stack->challenges, stack->now_tick, stack->config.reset_rate_per_s))
+    if (tcp_challenge_allowed(stack))
         tcp_send_ack(stack, connection);
 }
 

@@ -120,14 +120,20 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
         tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
         return false;
     }
+    /* The acknowledgement of ours: answering it could go on for ever between two like us. */
+    bool is_bare = (flags & (TCP_FLAG_ACK | TCP_FLAG_SYN | TCP_FLAG_FIN)) == TCP_FLAG_ACK &&
+                   packet->rx.payload_bytes == 0;
+    if (is_bare && packet->rx.sequence == entry->rcv_nxt) {
+        packet_free(packet);
+        return false;
+    }
     /* Anything else is an old duplicate or the peer's FIN again: acknowledge it. */
     bool is_fin_again = (flags & TCP_FLAG_FIN) &&
                         packet->rx.sequence + packet->rx.payload_bytes + 1 == entry->rcv_nxt;
     if (is_fin_again) {
         tcp_reply_ack(stack, packet, flow, entry->snd_nxt, entry->rcv_nxt, entry);
         restart(stack, entry);
-    } else if (tcp_rate_allows(&stack->challenges, stack->now_tick,
-                               stack->config.reset_rate_per_s)) {
+    } else if (tcp_challenge_allowed(stack)) {
         tcp_reply_ack(stack, packet, flow, entry->snd_nxt, entry->rcv_nxt, entry);
     }
     packet_free(packet);

@@ -20,7 +20,9 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
 {
     uint32_t ticks;
     if (connection->srtt_us8 == 0) {
-        ticks = tcp_ticks_of_ms(TCP_RTO_INITIAL_MS); /* RFC 6298 2.1 */
+        bool has_lost_syn = cold->retransmitted_syn && connection->state >= TCP_ESTABLISHED;
+        ticks = tcp_ticks_of_ms(has_lost_syn ? TCP_RTO_LOST_SYN_MS /* RFC 6298 5.7 */
+                                             : TCP_RTO_INITIAL_MS /* 2.1 */);
     } else {
         const uint32_t granularity_us = 1049;
         uint64_t us =
@@ -106,6 +108,13 @@ static bool gave_up_on_peer(struct tcp_stack *stack, struct tcp_connection *conn
     return true;
 }
 
+/* Since the last probe, which left `ticks` ago; a timer may be late. */
+static bool was_heard_within(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                             uint32_t ticks)
+{
+    return stack->now_tick - connection->last_received_tick <= ticks + ticks / 4;
+}
+
 static void syn_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                           struct tcp_cold *cold)
 {
@@ -132,11 +141,11 @@ static void syn_timed_out(struct tcp_stack *stack, struct tcp_connection *connec
 static void persist_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold)
 {
-    bool is_answered =
-        stack->now_tick - connection->last_received_tick < tcp_ticks_of_ms(2 * TCP_RTO_MAX_MS);
-    if (is_answered)
+    uint32_t waited = tcp_rto_ticks(stack, connection, cold);
+    bool has_probed = cold->loss->backoff > 0;
+    if (!has_probed || was_heard_within(stack, connection, waited))
         tcp_loss_take(cold)->stalled_tick = 0;
-    else if (gave_up_on_peer(stack, connection, cold, connection->last_received_tick))
+    else if (gave_up_on_peer(stack, connection, cold, stack->now_tick - waited))
         return;
     struct packet *packet = connection->send_next;
     uint32_t open_bytes = connection->snd_wnd_bytes;
@@ -182,8 +191,12 @@ static void retransmit_timed_out(struct tcp_stack *stack, struct tcp_connection 
     if (connection->snd_una == connection->snd_nxt)
         return;
     uint32_t waited = tcp_rto_ticks(stack, connection, cold);
-    if (!gave_up_on_peer(stack, connection, cold, stack->now_tick - waited))
-        tcp_loss_timed_out(stack, connection, cold);
+    /* A peer that took its window back, and says so each time, may do that for ever (3.8.6.1). */
+    if (connection->snd_wnd_bytes == 0 && was_heard_within(stack, connection, waited))
+        tcp_loss_take(cold)->stalled_tick = 0;
+    else if (gave_up_on_peer(stack, connection, cold, stack->now_tick - waited))
+        return;
+    tcp_loss_timed_out(stack, connection, cold);
 }
 
 static void probes_answered(struct tcp_connection *connection, struct tcp_cold *cold)
