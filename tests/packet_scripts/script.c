@@ -61,14 +61,25 @@ static struct tcp_connection *connection_of(const struct tcp_stack *stack, uint1
     return NULL;
 }
 
-uint8_t script_state_of(const struct tcp_stack *stack, uint16_t remote_port)
+uint8_t script_state_of(const struct tcp_peer *peer)
 {
-    const struct tcp_connection *connection = connection_of(stack, remote_port);
-    if (connection)
-        return connection->state;
-    for (uint32_t i = 0; i <= stack->time_wait_mask; i++)
-        if (stack->time_waits[i].in_use && stack->time_waits[i].remote_port == remote_port)
+    struct tcp_stack *stack = peer->stack;
+    struct network_flow flow;
+    peer_flow(peer, &flow);
+    struct connection_cursor cursor =
+        connection_table_begin(&stack->table, tcp_flow_hash(stack, &flow, STACK_PORT, peer->port));
+    uint32_t index;
+    while ((index = connection_table_next(&stack->table, &cursor)) != CONNECTION_NOT_FOUND) {
+        if (!(index & TCP_NO_SLOT_INDEX)) {
+            if (stack->slots[index].connection.remote_port == peer->port)
+                return stack->slots[index].connection.state;
+        } else if (tcp_index_is_half_open(index)) {
+            if (tcp_half_open_at(&stack->syn_table, index)->remote_port == peer->port)
+                return TCP_SYN_RECEIVED;
+        } else if (tcp_time_wait_at(stack, index)->remote_port == peer->port) {
             return TCP_TIME_WAIT;
+        }
+    }
     return TCP_CLOSED;
 }
 
@@ -558,7 +569,7 @@ static bool do_state(struct script *script, struct script_words *words)
 {
     const char *name = script_next(words);
     start(script);
-    uint8_t state = script_state_of(script->peer.stack, script->port->port);
+    uint8_t state = script_state_of(&script->peer);
     if (name && strcmp(name, state_names[state]) == 0)
         return true;
     for (uint32_t i = 0; name && i < TCP_STATE_COUNT; i++)

@@ -26,9 +26,9 @@ struct script_report {
 bool script_is_for(const char *text, bool is_ipv6);
 bool script_run(const char *name, const char *text, bool is_ipv6, struct script_report *report);
 
-/* Where the connection with this remote port is: an enum tcp_state; TCP_CLOSED: there is none. */
-struct tcp_stack;
-uint8_t script_state_of(const struct tcp_stack *stack, uint16_t remote_port);
+/* Where the peer's connection is: an enum tcp_state; TCP_CLOSED: there is none. */
+struct tcp_peer;
+uint8_t script_state_of(const struct tcp_peer *peer);
 const char *script_state_name(uint8_t state);
 
 #endif
