@@ -467,11 +467,21 @@ static void check_packets(struct check *check)
                "the descriptors of all ports and the bursts need at least %" PRIu64, needed);
 }
 
+/* Strangers fill the table of fragments: what it may hold must leave the pool to the others. */
+static void check_fragments(struct check *check)
+{
+    const struct server_config *config = check->config;
+    if (config->network.fragment_packets > config->memory.packets / 4)
+        report(check, CONFIG_KEY_network_fragment_packets, 0,
+               "at most a quarter of memory.packets = %" PRIu64, config->memory.packets);
+}
+
 static void check_memory(struct check *check)
 {
     const struct server_config *config = check->config;
     const uint64_t mib = UINT64_C(1) << 20;
     check_packets(check);
+    check_fragments(check);
     if (config->http.body_memory_mib > config->memory.values_mib)
         report(check, CONFIG_KEY_http_body_memory_mib, 0,
                "bodies come out of memory.values_mib = %" PRIu64, config->memory.values_mib);

@@ -156,6 +156,28 @@ uint32_t dispatch_worker_of(const struct dispatch *dispatch, uint32_t owner, con
 
 /* ---- receive ---- */
 
+bool dispatch_has_one_queue(const struct dispatch *dispatch)
+{
+    return dispatch->queue_count == 1;
+}
+
+bool dispatch_pass_on(struct dispatch *dispatch, uint32_t owner, struct packet *frame,
+                      struct counters *counters)
+{
+    uint32_t target =
+        dispatch_worker_of(dispatch, owner, packet_data(frame), packet_first_bytes(frame));
+    if (target == owner)
+        return false;
+    if (packet_ring_push(&dispatch->lanes[target].receive, frame)) {
+        dispatch->is_woken_by_owner[target] = true;
+        count_many(counters, COUNTER_DISPATCH_FORWARDED, 1);
+    } else {
+        count_drop(counters, DROP_DISPATCH_FULL);
+        packet_free(frame);
+    }
+    return true;
+}
+
 static uint32_t receive_as_owner(struct dispatch *dispatch, uint32_t worker,
                                  struct nic_queue *queue, struct packet **frames, uint32_t limit,
                                  struct counters *counters)
@@ -166,18 +188,8 @@ static uint32_t receive_as_owner(struct dispatch *dispatch, uint32_t worker,
     for (uint32_t i = 0; i < count; i++)
         prefetch_read(packet_data(burst[i]));
     for (uint32_t i = 0; i < count; i++) {
-        struct packet *frame = burst[i];
-        uint32_t target =
-            dispatch_worker_of(dispatch, worker, packet_data(frame), packet_first_bytes(frame));
-        if (target == worker) {
-            frames[own++] = frame;
-        } else if (packet_ring_push(&dispatch->lanes[target].receive, frame)) {
-            dispatch->is_woken_by_owner[target] = true;
-            count_many(counters, COUNTER_DISPATCH_FORWARDED, 1);
-        } else {
-            count_drop(counters, DROP_DISPATCH_FULL);
-            packet_free(frame);
-        }
+        if (!dispatch_pass_on(dispatch, worker, burst[i], counters))
+            frames[own++] = burst[i];
     }
     return own;
 }

@@ -59,6 +59,15 @@ uint32_t dispatch_transmit(struct dispatch *dispatch, uint32_t worker, struct ni
 void dispatch_flush(struct dispatch *dispatch, uint32_t worker, struct nic_queue *queue,
                     struct counters *counters);
 
+/* False: the queue of a frame says which workers it may belong to, and fragments have another. */
+bool dispatch_has_one_queue(const struct dispatch *dispatch);
+/*
+ * A frame that became readable only now, put together from fragments by the owner of the only
+ * queue. True: it was another worker's, and is gone.
+ */
+bool dispatch_pass_on(struct dispatch *dispatch, uint32_t owner, struct packet *frame,
+                      struct counters *counters);
+
 /* Is there something for this worker? Part of the re-check before it sleeps. */
 bool dispatch_has_work(const struct dispatch *dispatch, uint32_t worker);
 

@@ -62,21 +62,33 @@ enum drop_reason icmp_parse(uint8_t ip_version, const uint8_t *ip, const uint8_t
     return DROP_NONE;
 }
 
-void icmp_make_echo_reply(uint8_t ip_version, uint8_t *bytes, uint16_t length,
-                          const uint8_t source[16], const uint8_t destination[16])
+bool icmp_is_echo_request(uint8_t ip_version, const uint8_t *bytes)
+{
+    return bytes[0] == (ip_version == 4 ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST);
+}
+
+void icmp_turn_echo(uint8_t ip_version, uint8_t *bytes)
 {
     uint16_t before, after, checksum;
     memcpy(&before, bytes, 2);
     bytes[0] = ip_version == 4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
     memcpy(&after, bytes, 2);
     memcpy(&checksum, bytes + 2, 2);
-    if (ip_version == 4) {
-        checksum = checksum_update(checksum, before, after);
-    } else { /* a request to a group is answered from another address than it was sent to */
-        memset(bytes + 2, 0, 2);
-        uint32_t sum = checksum_pseudo_ipv6(source, destination, IP_PROTOCOL_ICMPV6);
-        checksum = checksum_finish(checksum_add(checksum_add_number(sum, length), bytes, length));
-    }
+    checksum = checksum_update(checksum, before, after);
+    memcpy(bytes + 2, &checksum, 2);
+}
+
+void icmp_make_echo_reply(uint8_t ip_version, uint8_t *bytes, uint16_t length,
+                          const uint8_t source[16], const uint8_t destination[16])
+{
+    icmp_turn_echo(ip_version, bytes);
+    if (ip_version == 4)
+        return;
+    /* a request to a group is answered from another address than it was sent to */
+    memset(bytes + 2, 0, 2);
+    uint32_t sum = checksum_pseudo_ipv6(source, destination, IP_PROTOCOL_ICMPV6);
+    uint16_t checksum =
+        checksum_finish(checksum_add(checksum_add_number(sum, length), bytes, length));
     memcpy(bytes + 2, &checksum, 2);
 }
 

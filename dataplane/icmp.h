@@ -32,6 +32,11 @@ enum icmp_kind {
 enum drop_reason icmp_parse(uint8_t ip_version, const uint8_t *ip, const uint8_t *bytes,
                             uint16_t length, enum icmp_kind *kind);
 
+/* For datagrams that are not in one piece. */
+bool icmp_is_echo_request(uint8_t ip_version, const uint8_t *bytes);
+/* A request whose addresses just change places becomes its reply: type and checksum. */
+void icmp_turn_echo(uint8_t ip_version, uint8_t *bytes);
+
 /* Turns an echo request into its reply. The addresses are the reply's; IPv4 does not need them. */
 void icmp_make_echo_reply(uint8_t ip_version, uint8_t *bytes, uint16_t length,
                           const uint8_t source[16], const uint8_t destination[16]);

@@ -22,13 +22,11 @@ enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
         return DROP_IP_NOT_OURS;
     if (ipv4_is_source_bad(header.source, addresses))
         return DROP_IP_SOURCE_BAD;
-    if (be16_load(header.flags_and_offset) & IPV4_FRAGMENT_MASK)
-        return DROP_IP_FRAGMENT;
     view->transport_offset = header_bytes;
     view->transport_bytes = (uint16_t)(total_bytes - header_bytes);
     view->protocol = header.protocol;
     view->hop_limit = header.ttl;
-    return DROP_NONE;
+    return be16_load(header.flags_and_offset) & IPV4_FRAGMENT_MASK ? DROP_IP_FRAGMENT : DROP_NONE;
 }
 
 void ipv4_write(uint8_t *out, const uint8_t source[4], const uint8_t destination[4],

@@ -47,8 +47,12 @@ static_assert(sizeof(struct ipv4_header) == IPV4_HEADER_BYTES, "wire format");
 struct ip_view {
     uint16_t transport_offset;
     uint16_t transport_bytes; /* as IP says, without padding */
+    uint16_t protocol_at;     /* IPv6: where the field is that names the protocol */
+    uint16_t problem_at;      /* IPv6: the field that was not understood */
     uint8_t protocol;
     uint8_t hop_limit;
+    uint8_t problem;          /* IPv6: enum ipv6_problem */
+    bool has_fragment_header; /* IPv6: also one that fragments nothing */
 };
 
 struct ipv4_addresses {
@@ -79,7 +83,8 @@ static inline bool ipv4_is_source_bad(const uint8_t source[4], const struct ipv4
            memcmp(source, ours->broadcast, 4) == 0;
 }
 
-/* `length`: bytes of the frame from the IP header on. */
+/* `length`: bytes of the frame from the IP header on. DROP_IP_FRAGMENT comes last: the header is
+ * good, and `view` says where it ends. */
 enum drop_reason ipv4_parse(const uint8_t *bytes, uint32_t length,
                             const struct ipv4_addresses *addresses, bool is_checksum_verified,
                             struct ip_view *view);

@@ -4,13 +4,15 @@
 enum {
     EXTENSION_HOP_BY_HOP = 0,
     EXTENSION_ROUTING = 43,
-    EXTENSION_FRAGMENT = 44,
+    EXTENSION_FRAGMENT = IPV6_FRAGMENT,
     EXTENSION_DESTINATION = 60,
 };
 
 #define OPTION_PAD_ONE 0u
 #define OPTION_ACTION_MASK 0xc0u /* what to do with an option one does not know: 0 is "skip it" */
-#define FRAGMENT_MASK 0xfff9u    /* offset and more-fragments; an atomic fragment has neither */
+#define OPTION_ACTION_TELL 0x80u
+#define OPTION_ACTION_TELL_UNICAST 0xc0u /* ... unless the packet was sent to a group */
+#define FRAGMENT_MASK 0xfff9u /* offset and more-fragments; an atomic fragment has neither */
 
 const uint8_t ipv6_all_nodes[16] = {0xff, 0x02, [15] = 1};
 
@@ -26,47 +28,95 @@ static bool is_our_group(const uint8_t address[16], const struct ipv6_addresses 
     return ipv6_equal(address, group);
 }
 
-/* RFC 8200 4.2: every option we do not know must allow being skipped. */
-static bool are_options_skippable(const uint8_t *options, uint32_t length)
+/*
+ * RFC 8200 4.2: every option we do not know must allow being skipped. Returns where one is that
+ * does not, or `length`; options that run over their header's end set *is_malformed.
+ */
+static uint32_t option_refused_at(const uint8_t *options, uint32_t length, bool *is_malformed)
 {
     uint32_t at = 0;
+    *is_malformed = false;
     while (at < length) {
         if (options[at] == OPTION_PAD_ONE) {
             at++;
             continue;
         }
-        if (at + 2 > length || (options[at] & OPTION_ACTION_MASK) != 0)
-            return false;
+        if (at + 2 > length || at + 2u + options[at + 1] > length) {
+            *is_malformed = true;
+            return at;
+        }
+        if ((options[at] & OPTION_ACTION_MASK) != 0)
+            return at;
         at += 2u + options[at + 1];
     }
-    return at == length;
+    return length;
 }
 
-/* One extension header at `at`, of which `left` bytes are there: its length, or 0 when it must not
- * pass. */
-static uint32_t extension_bytes(uint8_t kind, const uint8_t *at, uint32_t left, bool is_first,
+/* What to say about an option that was refused: its two highest bits decide (RFC 8200 4.2). */
+static uint8_t problem_of_option(uint8_t option, bool is_to_group)
+{
+    bool wants_answer =
+        (option & OPTION_ACTION_MASK) == OPTION_ACTION_TELL ||
+        ((option & OPTION_ACTION_MASK) == OPTION_ACTION_TELL_UNICAST && !is_to_group);
+    return wants_answer ? IPV6_PROBLEM_OPTION : IPV6_PROBLEM_NONE;
+}
+
+/* An extension header being looked at. */
+struct extension {
+    const uint8_t *packet; /* the IPv6 header */
+    uint32_t at;           /* of the extension header in it */
+    uint32_t left;         /* bytes from there on */
+    uint8_t kind;
+    bool is_first;
+};
+
+static uint32_t refuse(struct ip_view *view, uint8_t problem, uint32_t problem_at)
+{
+    view->problem = problem;
+    view->problem_at = (uint16_t)problem_at;
+    return 0;
+}
+
+static uint32_t options_bytes(const struct extension *extension, uint32_t bytes,
+                              struct ip_view *view)
+{
+    const uint8_t *options = extension->packet + extension->at + 2;
+    bool is_malformed, is_to_group = extension->packet[24] == 0xff;
+    uint32_t refused_at = option_refused_at(options, bytes - 2, &is_malformed);
+    if (is_malformed)
+        return 0;
+    if (refused_at == bytes - 2)
+        return bytes;
+    return refuse(view, problem_of_option(options[refused_at], is_to_group),
+                  extension->at + 2 + refused_at);
+}
+
+/* The length of one extension header, or 0 when the packet must not pass: *why, view->problem. */
+static uint32_t extension_bytes(const struct extension *extension, struct ip_view *view,
                                 enum drop_reason *why)
 {
+    const uint8_t *header = extension->packet + extension->at;
     *why = DROP_IP_MALFORMED;
-    if (left < 8)
+    if (extension->left < 8)
         return 0;
-    if (kind == EXTENSION_FRAGMENT) {
+    if (extension->kind == EXTENSION_FRAGMENT) {
         be16_t offset;
-        memcpy(&offset, at + 2, 2);
-        if (be16_load(offset) & FRAGMENT_MASK) {
-            *why = DROP_IP_FRAGMENT;
-            return 0;
-        }
-        return 8;
+        memcpy(&offset, header + 2, 2);
+        view->has_fragment_header = true;
+        if ((be16_load(offset) & FRAGMENT_MASK) == 0)
+            return 8;
+        *why = DROP_IP_FRAGMENT;
+        view->transport_offset = (uint16_t)extension->at;
+        return 0;
     }
-    uint32_t bytes = (at[1] + 1u) * 8u;
-    if (bytes > left)
+    uint32_t bytes = (header[1] + 1u) * 8u;
+    if (bytes > extension->left)
         return 0;
-    if (kind == EXTENSION_ROUTING)
-        return at[3] == 0 ? bytes : 0; /* segments left: we are no router */
-    if (kind == EXTENSION_HOP_BY_HOP && !is_first)
-        return 0;
-    return are_options_skippable(at + 2, bytes - 2) ? bytes : 0;
+    if (extension->kind == EXTENSION_ROUTING) /* segments left: we are no router */
+        return header[3] == 0 ? bytes : refuse(view, IPV6_PROBLEM_FIELD, extension->at + 2);
+    if (extension->kind == EXTENSION_HOP_BY_HOP && !extension->is_first)
+        return refuse(view, IPV6_PROBLEM_NEXT_HEADER, view->protocol_at);
+    return options_bytes(extension, bytes, view);
 }
 
 static bool is_extension(uint8_t kind)
@@ -79,13 +129,19 @@ enum drop_reason ipv6_skip_extensions(const uint8_t *bytes, uint32_t total, stru
 {
     uint32_t at = IPV6_HEADER_BYTES;
     uint8_t kind = view->protocol;
+    view->problem = IPV6_PROBLEM_NONE;
+    view->has_fragment_header = false;
+    view->protocol_at = offsetof(struct ipv6_header, next_header);
     for (uint32_t i = 0; is_extension(kind); i++) {
         enum drop_reason why;
+        struct extension extension = {
+            .packet = bytes, .at = at, .left = total - at, .kind = kind, .is_first = i == 0};
         if (i == IPV6_EXTENSIONS_MAX)
             return DROP_IP_MALFORMED;
-        uint32_t skipped = extension_bytes(kind, bytes + at, total - at, i == 0, &why);
+        uint32_t skipped = extension_bytes(&extension, view, &why);
         if (skipped == 0)
             return why;
+        view->protocol_at = (uint16_t)at;
         kind = bytes[at];
         at += skipped;
     }
@@ -93,6 +149,21 @@ enum drop_reason ipv6_skip_extensions(const uint8_t *bytes, uint32_t total, stru
     view->transport_offset = (uint16_t)at;
     view->transport_bytes = (uint16_t)(total - at);
     return DROP_NONE;
+}
+
+uint16_t ipv6_cut_to_fragment(uint8_t *frame, uint16_t network_offset, uint16_t fragment_offset)
+{
+    uint16_t cut = (uint16_t)(fragment_offset - IPV6_HEADER_BYTES);
+    if (cut == 0)
+        return 0;
+    uint8_t *ip = frame + network_offset;
+    be16_t payload_bytes;
+    memcpy(&payload_bytes, ip + offsetof(struct ipv6_header, payload_bytes), 2);
+    payload_bytes = be16_make((uint16_t)(be16_load(payload_bytes) - cut));
+    memcpy(ip + offsetof(struct ipv6_header, payload_bytes), &payload_bytes, 2);
+    ip[offsetof(struct ipv6_header, next_header)] = EXTENSION_FRAGMENT;
+    memmove(frame + cut, frame, network_offset + IPV6_HEADER_BYTES);
+    return cut;
 }
 
 enum drop_reason ipv6_parse(const uint8_t *bytes, uint32_t length,
@@ -143,6 +214,17 @@ void ipv6_finish(uint8_t *header, uint16_t payload_bytes)
 {
     be16_t wire = be16_make(payload_bytes);
     memcpy(header + offsetof(struct ipv6_header, payload_bytes), &wire, 2);
+}
+
+void ipv6_write_fragment(uint8_t *out, uint8_t next_header, uint16_t offset, bool has_more,
+                         uint32_t identification)
+{
+    be16_t field = be16_make((uint16_t)(offset | (has_more ? 1u : 0u)));
+    be32_t id = be32_make(identification);
+    out[0] = next_header;
+    out[1] = 0;
+    memcpy(out + 2, &field, 2);
+    memcpy(out + 4, &id, 4);
 }
 
 bool ipv6_is_on_link(const uint8_t a[16], const uint8_t b[16], uint8_t prefix_bits)

@@ -9,6 +9,7 @@
 #include "dataplane/dispatch.h"
 #include "dataplane/ethernet.h"
 #include "dataplane/icmp.h"
+#include "dataplane/ip_fragments.h"
 #include "dataplane/kernel_path.h"
 #include "dataplane/nd.h"
 #include "dataplane/network_state.h"
@@ -60,13 +61,18 @@ struct network *network_create(const struct network_config *config)
         .echo_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .error_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .announcements_left = config->worker_index == 0 ? NETWORK_ANNOUNCEMENTS : 0,
+        .fragment_id = (uint32_t)config->random_seed,
     };
     for (uint32_t i = 0; i < config->port_count; i++)
         set_up_port(&network->ports[i], &config->ports[i]);
     network->neighbours = neighbour_table_create(config->neighbour_count, &config->key);
     if (config->board)
         network->reader = bulletin_reader_create(config->board, config->worker_index);
-    if (!network->neighbours || (config->board && !network->reader)) {
+    if (config->fragment_packets > 0)
+        network->fragments =
+            ip_fragments_create(config->fragment_packets, config->fragment_timeout_ns);
+    if (!network->neighbours || (config->board && !network->reader) ||
+        (config->fragment_packets > 0 && !network->fragments)) {
         network_destroy(network);
         return NULL;
     }
@@ -81,6 +87,7 @@ void network_destroy(struct network *network)
         for (uint32_t packet = network->ports[i].tx_first; packet < network->ports[i].tx_end;
              packet++)
             packet_free(network->ports[i].tx[packet]);
+    ip_fragments_destroy(network->fragments);
     neighbour_table_destroy(network->neighbours);
     bulletin_reader_destroy(network->reader);
     free(network);
@@ -125,6 +132,7 @@ struct frame {
     struct ip_view view;
     uint8_t port_index;
     uint8_t ip_version;
+    bool is_reassembled; /* it came in fragments */
 };
 
 /* What became of a frame: zero is "a TCP segment for the caller". */
@@ -296,6 +304,8 @@ static enum verdict nd_answer(struct network *network, struct frame *frame,
 static enum verdict nd_input(struct network *network, struct frame *frame, const uint8_t *bytes)
 {
     struct nd_message message;
+    if (frame->is_reassembled || frame->view.has_fragment_header)
+        return drop(network, frame, DROP_ND_FRAGMENTED);
     enum drop_reason why = nd_parse(frame->ip, bytes, frame->view.transport_bytes, &message);
     if (why != DROP_NONE)
         return drop(network, frame, why);
@@ -327,6 +337,8 @@ static enum verdict echo_input(struct network *network, struct frame *frame)
     struct network_port *port = frame->port;
     uint8_t peer_mac[6], peer[16], local[16] = {0};
     uint16_t length = frame->view.transport_bytes;
+    if (length + (frame->ip_version == 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES) > port->mtu)
+        return drop(network, frame, DROP_IP_DATAGRAM_LONG); /* af_packet puts IPv4 together */
     memcpy(peer_mac, frame->bytes + 6, 6);
     if (frame->ip_version == 4) {
         memcpy(peer, frame->ip + offsetof(struct ipv4_header, source), 4);
@@ -411,6 +423,22 @@ static enum verdict icmp_input(struct network *network, struct frame *frame)
 
 /* ---- IP ---- */
 
+/*
+ * Fragments carry no ports: they come to whichever worker their addresses lead to, and the segment
+ * made of them may be another's. Where the port chooses by ports itself nobody can say whose.
+ */
+static enum verdict reassembled_segment(struct network *network, struct frame *frame)
+{
+    struct dispatch *dispatch = frame->port->dispatch;
+    if (!network->board) /* there is one worker */
+        return VERDICT_SEGMENT;
+    if (!dispatch || !dispatch_has_one_queue(dispatch))
+        return drop(network, frame, DROP_IP_FRAGMENT_ELSEWHERE);
+    bool is_gone =
+        dispatch_pass_on(dispatch, network->worker_index, frame->packet, network->counters);
+    return is_gone ? VERDICT_CONSUMED : VERDICT_SEGMENT;
+}
+
 /* The segment goes up: what TCP needs to know, and no padding behind it. */
 static enum verdict tcp_segment(struct network *network, struct frame *frame)
 {
@@ -428,10 +456,36 @@ static enum verdict tcp_segment(struct network *network, struct frame *frame)
     packet->rx.payload_bytes = frame->view.transport_bytes;
     packet->rx.ip_version = frame->ip_version;
     packet->rx.port_index = frame->port_index;
-    return VERDICT_SEGMENT;
+    return LIKELY(!frame->is_reassembled) ? VERDICT_SEGMENT : reassembled_segment(network, frame);
 }
 
-static enum verdict ip_input(struct network *network, struct frame *frame, uint32_t length)
+static enum verdict whole_input(struct network *network, uint8_t port_index, struct packet **packet,
+                                const struct ip_fragment *where);
+
+/* `*packet` is another one afterwards when a datagram became whole. */
+static enum verdict fragment_input(struct network *network, struct frame *frame,
+                                   struct packet **packet)
+{
+    struct ip_fragment where = {.network_offset = frame->ethernet.network_offset,
+                                .header_bytes = frame->view.transport_offset,
+                                .ip_version = frame->ip_version};
+    if (!network->fragments || frame->is_reassembled)
+        return drop(network, frame, DROP_IP_FRAGMENT);
+    if (frame->ip_version == 6) {
+        packet_skip(frame->packet,
+                    ipv6_cut_to_fragment(packet_data(frame->packet), where.network_offset,
+                                         frame->view.transport_offset));
+        where.header_bytes = IPV6_HEADER_BYTES + IPV6_FRAGMENT_HEADER_BYTES;
+    }
+    struct packet *whole = network_reassemble(network, frame->packet, &where);
+    if (!whole)
+        return VERDICT_CONSUMED;
+    *packet = whole;
+    return whole_input(network, frame->port_index, packet, &where);
+}
+
+static enum verdict ip_input(struct network *network, struct frame *frame, uint32_t length,
+                             struct packet **packet)
 {
     struct network_port *port = frame->port;
     enum drop_reason why;
@@ -446,6 +500,8 @@ static enum verdict ip_input(struct network *network, struct frame *frame, uint3
     } else {
         why = ipv6_parse(frame->ip, length, &port->ipv6, &frame->view);
     }
+    if (UNLIKELY(why == DROP_IP_FRAGMENT))
+        return fragment_input(network, frame, packet);
     if (UNLIKELY(why != DROP_NONE))
         return drop(network, frame, why);
     if (LIKELY(frame->view.protocol == IP_PROTOCOL_TCP))
@@ -455,10 +511,14 @@ static enum verdict ip_input(struct network *network, struct frame *frame, uint3
     return drop(network, frame, DROP_IP_PROTOCOL_UNKNOWN);
 }
 
-static enum verdict frame_input(struct network *network, uint8_t port_index, struct packet *packet)
+static enum verdict frame_input(struct network *network, uint8_t port_index,
+                                struct packet **packet_in, bool is_reassembled)
 {
-    struct frame frame = {
-        .packet = packet, .port = &network->ports[port_index], .port_index = port_index};
+    struct packet *packet = *packet_in;
+    struct frame frame = {.packet = packet,
+                          .port = &network->ports[port_index],
+                          .port_index = port_index,
+                          .is_reassembled = is_reassembled};
     frame.bytes = packet_data(packet);
     if (UNLIKELY(packet_is_chained(packet)) && !packet_make_linear(packet))
         return drop(network, &frame, DROP_FRAME_CHAINED);
@@ -481,7 +541,20 @@ static enum verdict frame_input(struct network *network, uint8_t port_index, str
         return drop(network, &frame, DROP_ETHERNET_TYPE_UNKNOWN);
     }
     return ip_input(network, &frame,
-                    (uint32_t)packet_first_bytes(packet) - frame.ethernet.network_offset);
+                    (uint32_t)packet_first_bytes(packet) - frame.ethernet.network_offset,
+                    packet_in);
+}
+
+/* What could have come in one frame goes on as if it had: once more from the start. */
+static enum verdict whole_input(struct network *network, uint8_t port_index, struct packet **packet,
+                                const struct ip_fragment *where)
+{
+    uint32_t ip_bytes = packet_bytes(*packet) - where->network_offset;
+    if (ip_bytes > network->ports[port_index].mtu || !packet_make_linear(*packet)) {
+        network_echo_long(network, port_index, *packet, where->ip_version, where->network_offset);
+        return VERDICT_CONSUMED;
+    }
+    return frame_input(network, port_index, packet, true);
 }
 
 /*
@@ -530,6 +603,13 @@ static void prefetch_frame(const struct packet *packet)
     prefetch_write(&packet->rx);
 }
 
+/* The segment in the frame, or in a datagram that it completed; NULL when none goes up. */
+static NO_INLINE struct packet *unusual_input(struct network *network, uint8_t port_index,
+                                              struct packet *frame)
+{
+    return frame_input(network, port_index, &frame, false) == VERDICT_SEGMENT ? frame : NULL;
+}
+
 uint32_t network_input(struct network *network, uint8_t port_index, struct packet **frames,
                        uint32_t count, uint64_t now_ns, struct packet **segments)
 {
@@ -543,8 +623,9 @@ uint32_t network_input(struct network *network, uint8_t port_index, struct packe
         struct packet *frame = frames[i]; /* read before `segments`, which may be the same array */
         if (i + PREFETCH_AHEAD < count)
             prefetch_frame(frames[i + PREFETCH_AHEAD]);
-        if (LIKELY(is_usual_segment(port, port_index, frame)) ||
-            frame_input(network, port_index, frame) == VERDICT_SEGMENT)
+        if (UNLIKELY(!is_usual_segment(port, port_index, frame)))
+            frame = unusual_input(network, port_index, frame);
+        if (LIKELY(frame))
             segments[segment_count++] = frame;
     }
     return segment_count;

@@ -58,7 +58,9 @@ struct network_config {
     const struct network_port_config *ports; /* copied */
     uint32_t port_count;
     uint32_t worker_index;
-    uint32_t neighbour_count; /* entries of the neighbour table; config network.neighbours */
+    uint32_t neighbour_count;  /* entries of the neighbour table; config network.neighbours */
+    uint32_t fragment_packets; /* network.fragment_packets; 0: fragments are dropped */
+    uint64_t fragment_timeout_ns;
     uint32_t icmp_per_s; /* echo replies and ICMP errors per second; config network.icmp_per_s */
     struct rte_mempool *pool;     /* this worker's packets */
     struct counters *counters;    /* this worker's block */

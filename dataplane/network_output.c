@@ -83,29 +83,33 @@ static void put_link_header(struct network_port *port, struct packet *packet, ui
     packet_reset_offloads(packet);
 }
 
+void network_send_frame(struct network *network, uint8_t port_index, struct packet *packet,
+                        uint16_t type, const uint8_t mac[6])
+{
+    struct network_port *port = &network->ports[port_index];
+    put_link_header(port, packet, type, mac);
+    append(network, port, packet);
+}
+
 void network_send_ipv4(struct network *network, uint8_t port_index, struct packet *packet,
                        const uint8_t source[4], const uint8_t destination[4], uint8_t protocol,
                        const uint8_t mac[6])
 {
-    struct network_port *port = &network->ports[port_index];
     uint8_t *header = packet_prepend(packet, IPV4_HEADER_BYTES);
     ipv4_write(header, source, destination, protocol);
     ipv4_finish(header, packet_first_bytes(packet));
-    put_link_header(port, packet, ETHERNET_TYPE_IPV4, mac);
-    append(network, port, packet);
+    network_send_frame(network, port_index, packet, ETHERNET_TYPE_IPV4, mac);
 }
 
 void network_send_ipv6(struct network *network, uint8_t port_index, struct packet *packet,
                        const uint8_t source[16], const uint8_t destination[16], uint8_t hop_limit,
                        const uint8_t mac[6])
 {
-    struct network_port *port = &network->ports[port_index];
     uint16_t payload_bytes = packet_first_bytes(packet);
     uint8_t *header = packet_prepend(packet, IPV6_HEADER_BYTES);
     ipv6_write(header, source, destination, IP_PROTOCOL_ICMPV6, hop_limit);
     ipv6_finish(header, payload_bytes);
-    put_link_header(port, packet, ETHERNET_TYPE_IPV6, mac);
-    append(network, port, packet);
+    network_send_frame(network, port_index, packet, ETHERNET_TYPE_IPV6, mac);
 }
 
 /* Whatever `packet` held is replaced. */
@@ -117,8 +121,7 @@ void network_send_arp(struct network *network, uint8_t port_index, struct packet
     packet_trim(packet, packet_first_bytes(packet));
     arp_write(packet_append(packet, ARP_BYTES), (enum arp_operation)operation, port->mac, source_ip,
               target_mac, target_ip);
-    put_link_header(port, packet, ETHERNET_TYPE_ARP, mac);
-    append(network, port, packet);
+    network_send_frame(network, port_index, packet, ETHERNET_TYPE_ARP, mac);
 }
 
 static struct packet *own_packet(struct network *network)
@@ -437,10 +440,10 @@ static void read_bulletin(struct network *network)
         count_many(network->counters, COUNTER_NETWORK_NEWS_LOST, lost_count);
 }
 
-void network_timers(struct network *network, uint64_t now_ns)
+static NO_INLINE void do_chores(struct network *network, uint64_t now_ns)
 {
-    network->now_ns = now_ns;
-    if (UNLIKELY(!network->has_started)) {
+    network->next_chores_ns = now_ns + NETWORK_CHORES_NS;
+    if (!network->has_started) {
         network->has_started = true;
         resolve_gateways(network);
     }
@@ -449,6 +452,14 @@ void network_timers(struct network *network, uint64_t now_ns)
         network->announce_at_ns = now_ns + NETWORK_ANNOUNCE_INTERVAL_NS;
         announce(network);
     }
+    network_expire_fragments(network);
+}
+
+void network_timers(struct network *network, uint64_t now_ns)
+{
+    network->now_ns = now_ns;
+    if (UNLIKELY(now_ns >= network->next_chores_ns))
+        do_chores(network, now_ns);
     if (network->reader)
         read_bulletin(network);
     if (neighbour_is_due(network->neighbours, now_ns))

@@ -28,6 +28,8 @@
 #define NETWORK_ANNOUNCEMENTS 2u /* RFC 5227 section 2.3 */
 #define NETWORK_ANNOUNCE_INTERVAL_NS UINT64_C(2000000000)
 
+#define NETWORK_CHORES_NS UINT64_C(20000000) /* what need not be done every round */
+
 struct network_port {
     struct nic_queue *queue;
     struct dispatch *dispatch;
@@ -59,6 +61,9 @@ struct network {
     struct bulletin_reader *reader;
     struct rate_limit echo_limit;
     struct rate_limit error_limit;
+    struct ip_fragments *fragments; /* NULL: fragments are dropped */
+    uint32_t fragment_id;           /* of the next datagram that leaves in pieces */
+    uint64_t next_chores_ns;
     uint64_t announce_at_ns;
     uint32_t announcements_left;
     bool has_started;
@@ -103,8 +108,23 @@ void network_send_ipv6(struct network *network, uint8_t port_index, struct packe
 void network_send_arp(struct network *network, uint8_t port_index, struct packet *packet,
                       uint16_t operation, const uint8_t source_ip[4], const uint8_t target_mac[6],
                       const uint8_t target_ip[4], const uint8_t mac[6]);
+/* Ethernet in front of a packet that is complete from IP on, and off it goes. */
+void network_send_frame(struct network *network, uint8_t port_index, struct packet *packet,
+                        uint16_t type, const uint8_t mac[6]);
 /* Neighbour news, own or another worker's: the table, and packets that waited. */
 bool network_learn(struct network *network, const struct neighbour_news *news);
 void network_raise_icmp_error(struct network *network, const struct network_icmp_error *error);
+
+/* ---- network_fragments.c ---- */
+
+struct ip_fragment;
+
+/* Consumes a fragment; NULL while its datagram is not whole. */
+struct packet *network_reassemble(struct network *network, struct packet *packet,
+                                  const struct ip_fragment *where);
+void network_expire_fragments(struct network *network);
+/* Consumes a chain: answers an echo request in the pieces it came in, drops everything else. */
+void network_echo_long(struct network *network, uint8_t port_index, struct packet *whole,
+                       uint8_t ip_version, uint16_t network_offset);
 
 #endif

@@ -25,6 +25,7 @@
 #include "dataplane/packet.h"
 #include "dataplane/packet_pool.h"
 #include "include/assert_policy.h"
+#include "include/clock.h"
 #include "include/counters.h"
 #include "include/log.h"
 #include "include/port_set.h"
@@ -691,6 +692,10 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         .worker_index = worker,
         .neighbour_count = (uint32_t)server->network.neighbours,
         .icmp_per_s = (uint32_t)server->network.icmp_per_s,
+        .fragment_packets = server->network.fragments == CONFIG_FRAGMENTS_REASSEMBLE
+                                ? (uint32_t)server->network.fragment_packets
+                                : 0,
+        .fragment_timeout_ns = server->network.fragment_timeout_ms * NS_PER_MS,
         .pool = runtime->packets[worker],
         .counters = counters,
         .board = runtime->board,

@@ -182,7 +182,7 @@ static inline bool packet_make_linear(struct packet *packet)
     return rte_pktmbuf_linearize(&packet->mbuf) == 0;
 }
 
-/* Single-segment packets only: gives up `bytes` at the front. */
+/* Gives up `bytes` at the front, which the first segment has. */
 static inline void packet_skip(struct packet *packet, uint16_t bytes)
 {
     packet->mbuf.data_off = (uint16_t)(packet->mbuf.data_off + bytes);

@@ -27,12 +27,15 @@ static struct network *make_network(struct fake_nic *nic)
                                        .ipv6_prefix_bits = 64};
     memcpy(port.ipv4, frames_our_ipv4, 4);
     memcpy(port.ipv6, frames_our_ipv6, 16);
-    struct network *network = network_create(&(struct network_config){.ports = &port,
-                                                                      .port_count = 1,
-                                                                      .neighbour_count = 64,
-                                                                      .icmp_per_s = 1000,
-                                                                      .pool = pool,
-                                                                      .counters = counters});
+    struct network *network =
+        network_create(&(struct network_config){.ports = &port,
+                                                .port_count = 1,
+                                                .neighbour_count = 64,
+                                                .icmp_per_s = 1000,
+                                                .fragment_packets = 16,
+                                                .fragment_timeout_ns = UINT64_C(3000000000),
+                                                .pool = pool,
+                                                .counters = counters});
     ASSERT(network != NULL);
     return network;
 }

@@ -20,7 +20,7 @@ SEES_BOTH_SIDES = {'control/main.c'}
 # and other leaves. Files that match nothing are not ranked.
 DATAPLANE_RANKS = [
     (r'(packet|nic|nic_dpdk|checksum|siphash)', 0),
-    (r'(ethernet|arp|neighbours?|nd|ipv4|ipv6|icmp|icmpv6|fragments?)', 1),
+    (r'(ethernet|arp|neighbours?|nd|mld|ipv4|ipv6|icmp|icmpv6|ip_fragments)', 1),
     (r'(tcp|tcp_\w+|timer_wheel|connection_table)', 2),
     (r'(api|api_\w+)', 3),
     (r'(core_loop|worker|worker_\w+)', 4),
@@ -39,8 +39,8 @@ DPDK_ALLOWED = [
     (r'dataplane/core_loop\.[ch]', r'rte_\w+', 'launches lcores and reports quiescent points'),
     (r'dataplane/response_cache\w*\.[ch]', r'rte_(rcu_qsbr|malloc|errno|eal|lcore|mempool|prefetch|pause)',
      'reclamation by RCU, memory from hugepages'),
-    (r'dataplane/(checksum|ipv4|ipv6|tcp_output|fragments?)\.[ch]', r'rte_(ip|tcp|ether|mbuf|byteorder|ip_frag)',
-     'checksum helpers and fragments'),
+    (r'dataplane/(checksum|ipv4|ipv6|tcp_output)\.[ch]', r'rte_(ip|tcp|ether|mbuf|byteorder)', 'checksum helpers'),
+    (r'dataplane/ip_fragments\.c', r'rte_(ip_frag|mbuf)', 'the only user of reassembly'),
     (r'control/(main|startup|eal_start|eal)\.[ch]', r'rte_\w+', 'starts EAL'),
     (r'control/(admin|stats_export|preflight)\.c', r'rte_(ethdev|eal|memory|malloc|version)',
      'reads port statistics and memory'),

@@ -51,6 +51,9 @@ static void fill(struct server_config *config, char **arguments)
     config->network.neighbours = 64;
     config->network.icmp_per_s = 1000;
     config->network.dispatch_ring = 256;
+    config->network.fragments = CONFIG_FRAGMENTS_REASSEMBLE;
+    config->network.fragment_packets = 64;
+    config->network.fragment_timeout_ms = 1000;
     config->ports_count = 1;
     port->rx_descriptors = port->tx_descriptors = 256;
     port->mtu = 1500;
@@ -73,6 +76,13 @@ static void report(struct nic_runtime *runtime)
     printf("%s %s link %s: rx %llu tx %llu missed %llu\n", statistics.device, statistics.driver,
            statistics.is_link_up ? "up" : "down", (unsigned long long)statistics.rx_packets,
            (unsigned long long)statistics.tx_packets, (unsigned long long)statistics.rx_missed);
+    struct counters *const *blocks;
+    uint32_t block_count = counters_blocks(&blocks);
+    for (uint32_t i = 0; i < block_count; i++)
+        for (uint32_t why = 1; why < DROP_REASON_COUNT; why++)
+            if (blocks[i]->drops[why] > 0)
+                printf("dropped %s: %llu\n", drop_reason_names[why],
+                       (unsigned long long)blocks[i]->drops[why]);
 }
 
 int main(int argument_count, char **arguments)
