@@ -92,6 +92,8 @@ void tcp_send_blob(struct tcp_stack *stack, struct tcp_connection *connection, s
 struct packet *tcp_send_tail(struct tcp_connection *connection, uint16_t bytes);
 /* Call after appending `bytes` to what tcp_send_tail returned. */
 void tcp_send_tail_grew(struct tcp_stack *stack, struct tcp_connection *connection, uint16_t bytes);
+/* What is queued so far ends with PSH, whatever is queued behind it. */
+void tcp_send_push(struct tcp_connection *connection);
 uint32_t tcp_unacknowledged(const struct tcp_connection *connection); /* queued plus in flight */
 
 /*

@@ -280,10 +280,13 @@ static ALWAYS_INLINE void plan_connection(struct tcp_stack *stack,
     plan->window = window_field(stack, connection, flags & TCP_FLAG_SYN);
 }
 
-static uint16_t announced_mss(const struct network_header *path)
+static uint16_t announced_mss(const struct tcp_stack *stack, const struct network_header *path)
 {
     uint32_t network_bytes = path->ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
-    return (uint16_t)(path->mtu - network_bytes - TCP_HEADER_BYTES);
+    uint32_t mss = path->mtu - network_bytes - TCP_HEADER_BYTES;
+    if (UNLIKELY(stack->config.mss_max_bytes != 0))
+        mss = u32_min(mss, stack->config.mss_max_bytes);
+    return (uint16_t)mss;
 }
 
 static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -291,7 +294,7 @@ static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *con
 {
     bool is_answer = connection->state == TCP_SYN_RECEIVED; /* both opened at once */
     struct tcp_syn_options options = {
-        .mss_bytes = announced_mss(plan->path),
+        .mss_bytes = announced_mss(stack, plan->path),
         .has_timestamps = is_answer ? (connection->flags & CONNECTION_TIMESTAMPS) != 0
                                     : stack->config.offer_timestamps,
         .has_sack =
@@ -558,7 +561,7 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     plan_reply_path(template, flow, &addresses6, &plan);
     if (reply->syn_options) {
         struct tcp_syn_options options = *reply->syn_options;
-        options.mss_bytes = announced_mss(plan.path);
+        options.mss_bytes = announced_mss(stack, plan.path);
         plan.more_option_bytes = (uint8_t)tcp_options_write_syn(plan.more_options, &options);
     }
     struct written_header header =
@@ -581,6 +584,8 @@ void tcp_mss_update(struct tcp_stack *stack, struct tcp_connection *connection)
         mss = u32_min(mss, cold->peer_mss_bytes);
     else
         mss = u32_min(mss, is_ipv6 ? 1220 : 536); /* RFC 9293 3.7.1 */
+    if (stack->config.mss_max_bytes != 0)
+        mss = u32_min(mss, stack->config.mss_max_bytes);
     mss = u32_max(mss, TCP_SHARED_MSS_MIN);
     if (connection->flags & CONNECTION_TIMESTAMPS)
         mss -= TCP_TIMESTAMP_BYTES;

@@ -52,10 +52,7 @@ void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
     connection->retransmit_tick = 0;
     tcp_mss_update(stack, connection);
     tcp_congestion_open(stack, connection, cold);
-    if (stack->keepalive_ticks != 0) {
-        cold->keepalive_tick = tcp_tick_at(stack->now_tick, stack->keepalive_ticks);
-        tcp_timer_update(stack, connection, cold->keepalive_tick);
-    }
+    tcp_keepalive_arm(stack, connection);
     count(stack->counters, COUNTER_TCP_CONNECTIONS_OPENED);
     connection_event(stack, connection, TCP_EVENT_OPENED);
     if (connection->send_next)

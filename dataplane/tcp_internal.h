@@ -221,6 +221,7 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
 
 /* tcp_timers.c */
 void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection);
+void tcp_keepalive_arm(struct tcp_stack *stack, struct tcp_connection *connection);
 uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,
                        const struct tcp_cold *cold);
 void tcp_timer_update_slow(struct tcp_stack *stack, struct tcp_connection *connection,

@@ -54,10 +54,10 @@ static inline bool transmit(struct tcp_stack *stack, struct tcp_connection *conn
     if (is_first)
         packet->tx.sequence = connection->snd_nxt;
     uint8_t flags = TCP_FLAG_ACK;
-    if (packet->tx.flags & TX_FIN)
-        flags |= TCP_FLAG_FIN;
     if (packet->next == NULL || (packet->tx.flags & TX_PUSH))
         flags |= TCP_FLAG_PSH;
+    if (UNLIKELY(packet->tx.flags & TX_FIN)) /* alone it has nothing to push */
+        flags = packet->tx.payload_bytes > 0 ? flags | TCP_FLAG_FIN : TCP_FLAG_ACK | TCP_FLAG_FIN;
     struct packet *frame = tcp_frame_data(stack, connection, cold, packet, flags);
     if (UNLIKELY(!frame)) {
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);

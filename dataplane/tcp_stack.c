@@ -77,6 +77,42 @@ static int stack_tables_create(struct tcp_stack *stack)
     return 0;
 }
 
+static void take_tuning(struct tcp_stack *stack)
+{
+    const struct tcp_stack_config *config = &stack->config;
+    stack->receive_window_bytes = config->receive_window_bytes;
+    stack->rto_ticks_min = tcp_ticks_of_ms(config->rto_min_ms);
+    stack->delayed_ack_ticks = tcp_ticks_of_ms(config->delayed_ack_ms);
+    stack->keepalive_ticks = tcp_ticks_of_ms(config->keepalive_ms);
+    stack->user_timeout_ticks = tcp_ticks_of_ms(config->user_timeout_ms);
+    stack->time_wait_ticks = tcp_ticks_of_ms(config->time_wait_ms);
+    stack->fin_wait_ticks = tcp_ticks_of_ms(config->fin_wait_ms);
+}
+
+void tcp_stack_retune(struct tcp_stack *stack, const struct tcp_stack_config *config,
+                      uint64_t now_ns)
+{
+    struct tcp_stack_config *own = &stack->config;
+    stack_time(stack, now_ns);
+    bool is_keepalive_new = own->keepalive_ms != config->keepalive_ms;
+    own->receive_window_bytes = config->receive_window_bytes;
+    own->send_budget_bytes = config->send_budget_bytes;
+    own->mss_max_bytes = config->mss_max_bytes;
+    own->rto_min_ms = config->rto_min_ms;
+    own->delayed_ack_ms = config->delayed_ack_ms;
+    own->keepalive_ms = config->keepalive_ms;
+    own->keepalive_interval_ms = config->keepalive_interval_ms;
+    own->keepalive_probes = config->keepalive_probes;
+    own->user_timeout_ms = config->user_timeout_ms;
+    own->time_wait_ms = config->time_wait_ms;
+    own->fin_wait_ms = config->fin_wait_ms;
+    take_tuning(stack);
+    struct tcp_connection *connection;
+    uint32_t cursor = 0;
+    while (is_keepalive_new && (connection = tcp_next_open(stack, &cursor)) != NULL)
+        tcp_keepalive_arm(stack, connection);
+}
+
 int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
                      struct tcp_stack **result)
 {
@@ -96,13 +132,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
     stack->bin.pool = config->packets;
     stack->packets_held_max = config->packets_held_max ? config->packets_held_max : UINT32_MAX;
     stack->key = config->key;
-    stack->receive_window_bytes = config->receive_window_bytes;
-    stack->rto_ticks_min = tcp_ticks_of_ms(config->rto_min_ms);
-    stack->delayed_ack_ticks = tcp_ticks_of_ms(config->delayed_ack_ms);
-    stack->keepalive_ticks = tcp_ticks_of_ms(config->keepalive_ms);
-    stack->user_timeout_ticks = tcp_ticks_of_ms(config->user_timeout_ms);
-    stack->time_wait_ticks = tcp_ticks_of_ms(config->time_wait_ms);
-    stack->fin_wait_ticks = tcp_ticks_of_ms(config->fin_wait_ms);
+    take_tuning(stack);
     stack->silent_head = stack->silent_tail = stack->dying = TCP_INDEX_NONE;
     memcpy(stack->listen_ports, config->listen_ports, sizeof(stack->listen_ports));
     stack->listen_port_count = config->listen_port_count;

@@ -51,7 +51,10 @@ struct tcp_stack_config {
     bool offer_timestamps, offer_sack;
     uint32_t rto_min_ms;
     uint32_t delayed_ack_ms;
-    uint32_t keepalive_ms; /* 0: off */
+    uint32_t keepalive_ms;          /* 0: off */
+    uint32_t keepalive_interval_ms; /* between probes; 0: as keepalive_ms, at most 75 s */
+    uint8_t keepalive_probes;       /* without an answer, until it is given up; 0: 8 */
+    uint16_t mss_max_bytes;         /* offered and used at most; 0: what the MTU allows */
     uint32_t user_timeout_ms;
     uint32_t time_wait_ms;
     uint32_t fin_wait_ms;
@@ -76,6 +79,9 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
 int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
                      struct tcp_stack **stack);
 void tcp_stack_destroy(struct tcp_stack *stack);
+/* Other windows, budgets, limits and times from now on; what sizes tables and the rest stay. */
+void tcp_stack_retune(struct tcp_stack *stack, const struct tcp_stack_config *config,
+                      uint64_t now_ns);
 
 bool tcp_listen(struct tcp_stack *stack, uint16_t port); /* false: TCP_LISTENERS_MAX are open */
 void tcp_stop_listening(struct tcp_stack *stack, uint16_t port); /* open connections stay */

@@ -207,11 +207,31 @@ static void probes_answered(struct tcp_connection *connection, struct tcp_cold *
     tcp_predictability(connection, cold);
 }
 
+void tcp_keepalive_arm(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    if (stack->keepalive_ticks == 0) {
+        cold->keepalive_tick = 0;
+        return;
+    }
+    cold->keepalive_tick = tcp_tick_at(stack->now_tick, stack->keepalive_ticks);
+    tcp_timer_update(stack, connection, cold->keepalive_tick);
+}
+
+static uint32_t keepalive_interval_ticks(const struct tcp_stack *stack)
+{
+    if (stack->config.keepalive_interval_ms != 0)
+        return tcp_ticks_of_ms(stack->config.keepalive_interval_ms);
+    return u32_min(stack->keepalive_ticks, tcp_ticks_of_ms(KEEPALIVE_PROBE_MS));
+}
+
 static void keepalive_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                                 struct tcp_cold *cold)
 {
     uint32_t idle = stack->now_tick - connection->last_received_tick;
-    uint32_t interval = u32_min(stack->keepalive_ticks, tcp_ticks_of_ms(KEEPALIVE_PROBE_MS));
+    uint32_t interval = keepalive_interval_ticks(stack);
+    uint32_t probes_max =
+        stack->config.keepalive_probes ? stack->config.keepalive_probes : TCP_KEEPALIVE_PROBES_MAX;
     uint32_t last_probe_tick = cold->keepalive_tick - interval;
     if (cold->loss->keepalive_probes > 0 &&
         (int32_t)(connection->last_received_tick - last_probe_tick) >= 0)
@@ -222,7 +242,7 @@ static void keepalive_timed_out(struct tcp_stack *stack, struct tcp_connection *
         cold->keepalive_tick = tcp_tick_at(stack->now_tick, rest);
         return;
     }
-    if (cold->loss->keepalive_probes >= TCP_KEEPALIVE_PROBES_MAX) {
+    if (cold->loss->keepalive_probes >= probes_max) {
         give_up(stack, connection);
         return;
     }

@@ -269,6 +269,12 @@ void tcp_send_tail_grew(struct tcp_stack *stack, struct tcp_connection *connecti
                connection->send_tail->tx.payload_bytes);
 }
 
+void tcp_send_push(struct tcp_connection *connection)
+{
+    if (connection->send_next)
+        connection->send_tail->tx.flags |= TX_PUSH;
+}
+
 uint32_t tcp_unacknowledged(const struct tcp_connection *connection)
 {
     return connection->send_bytes;
