@@ -65,6 +65,19 @@ enum network_path_status network_path(struct network *network, const struct netw
     return NETWORK_PATH_READY;
 }
 
+bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6])
+{
+    (void)network, (void)flow;
+    memcpy(mac, peer_mac, 6);
+    return true;
+}
+
+bool network_give_to_kernel(struct network *network, struct packet *segment, uint16_t tcp_port)
+{
+    (void)network, (void)segment, (void)tcp_port;
+    return false; /* nobody is behind us */
+}
+
 void network_flow_of(const struct packet *segment, struct network_flow *flow)
 {
     const uint8_t *frame = packet_data(segment);
