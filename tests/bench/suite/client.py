@@ -41,7 +41,6 @@ class Load:
     connections: int
     seconds: float
     depth: int = 1
-    active: int = 0  # in flight over all connections; 0: `depth` on each
     warmup_s: float = 0.2
     keys: int = 1
     popularity: str = 'uniform'  # or zipf, with 0.99
@@ -53,6 +52,7 @@ class Load:
     rate: int = 0  # requests/s; 0: closed loop
     verifies_body: bool = False
     timeout_s: float = 5
+    active: int = 0  # in flight over all connections; 0: `depth` on each
 
     def in_flight(self) -> int:
         return self.active or self.connections * self.depth

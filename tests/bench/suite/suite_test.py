@@ -285,6 +285,22 @@ class Charts(unittest.TestCase):
                          ['gannet: p99', 'gannet: connections/throughput'])
 
 
+class CommandLines(unittest.TestCase):
+    def value(self, option, **load):
+        words = client.words(Path('b'), client.memif(Path('s')), client.Load(64, 1.0, **load), 0)
+        return words[words.index(option) + 1] if option in words else None
+
+    def test_each_kind_of_load_has_its_option_and_no_other(self):
+        cases = [({'depth': 16}, ('16', None, None)), ({'active': 5}, (None, '5', None)),
+                 ({'rate': 100}, (None, None, '100')), ({}, ('1', None, None))]
+        for load, expected in cases:
+            found = tuple(self.value(option, **load) for option in ('--depth', '--active', '--rate'))
+            self.assertEqual(found, tuple(int(one) if one else None for one in expected), f'case {load}')
+
+    def test_times_are_in_milliseconds(self):
+        self.assertEqual((self.value('--warmup', warmup_s=0.3), self.value('--duration')), ('300ms', '1000ms'))
+
+
 class Parsers(unittest.TestCase):
     def test_wrk(self):
         rate, latencies, size = other_clients.parse_wrk(WRK)

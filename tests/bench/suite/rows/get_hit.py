@@ -14,7 +14,7 @@ PIPELINE_DEPTH = 16
 def loads(bench: Bench, depth: int) -> list[Load]:
     """Quick: pipelined with the middle number of connections only."""
     chosen = bench.depth.connections if depth == 1 or not bench.depth.is_quick else bench.depth.connections[1:2]
-    return [Load(connections, bench.depth.seconds, depth, bench.depth.warmup_s) for connections in chosen]
+    return [Load(connections, bench.depth.seconds, depth, warmup_s=bench.depth.warmup_s) for connections in chosen]
 
 
 def pair(bench: Bench, load: Load, link: str) -> tuple:
