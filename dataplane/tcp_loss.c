@@ -95,6 +95,27 @@ static inline void send_head_free(struct tcp_stack *stack, struct tcp_connection
     stack_packet_free(stack, packet);
 }
 
+/* A large frame acknowledged in part gives up its front. */
+static void head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
+                      uint32_t acknowledgement)
+{
+    struct packet *packet = connection->send_head;
+    if (!packet || packet == connection->send_next || !packet->tx.blob ||
+        !seq_before(packet->tx.sequence, acknowledgement))
+        return;
+    uint32_t gone = acknowledgement - packet->tx.sequence;
+    ASSERT_HOT(gone <= packet->tx.payload_bytes);
+    if (packet->tx.flags & TX_LOST)
+        tcp_loss_take(cold)->lost_bytes -= gone;
+    if (packet->tx.flags & TX_SACKED)
+        tcp_loss_take(cold)->sacked_bytes -= gone;
+    packet->tx.sequence += gone;
+    packet->tx.blob_offset += gone;
+    packet->tx.payload_bytes -= gone;
+    connection->send_bytes -= gone;
+    cold->blob_bytes -= gone;
+}
+
 void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connection,
                           uint32_t acknowledgement)
 {
@@ -116,8 +137,10 @@ void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connec
         tcp_congestion_acked(stack, connection, connection_cold(connection), acked_bytes);
     }
     connection->retransmit_tick = 0;
-    if (acknowledgement != connection->snd_nxt)
+    if (acknowledgement != connection->snd_nxt) {
+        head_trim(connection, connection_cold(connection), acknowledgement);
         tcp_retransmit_arm(stack, connection);
+    }
     if (connection->send_next)
         connection_wants_output(stack, connection);
     if (UNLIKELY(connection->flags & CONNECTION_SEND_REFUSED))
@@ -249,27 +272,6 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
         packet->tx.flags |= TX_SACKED;
         loss->sacked_bytes += packet_sequence_bytes(packet);
     }
-}
-
-/* A large frame acknowledged in part gives up its front. */
-static void head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
-                      uint32_t acknowledgement)
-{
-    struct packet *packet = connection->send_head;
-    if (!packet || packet == connection->send_next || !packet->tx.blob ||
-        !seq_before(packet->tx.sequence, acknowledgement))
-        return;
-    uint32_t gone = acknowledgement - packet->tx.sequence;
-    ASSERT_HOT(gone <= packet->tx.payload_bytes);
-    if (packet->tx.flags & TX_LOST)
-        tcp_loss_take(cold)->lost_bytes -= gone;
-    if (packet->tx.flags & TX_SACKED)
-        tcp_loss_take(cold)->sacked_bytes -= gone;
-    packet->tx.sequence += gone;
-    packet->tx.blob_offset += gone;
-    packet->tx.payload_bytes -= gone;
-    connection->send_bytes -= gone;
-    cold->blob_bytes -= gone;
 }
 
 static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *connection,

@@ -268,10 +268,10 @@ void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
         if (ring->head != end)
             prefetch_read(&stack->slots[ring->indices[ring->head & ring->mask]].cold);
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
-        if (UNLIKELY(!network_has_room(stack->network, connection_cold(connection)->port_index)))
-            connection_wants_output(stack, connection); /* the port is full: next round */
-        else
+        if (LIKELY(network_has_room(stack->network, connection_cold(connection)->port_index)))
             tcp_output_connection(stack, connection);
+        else if (connection->state != TCP_CLOSED) /* a dead one's slot need not wait for the port */
+            connection_wants_output(stack, connection); /* the port is full: next round */
     }
     uint32_t dying = stack->dying;
     stack->dying = TCP_INDEX_NONE;

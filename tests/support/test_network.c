@@ -51,6 +51,12 @@ uint32_t test_network_take(struct network *network, struct packet **out, uint32_
     return count;
 }
 
+static bool is_set(const uint8_t mac[6])
+{
+    static const uint8_t zero[6];
+    return memcmp(mac, zero, 6) != 0;
+}
+
 enum network_path_status network_path(struct network *network, const struct network_flow *flow,
                                       struct network_header *out)
 {
@@ -58,8 +64,10 @@ enum network_path_status network_path(struct network *network, const struct netw
     if (network->is_resolving)
         return NETWORK_PATH_NONE;
     uint8_t *at = out->bytes;
-    memcpy(at, flow->peer_mac, 6);
+    memcpy(at, is_set(network->next_hop_mac) ? network->next_hop_mac : flow->peer_mac, 6);
     at[6] = 2;
+    if (is_set(network->mac))
+        memcpy(at + 6, network->mac, 6);
     out->network_offset = network->is_vlan ? ETHERNET_BYTES + VLAN_BYTES : ETHERNET_BYTES;
     if (network->is_vlan) {
         at[12] = 0x81;
@@ -93,7 +101,7 @@ enum network_path_status network_path(struct network *network, const struct netw
 
 bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6])
 {
-    memcpy(mac, flow->peer_mac, 6);
+    memcpy(mac, is_set(network->next_hop_mac) ? network->next_hop_mac : flow->peer_mac, 6);
     return !network->is_resolving;
 }
 
@@ -147,6 +155,8 @@ bool test_network_accepts(const struct network *network, struct packet *packet)
     memset(&packet->rx, 0, sizeof(packet->rx));
     packet->rx.network_offset = network->is_vlan ? ETHERNET_BYTES + VLAN_BYTES : ETHERNET_BYTES;
     if (length < packet->rx.network_offset + 40u)
+        return false;
+    if (is_set(network->mac) && memcmp(frame, network->mac, 6) != 0)
         return false;
     const uint8_t *ip = frame + packet->rx.network_offset;
     uint32_t type = (uint32_t)(ip[-2] << 8 | ip[-1]);

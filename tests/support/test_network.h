@@ -19,6 +19,8 @@
 struct network {
     uint8_t local4[4];
     uint8_t local6[16];
+    uint8_t mac[6];          /* ours: frames to another are not accepted; zero: any is */
+    uint8_t next_hop_mac[6]; /* of everybody; zero: that of the flow */
     uint16_t mtu;
     uint32_t offloads;
     uint32_t generation;

@@ -9,6 +9,9 @@
 #include "include/random.h"
 #include "tests/support/virtual_wire.h"
 
+#define TOO_BIG_MAX 64u
+#define CUT_PORTS_MAX 16u
+
 struct held_packet {
     uint64_t until_ns;
     struct packet *packet;
@@ -20,6 +23,11 @@ struct virtual_link {
     uint64_t hold_ns;
     struct held_packet *held;
     uint32_t held_count, held_room;
+    uint16_t path_mtu;
+    struct virtual_link_too_big too_big[TOO_BIG_MAX];
+    uint32_t too_big_head, too_big_tail;
+    uint16_t cut_ports[CUT_PORTS_MAX];
+    uint32_t cut_count;
 };
 
 struct virtual_link *virtual_link_create(const struct virtual_link_config *config)
@@ -53,12 +61,69 @@ void virtual_link_destroy(struct virtual_link *link)
     free(link);
 }
 
-/* ---- what a port does ---- */
+/* ---- what a router in between does ---- */
+
+void virtual_link_set_path_mtu(struct virtual_link *link, uint16_t mtu)
+{
+    link->path_mtu = mtu;
+}
+
+bool virtual_link_take_too_big(struct virtual_link *link, struct virtual_link_too_big *out)
+{
+    if (link->too_big_head == link->too_big_tail)
+        return false;
+    *out = link->too_big[link->too_big_head++ % TOO_BIG_MAX];
+    return true;
+}
+
+void virtual_link_cut(struct virtual_link *link, uint16_t port)
+{
+    ASSERT(link->cut_count < CUT_PORTS_MAX);
+    link->cut_ports[link->cut_count++] = port;
+}
+
+static uint16_t load16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
 
 static uint32_t load32(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
+
+static bool is_cut(const struct virtual_link *link, uint16_t port)
+{
+    for (uint32_t i = 0; i < link->cut_count; i++)
+        if (link->cut_ports[i] == port)
+            return true;
+    return false;
+}
+
+static void wire_send(struct virtual_link *link, int from, const uint8_t *bytes, uint32_t length,
+                      uint32_t ip_at, uint64_t now_ns)
+{
+    const uint8_t *tcp = bytes + ip_at + (bytes[ip_at] >> 4 == 4 ? 20 : 40);
+    if (is_cut(link, load16(from == 0 ? tcp : tcp + 2))) {
+        virtual_wire_lose(link->wire, from, bytes, length, now_ns, "CUT");
+        return;
+    }
+    if (link->path_mtu == 0 || length - ip_at <= link->path_mtu) {
+        virtual_wire_send(link->wire, from, bytes, length, now_ns);
+        return;
+    }
+    virtual_wire_lose(link->wire, from, bytes, length, now_ns, "TOO BIG");
+    if (link->too_big_tail - link->too_big_head == TOO_BIG_MAX)
+        return;
+    link->too_big[link->too_big_tail++ % TOO_BIG_MAX] =
+        (struct virtual_link_too_big){.to = from,
+                                      .mtu = link->path_mtu,
+                                      .local_port = load16(tcp),
+                                      .remote_port = load16(tcp + 2),
+                                      .sequence = load32(tcp + 4)};
+}
+
+/* ---- what a port does ---- */
 
 static uint32_t linear_copy(const struct packet *packet, uint8_t *out)
 {
@@ -129,7 +194,7 @@ static void send_cut(struct virtual_link *link, int from, const struct rte_mbuf 
             segment[tcp_at + 13] &= (uint8_t)~0x09; /* FIN and PSH belong to the last */
         set_lengths(segment + ip_at, mbuf->l4_len + part);
         finish_tcp_checksum(segment + ip_at, segment + tcp_at, mbuf->l4_len + part);
-        virtual_wire_send(link->wire, from, segment, header + part, now_ns);
+        wire_send(link, from, segment, header + part, ip_at, now_ns);
     }
 }
 
@@ -155,7 +220,7 @@ static void port_send(struct virtual_link *link, int from, const struct network 
         expect_pseudo_sum(ip, tcp, tcp_bytes);
         finish_tcp_checksum(ip, tcp, tcp_bytes);
     }
-    virtual_wire_send(link->wire, from, bytes, length, now_ns);
+    wire_send(link, from, bytes, length, link_bytes, now_ns);
 }
 
 static void hold(struct virtual_link *link, struct packet *packet, uint64_t now_ns)

@@ -37,6 +37,21 @@ struct virtual_link_config {
 struct virtual_link *virtual_link_create(const struct virtual_link_config *config);
 void virtual_link_destroy(struct virtual_link *link);
 
+/* An ICMP "packet too big" that a router in between sends: the head of what it did not forward. */
+struct virtual_link_too_big {
+    int to; /* the side that sent the packet */
+    uint16_t mtu;
+    uint16_t local_port, remote_port;
+    uint32_t sequence;
+};
+
+/* IP packets that are longer do not arrive; 0: every length does. */
+void virtual_link_set_path_mtu(struct virtual_link *link, uint16_t mtu);
+/* The oldest of at most 64 that wait; false: none. */
+bool virtual_link_take_too_big(struct virtual_link *link, struct virtual_link_too_big *out);
+/* From now on nothing arrives that has this port of side 0. */
+void virtual_link_cut(struct virtual_link *link, uint16_t port);
+
 /* Takes what `network` sent; side 0 sends to side 1 and the other way round. */
 void virtual_link_collect(struct virtual_link *link, int side, struct network *network,
                           uint64_t now_ns);

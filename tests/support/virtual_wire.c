@@ -202,6 +202,12 @@ void virtual_wire_send(struct virtual_wire *wire, int from, const uint8_t *bytes
     }
 }
 
+void virtual_wire_lose(const struct virtual_wire *wire, int from, const uint8_t *bytes,
+                       uint32_t length, uint64_t now_ns, const char *why)
+{
+    trace(wire, now_ns, from, bytes, length, why);
+}
+
 bool virtual_wire_receive(struct virtual_wire *wire, int to, uint64_t now_ns, uint8_t *out,
                           uint32_t *length)
 {

@@ -35,6 +35,9 @@ void virtual_wire_destroy(struct virtual_wire *wire);
 /* Side 0 sends to side 1 and the other way round. */
 void virtual_wire_send(struct virtual_wire *wire, int from, const uint8_t *bytes, uint32_t length,
                        uint64_t now_ns);
+/* A frame that something in between kept back: only the trace says so. */
+void virtual_wire_lose(const struct virtual_wire *wire, int from, const uint8_t *bytes,
+                       uint32_t length, uint64_t now_ns, const char *why);
 /* The next frame in order of time, if it is for `to` and due; `out` has WIRE_FRAME_BYTES_MAX. */
 bool virtual_wire_receive(struct virtual_wire *wire, int to, uint64_t now_ns, uint8_t *out,
                           uint32_t *length);
