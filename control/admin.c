@@ -357,8 +357,11 @@ static uint16_t bound_port(int fd)
                                               : ((struct sockaddr_in6 *)&address)->sin6_port);
 }
 
-/* The listening socket or a negative errno. Blocking: io_uring waits for readiness by itself. */
-static int open_listener(const char *text)
+/*
+ * The listening socket or a negative errno. Blocking: io_uring waits for readiness by itself. Who
+ * talks to whom is not for everybody who reaches another address than loopback.
+ */
+static int open_listener(const char *text, struct admin_hooks *hooks)
 {
     struct sockaddr_storage address;
     socklen_t bytes;
@@ -375,10 +378,12 @@ static int open_listener(const char *text)
         close(fd);
         return status;
     }
-    if (!is_loopback(&address))
+    if (!is_loopback(&address)) {
         log_warning("admin.listen = %s: anyone who reaches this address can read the metrics and "
-                    "configuration, and drain the server",
+                    "configuration, and drain the server; there is no /trace here",
                     text);
+        hooks->choose_trace = NULL;
+    }
     return fd;
 }
 
@@ -427,7 +432,7 @@ int admin_start(const char *listen, enum io_backend backend, const struct admin_
     pthread_cond_init(&admin->started, NULL);
     admin->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int status = admin->wake_fd < 0 ? -errno : 0;
-    admin->listen_fd = open_listener(listen);
+    admin->listen_fd = open_listener(listen, &admin->hooks);
     if (status == 0 && admin->listen_fd < 0)
         status = admin->listen_fd;
     if (status == 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/admin_request.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,16 +10,27 @@
 #include "include/assert_policy.h"
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
+#define PCAP "application/vnd.tcpdump.pcap"
 #define TEXT_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
 
+#define QUERY_BYTES_MAX 128u
+
 struct admin_line {
-    const char *method, *path;
-    size_t method_bytes, path_bytes;
+    const char *method, *path, *query; /* the query may be empty */
+    size_t method_bytes, path_bytes, query_bytes;
+};
+
+/* A request for an endpoint, and its answer. */
+struct admin_call {
+    const struct admin_hooks *hooks;
+    char query[QUERY_BYTES_MAX]; /* behind the question mark; a longer one is empty */
+    const char *content_type;
+    struct text_buffer body;
 };
 
 struct admin_endpoint {
     const char *method, *path;
-    uint32_t (*answer)(const struct admin_hooks *hooks, struct text_buffer *body);
+    uint32_t (*answer)(struct admin_call *call);
     const char *content_type;
 };
 
@@ -57,37 +69,83 @@ static uint32_t answer_state(bool is_good, const char *good, const char *why,
     return is_good ? 200 : 503;
 }
 
-static uint32_t answer_health(const struct admin_hooks *hooks, struct text_buffer *body)
+static uint32_t answer_health(struct admin_call *call)
 {
     const char *why = NULL;
-    bool is_alive = hooks->is_alive(hooks->context, &why);
-    return answer_state(is_alive, "alive", why, body);
+    bool is_alive = call->hooks->is_alive(call->hooks->context, &why);
+    return answer_state(is_alive, "alive", why, &call->body);
 }
 
-static uint32_t answer_ready(const struct admin_hooks *hooks, struct text_buffer *body)
+static uint32_t answer_ready(struct admin_call *call)
 {
     const char *why = NULL;
-    bool is_ready = hooks->is_ready(hooks->context, &why);
-    return answer_state(is_ready, "ready", why, body);
+    bool is_ready = call->hooks->is_ready(call->hooks->context, &why);
+    return answer_state(is_ready, "ready", why, &call->body);
 }
 
-static uint32_t answer_metrics(const struct admin_hooks *hooks, struct text_buffer *body)
+static uint32_t answer_metrics(struct admin_call *call)
 {
-    stats_export(body, hooks->sources, hooks->source_count);
+    stats_export(&call->body, call->hooks->sources, call->hooks->source_count);
     return 200;
 }
 
-static uint32_t answer_config(const struct admin_hooks *hooks, struct text_buffer *body)
+static uint32_t answer_config(struct admin_call *call)
 {
-    hooks->write_config(hooks->context, body);
+    call->hooks->write_config(call->hooks->context, &call->body);
     return 200;
 }
 
-static uint32_t answer_drain(const struct admin_hooks *hooks, struct text_buffer *body)
+static uint32_t answer_drain(struct admin_call *call)
 {
-    hooks->start_drain(hooks->context);
-    text_format(body, "draining\n");
+    call->hooks->start_drain(call->hooks->context);
+    text_format(&call->body, "draining\n");
     return 202;
+}
+
+static bool has_trace(struct admin_call *call)
+{
+    if (call->hooks->choose_trace)
+        return true;
+    text_format(&call->body, "no tracing: trace.events is 0, or admin.listen is not loopback\n");
+    return false;
+}
+
+/* The value of the only parameter, or NULL when that is another one. */
+static const char *parameter(const struct admin_call *call, const char *name)
+{
+    size_t bytes = strlen(name);
+    bool is_it = strncmp(call->query, name, bytes) == 0 && call->query[bytes] == '=';
+    return is_it ? call->query + bytes + 1 : NULL;
+}
+
+static uint32_t answer_trace(struct admin_call *call)
+{
+    const char *format = parameter(call, "format");
+    bool is_pcap = format && strcmp(format, "pcap") == 0;
+    if (!has_trace(call))
+        return 404;
+    if (call->query[0] && !is_pcap && (!format || strcmp(format, "text") != 0)) {
+        text_format(&call->body, "allowed /trace?format=text and /trace?format=pcap\n");
+        return 400;
+    }
+    if (is_pcap)
+        call->content_type = PCAP;
+    call->hooks->write_trace(call->hooks->context, is_pcap ? TRACE_FORMAT_PCAP : TRACE_FORMAT_TEXT,
+                             &call->body);
+    return 200;
+}
+
+static uint32_t answer_choice(struct admin_call *call)
+{
+    const char *client = parameter(call, "client");
+    if (!has_trace(call))
+        return 404;
+    if (!client || !call->hooks->choose_trace(call->hooks->context, client)) {
+        text_format(&call->body, "allowed /trace?client= and an address or none\n");
+        return 400;
+    }
+    text_format(&call->body, "tracing %s\n", client);
+    return 200;
 }
 
 static const struct admin_endpoint endpoints[] = {
@@ -96,6 +154,8 @@ static const struct admin_endpoint endpoints[] = {
     {"GET", "/metrics", answer_metrics, TEXT_PROMETHEUS},
     {"GET", "/config", answer_config, TEXT_PLAIN},
     {"POST", "/drain", answer_drain, TEXT_PLAIN},
+    {"GET", "/trace", answer_trace, TEXT_PLAIN},
+    {"POST", "/trace", answer_choice, TEXT_PLAIN},
 };
 
 /* ------------------------------------------------------------------ reading */
@@ -143,6 +203,8 @@ static bool read_line(const char *bytes, size_t count, struct admin_line *line)
         return false;
     const char *query = memchr(line->path, '?', (size_t)(after - line->path));
     line->path_bytes = (size_t)((query ? query : after) - line->path);
+    line->query = query ? query + 1 : after;
+    line->query_bytes = (size_t)(after - line->query);
     return true;
 }
 
@@ -194,21 +256,24 @@ void admin_answer_status(uint32_t status, struct text_buffer *answer)
 }
 
 static void answer_endpoint(const struct admin_hooks *hooks, const struct admin_endpoint *endpoint,
-                            struct text_buffer *answer)
+                            const struct admin_line *line, struct text_buffer *answer)
 {
-    struct text_buffer body = {0};
-    uint32_t status = endpoint->answer(hooks, &body);
-    if (body.is_cut) /* half a list of metrics would be taken for the whole */
+    struct admin_call call = {.hooks = hooks, .content_type = endpoint->content_type};
+    if (line->query_bytes < QUERY_BYTES_MAX)
+        memcpy(call.query, line->query, line->query_bytes);
+    uint32_t status = endpoint->answer(&call);
+    if (call.body.is_cut) /* half a list of metrics would be taken for the whole */
         answer_text(500, NULL, answer);
     else
-        write_answer(status, endpoint->content_type, NULL, &body, answer);
-    text_buffer_clear(&body);
+        write_answer(status, call.content_type, NULL, &call.body, answer);
+    text_buffer_clear(&call.body);
 }
 
 void admin_answer(const struct admin_hooks *hooks, const char *bytes, size_t count,
                   struct text_buffer *answer)
 {
     struct admin_line line;
+    char allowed[32] = "";
     const char *head_end = find_head_end(bytes, count);
     ASSERT(head_end);
     if (!read_line(bytes, count, &line)) {
@@ -219,14 +284,19 @@ void admin_answer(const struct admin_hooks *hooks, const char *bytes, size_t cou
         const struct admin_endpoint *endpoint = &endpoints[i];
         if (!is_text(line.path, line.path_bytes, endpoint->path))
             continue;
-        bool is_allowed = is_text(line.method, line.method_bytes, endpoint->method);
-        if (!is_allowed)
-            answer_text(405, endpoint->method, answer);
-        else if (is_text(line.method, line.method_bytes, "POST") && has_origin(bytes, head_end))
-            answer_text(403, NULL, answer);
-        else
-            answer_endpoint(hooks, endpoint, answer);
-        return;
+        if (is_text(line.method, line.method_bytes, endpoint->method)) {
+            if (is_text(line.method, line.method_bytes, "POST") && has_origin(bytes, head_end))
+                answer_text(403, NULL, answer);
+            else
+                answer_endpoint(hooks, endpoint, &line, answer);
+            return;
+        }
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used ? ", " : "",
+                 endpoint->method);
     }
-    answer_text(404, NULL, answer);
+    if (allowed[0])
+        answer_text(405, allowed, answer);
+    else
+        answer_text(404, NULL, answer);
 }

@@ -35,6 +35,7 @@
 #include "include/random.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
+#include "include/trace_ring.h"
 
 #define HANG_S 5u /* a thread whose heartbeat stands still this long hangs */
 #define WATCH_INTERVAL_NS (100 * NS_PER_MS)
@@ -61,6 +62,8 @@ struct server {
     struct core *cores[FABRIC_WORKERS_MAX];
     struct network *networks[FABRIC_WORKERS_MAX];
     struct blob_stock *stocks[FABRIC_WORKERS_MAX];
+    struct trace_choice trace_choice;
+    struct trace_ring *traces[FABRIC_WORKERS_MAX];
     struct counters *worker_counters[FABRIC_WORKERS_MAX];
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
@@ -237,6 +240,25 @@ static int run_worker(void *argument)
     return 0;
 }
 
+static void stop_traces(struct server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        trace_ring_destroy(server->traces[i]);
+}
+
+static int start_traces(struct server *server)
+{
+    uint32_t events = (uint32_t)server->config.trace.events;
+    for (uint32_t i = 0; events > 0 && i < server->worker_count; i++) {
+        server->traces[i] = trace_ring_create(events, &server->trace_choice);
+        if (!server->traces[i]) {
+            stop_traces(server);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
 static int start_one_worker(struct server *server, uint32_t index)
 {
     char name[16];
@@ -256,6 +278,7 @@ static int start_one_worker(struct server *server, uint32_t index)
         .descriptors = nic_runtime_descriptors(server->nic, index),
         .stock = server->stocks[index],
         .counters = server->worker_counters[index],
+        .trace = server->traces[index],
         .index = index,
         .now_ns = clock_now_ns(),
         .random_seed = random_u64(&server->random),
@@ -422,6 +445,21 @@ static void write_config(void *context, struct text_buffer *text)
     free(yaml);
 }
 
+static bool choose_trace(void *context, const char *client)
+{
+    bool is_known = trace_choose(&((struct server *)context)->trace_choice, client);
+    if (is_known)
+        log_info("tracing %s", client);
+    return is_known;
+}
+
+static void write_trace(void *context, enum trace_format format, struct text_buffer *text)
+{
+    struct server *server = context;
+    uint64_t wall_ns = wall_clock_read(&server->wall_clock) * NS_PER_MS;
+    trace_export(server->traces, server->worker_count, format, wall_ns - clock_now_ns(), text);
+}
+
 /* A counter that grows at least every HANG_S; looked at by the admin thread. */
 static bool beats(struct heartbeat *beat, uint64_t now_count, uint64_t now_ns)
 {
@@ -491,6 +529,9 @@ static int start_admin(struct server *server)
                                 .is_ready = is_ready,
                                 .write_config = write_config,
                                 .start_drain = ask_for_drain,
+                                .choose_trace =
+                                    server->config.trace.events > 0 ? choose_trace : NULL,
+                                .write_trace = write_trace,
                                 .sources = server->sources,
                                 .source_count = ARRAY_COUNT(server->sources)};
     return admin_start(server->config.admin.listen, (enum io_backend)server->config.control.io,
@@ -521,6 +562,7 @@ static const struct {
     {"rings", start_fabric, stop_fabric},
     {"store", start_store, stop_store},
     {"control threads", start_controls, stop_controls},
+    {"trace rings", start_traces, stop_traces},
     {"workers", start_workers, stop_workers},
     {"admin socket", start_admin, stop_admin},
 };

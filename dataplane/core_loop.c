@@ -192,6 +192,7 @@ static int create_parts(struct core *core, const struct core_config *config)
     tcp.descriptors = config->descriptors;
     tcp.network = config->network;
     tcp.counters = core->counters;
+    tcp.trace = config->trace;
     tcp.blob_stock = core->stock;
     tcp.blob_pool = shared->blobs;
     result = tcp_stack_create(&tcp, config->now_ns, &core->tcp);

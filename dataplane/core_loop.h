@@ -35,6 +35,7 @@ struct shard_client;
 struct shard_fabric;
 struct sleeper;
 struct tcp_stack;
+struct trace_ring;
 
 enum core_phase {
     CORE_SERVING = 0,
@@ -85,6 +86,7 @@ struct core_config {
     struct blob_stock
         *stock; /* outlives the core and the cache, whose entries go back through it */
     struct counters *counters;
+    struct trace_ring *trace; /* outlives the core; NULL: none */
     uint32_t index;
     uint64_t random_seed;
 };

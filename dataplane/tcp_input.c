@@ -18,6 +18,7 @@
 void tcp_drop(struct tcp_stack *stack, struct packet *packet, enum drop_reason why)
 {
     count_drop(stack->counters, why);
+    stack->traced_drop = (uint8_t)why;
     packet_free(packet);
 }
 
@@ -779,9 +780,34 @@ static inline void input_one(struct tcp_stack *stack, struct packet *packet, uin
     input_connection(stack, &stack->slots[index].connection, packet);
 }
 
+/* As below, for when somebody looks. */
+static NO_INLINE void input_traced(struct tcp_stack *stack, struct packet **segments,
+                                   const uint32_t *candidates, uint32_t count)
+{
+    struct tcp_traced traced;
+    for (uint32_t i = 0; i < count; i++) {
+        tcp_trace_begin(stack, segments[i], &traced);
+        input_one(stack, segments[i], candidates[i]);
+        tcp_trace_end(stack, &traced);
+    }
+}
+
+static NO_INLINE void input_malformed(struct tcp_stack *stack, struct packet *segment,
+                                      enum drop_reason why)
+{
+    struct tcp_traced traced = {.is_wanted = false};
+    if (stack->is_traced)
+        tcp_trace_begin(stack, segment, &traced);
+    tcp_drop(stack, segment, why);
+    if (stack->is_traced)
+        tcp_trace_end(stack, &traced);
+}
+
 void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count, uint64_t now_ns)
 {
     stack_time(stack, now_ns);
+    if (stack->trace)
+        stack->is_traced = trace_ring_is_on(stack->trace);
     while (count > 0) {
         struct packet *good[BATCH_MAX];
         uint32_t candidates[BATCH_MAX];
@@ -790,7 +816,7 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
         for (uint32_t i = 0; i < batch; i++) {
             enum drop_reason why = parse(segments[i]);
             if (UNLIKELY(why != DROP_NONE)) {
-                tcp_drop(stack, segments[i], why);
+                input_malformed(stack, segments[i], why);
                 continue;
             }
             segments[i]->rx.flow_hash = packet_hash(stack, segments[i]);
@@ -799,8 +825,11 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
         }
         for (uint32_t i = 0; i < good_count; i++)
             candidates[i] = candidate(stack, good[i]->rx.flow_hash);
-        for (uint32_t i = 0; i < good_count; i++)
-            input_one(stack, good[i], candidates[i]);
+        if (UNLIKELY(stack->is_traced))
+            input_traced(stack, good, candidates, good_count);
+        else
+            for (uint32_t i = 0; i < good_count; i++)
+                input_one(stack, good[i], candidates[i]);
         segments += batch;
         count -= batch;
     }

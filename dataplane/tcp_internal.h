@@ -19,6 +19,7 @@
 #include "dataplane/tcp_connection.h"
 #include "dataplane/tcp_stack.h"
 #include "dataplane/tcp_syn_table.h"
+#include "dataplane/tcp_trace.h"
 #include "dataplane/timer_wheel.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
@@ -75,6 +76,7 @@ struct tcp_stack {
     uint32_t network_generation;
     uint32_t receive_window_bytes;
     uint32_t packets_held, packets_held_max;
+    bool is_traced; /* somebody looks at one client's segments (tcp_trace.h) */
     struct siphash_key key;
     struct packet_bin bin; /* of the pool all packets of ours come from; empty between rounds */
 
@@ -107,6 +109,9 @@ struct tcp_stack {
     uint32_t rto_ticks_min, delayed_ack_ticks, keepalive_ticks, user_timeout_ticks;
     uint32_t time_wait_ticks, fin_wait_ticks;
     struct tcp_rate resets, challenges;
+    struct trace_ring *trace; /* NULL: there is none */
+    uint32_t traced_ports;    /* of the segment under way, if its client is the chosen one */
+    uint8_t traced_drop;      /* enum drop_reason: the last one */
     struct tcp_stack_config config;
     uint16_t listen_ports[TCP_LISTENERS_MAX];
     uint32_t listen_port_count;
@@ -128,6 +133,15 @@ static inline void index_ring_push(struct tcp_index_ring *ring, uint32_t index)
 {
     ASSERT_HOT(ring->tail - ring->head <= ring->mask);
     ring->indices[ring->tail++ & ring->mask] = index;
+}
+
+/* Every segment of ours leaves here. */
+static inline void tcp_send_frame(struct tcp_stack *stack, uint8_t port_index, struct packet *frame,
+                                  enum trace_kind kind)
+{
+    if (UNLIKELY(stack->is_traced))
+        tcp_trace_sent(stack, port_index, frame, kind);
+    network_transmit(stack->network, port_index, frame);
 }
 
 static inline void connection_wants_output(struct tcp_stack *stack,

@@ -71,7 +71,7 @@ static inline bool transmit(struct tcp_stack *stack, struct tcp_connection *conn
     packet->tx.sent_ns = stack->now_ns;
     cold->last_sent_tick = stack->now_tick;
     acknowledged(connection, cold);
-    network_transmit(stack->network, cold->port_index, frame);
+    tcp_send_frame(stack, cold->port_index, frame, is_first ? TRACE_SENT : TRACE_SENT_AGAIN);
     return true;
 }
 
@@ -294,7 +294,7 @@ static void send_bare(struct tcp_stack *stack, struct tcp_connection *connection
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return;
     }
-    network_transmit(stack->network, cold->port_index, frame);
+    tcp_send_frame(stack, cold->port_index, frame, TRACE_SENT);
 }
 
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection)

@@ -129,6 +129,7 @@ int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
     stack_time(stack, now_ns);
     stack->network = config->network;
     stack->counters = config->counters;
+    stack->trace = config->trace;
     stack->bin.pool = config->packets;
     stack->packets_held_max = config->packets_held_max ? config->packets_held_max : UINT32_MAX;
     stack->key = config->key;
@@ -427,6 +428,8 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
     ASSERT(connection->state != TCP_CLOSED);
     if (connection->flags & CONNECTION_SILENT)
         tcp_silent_remove(stack, connection);
+    if (UNLIKELY(stack->is_traced))
+        tcp_trace_ended(stack, connection);
     connection->state = TCP_CLOSED;
     connection->flags |= CONNECTION_GONE;
     queue_free(stack, connection->send_head);

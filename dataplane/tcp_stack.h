@@ -29,6 +29,7 @@ struct blob_pool;
 struct blob_stock;
 struct counters;
 struct rte_mempool;
+struct trace_ring;
 
 #define TCP_LISTENERS_MAX 16u
 
@@ -67,6 +68,7 @@ struct tcp_stack_config {
         *descriptors; /* same private size, no data room: for value bytes; may be NULL */
     struct network *network;
     struct counters *counters;
+    struct trace_ring *trace;      /* this worker's; NULL: no tracing */
     struct blob_stock *blob_stock; /* may be NULL when tcp_send_blob is not used */
     struct blob_pool *blob_pool;
 };

@@ -56,10 +56,30 @@ static void start_drain(void *context)
     drain_count++;
 }
 
+static char traced_client[64];
+
+static bool choose_trace(void *context, const char *client)
+{
+    (void)context;
+    snprintf(traced_client, sizeof(traced_client), "%s", client);
+    return strcmp(client, "nobody") != 0;
+}
+
+static void write_trace(void *context, enum trace_format format, struct text_buffer *text)
+{
+    (void)context;
+    if (format == TRACE_FORMAT_PCAP)
+        text_add(text, "p\0cap", 5);
+    else
+        text_format(text, "a trace\n");
+}
+
 static const struct admin_hooks hooks = {.is_alive = is_alive,
                                          .is_ready = is_ready,
                                          .write_config = write_config,
-                                         .start_drain = start_drain};
+                                         .start_drain = start_drain,
+                                         .choose_trace = choose_trace,
+                                         .write_trace = write_trace};
 
 static int connect_to(uint16_t port)
 {
@@ -137,6 +157,50 @@ static void endpoints_answer_on_both_backends(void **state)
     free(answer);
 }
 
+static void a_trace_is_chosen_and_told_in_both_formats(void **state)
+{
+    (void)state;
+    struct admin *admin = start(IO_BACKEND_AUTO);
+    char *answer = malloc(ANSWER_BYTES_MAX);
+    uint16_t port = admin_port(admin);
+    assert_int_equal(ask(port, "POST /trace?client=2001:db8::7 HTTP/1.1\r\n\r\n", answer), 200);
+    assert_string_equal(traced_client, "2001:db8::7");
+    assert_non_null(strstr(answer, "tracing 2001:db8::7\n"));
+    assert_int_equal(ask(port, "GET /trace HTTP/1.1\r\n\r\n", answer), 200);
+    assert_non_null(strstr(answer, "\r\n\r\na trace\n"));
+    assert_int_equal(ask(port, "GET /trace?format=text HTTP/1.1\r\n\r\n", answer), 200);
+    assert_non_null(strstr(answer, "\r\n\r\na trace\n"));
+    assert_int_equal(ask(port, "GET /trace?format=pcap HTTP/1.1\r\n\r\n", answer), 200);
+    assert_non_null(strstr(answer, "Content-Type: application/vnd.tcpdump.pcap\r\n"));
+    assert_memory_equal(strstr(answer, "\r\n\r\n") + 4, "p\0cap", 5);
+
+    char request[512]; /* a query that is too long is none */
+    snprintf(request, sizeof(request), "POST /trace?client=%0300d HTTP/1.1\r\n\r\n", 1);
+    assert_int_equal(ask(port, request, answer), 400);
+    assert_string_equal(traced_client, "2001:db8::7");
+    free(answer);
+    admin_stop(admin);
+}
+
+static void a_trace_needs_tracing_and_loopback(void **state)
+{
+    (void)state;
+    struct admin_hooks without = hooks;
+    char *answer = malloc(ANSWER_BYTES_MAX);
+    without.choose_trace = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct admin *admin = NULL;
+        assert_int_equal(admin_start(i == 0 ? "127.0.0.1:0" : "0.0.0.0:0", IO_BACKEND_AUTO,
+                                     i == 0 ? &without : &hooks, &admin),
+                         0);
+        uint16_t port = admin_port(admin);
+        assert_int_equal(ask(port, "POST /trace?client=::1 HTTP/1.1\r\n\r\n", answer), 404);
+        assert_int_equal(ask(port, "GET /trace HTTP/1.1\r\n\r\n", answer), 404);
+        admin_stop(admin);
+    }
+    free(answer);
+}
+
 static void an_answer_larger_than_the_socket_buffers_arrives_whole(void **state)
 {
     (void)state;
@@ -168,6 +232,12 @@ static void wrong_requests_are_refused(void **state)
         {"longer path", "GET /healthzz HTTP/1.1\r\n\r\n", 404},
         {"POST to a GET", "POST /metrics HTTP/1.1\r\n\r\n", 405},
         {"GET of drain", "GET /drain HTTP/1.1\r\n\r\n", 405},
+        {"a trace of nobody", "POST /trace?client=nobody HTTP/1.1\r\n\r\n", 400},
+        {"a trace without a client", "POST /trace HTTP/1.1\r\n\r\n", 400},
+        {"a trace of another thing", "POST /trace?clients=1 HTTP/1.1\r\n\r\n", 400},
+        {"a trace as something else", "GET /trace?format=html HTTP/1.1\r\n\r\n", 400},
+        {"a trace by a parameter too many", "GET /trace?format=text&x HTTP/1.1\r\n\r\n", 400},
+        {"a trace for a web page", "POST /trace?client=::1 HTTP/1.1\r\nOrigin: x\r\n\r\n", 403},
         {"from a web page", "POST /drain HTTP/1.1\r\noRIGIN: http://evil\r\n\r\n", 403},
         {"no version", "GET /healthz\r\n\r\n", 400},
         {"wrong version", "GET /healthz HTTP/2.0\r\n\r\n", 400},
@@ -191,6 +261,8 @@ static void wrong_requests_are_refused(void **state)
     assert_int_equal(drain_count, 0);
     assert_int_equal(ask(admin_port(admin), "DELETE /metrics HTTP/1.1\r\n\r\n", answer), 405);
     assert_non_null(strstr(answer, "\r\nAllow: GET\r\n"));
+    assert_int_equal(ask(admin_port(admin), "PUT /trace HTTP/1.1\r\n\r\n", answer), 405);
+    assert_non_null(strstr(answer, "\r\nAllow: GET, POST\r\n"));
     char long_head[ADMIN_HEAD_BYTES_MAX + 1];
     memset(long_head, 'a', sizeof(long_head));
     long_head[sizeof(long_head) - 1] = '\0';
@@ -321,6 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(endpoints_answer_on_both_backends),
+        cmocka_unit_test(a_trace_is_chosen_and_told_in_both_formats),
+        cmocka_unit_test(a_trace_needs_tracing_and_loopback),
         cmocka_unit_test(an_answer_larger_than_the_socket_buffers_arrives_whole),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_request_may_come_byte_by_byte),
