@@ -273,12 +273,12 @@ class Server:
         self.change(changes or {})
         return self.start()
 
-    def admin(self, path):
+    def admin(self, path, method='GET'):
         """(status, body) from the admin port, which lies on the server's own loopback."""
         with inside(self.link.server):
             connection = http.client.HTTPConnection('127.0.0.1', ADMIN_PORT, timeout=5)
             try:
-                connection.request('GET', path)
+                connection.request(method, path)
                 response = connection.getresponse()
                 return response.status, response.read()
             except http.client.HTTPException as error:
