@@ -11,7 +11,7 @@ from harness import SERVER_IPV6, Client, check, check_equal, program, random_byt
 CLIENT_IPV4, CLIENT_IPV6 = '10.99.0.1', 'fd99::1'
 LINE = re.compile(r'(\d+\.\d{6}) (\S+):(\d+) (\S+):(\d+) (.*)')
 
-Packet = collections.namedtuple('Packet', 'time source source_port destination destination_port seq ack flags length')
+Packet = collections.namedtuple('Packet', 'time source source_port destination destination_port length')
 
 
 def choose(server, client):
@@ -35,11 +35,11 @@ def packets_of(pcap):
         data = pcap[at + 16:at + 16 + kept]
         at += 16 + kept
         version = data[0] >> 4
-        family, first, size, ip_bytes = (socket.AF_INET, 12, 4, 20) if version == 4 else (socket.AF_INET6, 8, 16, 40)
+        family, first, size, ip_bytes = {4: (socket.AF_INET, 12, 4, 20), 6: (socket.AF_INET6, 8, 16, 40)}[version]
         source, destination = (socket.inet_ntop(family, data[i:i + size]) for i in (first, first + size))
-        source_port, destination_port, seq, ack, offset, flags = struct.unpack_from('>HHIIBB', data, ip_bytes)
+        source_port, destination_port, _, _, offset = struct.unpack_from('>HHIIB', data, ip_bytes)
         packets.append(Packet(seconds + microseconds / 1e6, source, source_port, destination, destination_port,
-                              seq, ack, flags, whole - ip_bytes - (offset >> 4) * 4))
+                              whole - ip_bytes - (offset >> 4) * 4))
     check_equal(at, len(pcap), 'bytes in the file')
     return packets
 
