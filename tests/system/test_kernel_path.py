@@ -149,6 +149,7 @@ def kernel_flood(world):
                 end = time.monotonic() + 2
                 while time.monotonic() < end:
                     sender.sendto(b'x' * 100, (KERNEL_IPV4, 9))
+            time.sleep(0.5)  # what waited before the kernel takes its turn
             ping(KERNEL_IPV4)
             with web_server(server.link.server, world.folder, KERNEL_IPV4, SERVICE):
                 for _ in range(8):  # flows of either worker
