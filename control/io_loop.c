@@ -72,6 +72,11 @@ const char *io_loop_backend_name(const struct io_loop *loop)
     return loop->calls->name;
 }
 
+uint32_t io_loop_setup_flags(const struct io_loop *loop)
+{
+    return loop->setup_flags;
+}
+
 bool io_submit(struct io_loop *loop, struct io_operation *operation)
 {
     ASSERT(operation->code < IO_CODE_COUNT);

@@ -27,8 +27,13 @@ enum io_backend {
 };
 
 enum io_code {
-    IO_READ = 0,  /* fd, buffer, bytes, offset */
-    IO_WRITE,     /* fd, buffer, bytes, offset */
+    IO_READ = 0, /* fd, buffer, bytes, offset */
+    IO_WRITE,    /* fd, buffer, bytes, offset */
+    /*
+     * The same (RWF_DSYNC): what the result counts is durable when it completes, with the metadata
+     * needed to read it back. It says nothing about any other write, not even of the same file.
+     */
+    IO_WRITE_DURABLE,
     IO_SYNC_DATA, /* fd: fdatasync */
     IO_SYNC_ALL,  /* fd: fsync (a directory, or a file whose length matters) */
     IO_OPEN,      /* path (relative to directory_fd), open_flags, mode -> fd */
@@ -71,6 +76,8 @@ struct io_loop_config {
     uint32_t depth_max; /* operations in flight; also keeps submission from blocking in the block
                            layer */
     int wake_fd; /* a non-blocking eventfd that ends io_wait early, or -1; the loop empties it */
+    /* Tests: IORING_SETUP_* flags and IORING_FEAT_* features to do without, as an older kernel. */
+    uint32_t refused_flags, refused_features;
 };
 
 /* On the thread that will use it. 0 or a negative errno, with a log line that says what is missing.
@@ -80,6 +87,9 @@ void io_loop_destroy(struct io_loop *loop); /* waits for what is in flight */
 
 /* Which back end AUTO chose, for the log and /metrics: "io_uring" or "threads". */
 const char *io_loop_backend_name(const struct io_loop *loop);
+
+/* The IORING_SETUP_* flags in use; 0 without io_uring. */
+uint32_t io_loop_setup_flags(const struct io_loop *loop);
 
 /* Queues one operation; it starts at the next io_flush, io_reap or io_wait. */
 bool io_submit(struct io_loop *loop, struct io_operation *operation);

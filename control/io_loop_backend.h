@@ -68,6 +68,7 @@ struct io_loop {
     uint32_t finished_count;  /* of these: done, waiting in `finished` */
     struct io_queue finished;
     int wake_fd;
+    uint32_t setup_flags; /* io_uring's */
     /*
      * The wake-up was seen, perhaps by io_reap between the caller's announcement and its io_wait:
      * remembered, so that this io_wait still returns at once.
@@ -98,6 +99,17 @@ uint64_t io_system_now_ns(struct io_loop *loop);
 uint64_t io_system_wall_ms(struct io_loop *loop);
 uint64_t io_system_random_u64(struct io_loop *loop);
 bool io_system_is_dead(const struct io_loop *loop);
+
+static inline bool io_code_is_write(uint8_t code)
+{
+    return code == IO_WRITE || code == IO_WRITE_DURABLE;
+}
+
+/* Those that a disk must have finished before they complete. */
+static inline bool io_code_is_sync(uint8_t code)
+{
+    return code == IO_WRITE_DURABLE || code == IO_SYNC_DATA || code == IO_SYNC_ALL;
+}
 
 /* The length that IO_ALLOCATE ends at and IO_TRUNCATE cuts to. */
 static inline uint64_t io_end_offset(const struct io_operation *operation)

@@ -57,6 +57,7 @@ struct io_simulator {
     bool is_crashed;
     uint32_t generation; /* of the machine: loops of an older one are dead */
     uint32_t direct_alignment;
+    uint32_t latency_us[IO_CODE_COUNT]; /* at most; now and then much longer */
     struct open_file files[FILES_MAX];
     struct simulated_fault faults[IO_FAULTS_MAX];
     struct simulated_fault random_fault;
@@ -213,12 +214,11 @@ static int64_t run_write(struct io_simulator *sim, const struct simulated_task *
     uint32_t bytes = cut_bytes(sim, task, file);
     if (task->has_fault && task->fault == IO_FAULT_ERROR) /* some of it may have got there */
         bytes = random_below(&sim->random, bytes / DISK_SECTOR_BYTES + 1) * DISK_SECTOR_BYTES;
-    int status = disk_write(&sim->disk, file->node, op->offset, task->data, bytes);
-    if (status < 0)
-        return status;
-    if ((file->open_flags & O_DSYNC) != 0 && !sim->is_crashed)
-        disk_sync(&sim->disk, file->node, sim->disk.sequence);
-    return bytes;
+    bool is_whole = !sim->is_crashed && (!task->has_fault || task->fault != IO_FAULT_ERROR);
+    bool is_durable = op->code == IO_WRITE_DURABLE || (file->open_flags & O_DSYNC) != 0;
+    int status =
+        disk_write(&sim->disk, file->node, op->offset, task->data, bytes, is_durable && is_whole);
+    return status < 0 ? status : (int64_t)bytes;
 }
 
 static int64_t run_sync(struct io_simulator *sim, const struct simulated_task *task)
@@ -266,6 +266,7 @@ static int64_t run_operation(struct io_simulator *sim, const struct simulated_ta
     case IO_READ:
         return run_read(sim, task);
     case IO_WRITE:
+    case IO_WRITE_DURABLE:
         return run_write(sim, task);
     case IO_SYNC_DATA:
     case IO_SYNC_ALL:
@@ -297,7 +298,7 @@ static int64_t run_task(struct io_simulator *sim, const struct simulated_task *t
     uint8_t code = task->operation->code;
     bool is_error = task->has_fault && task->fault == IO_FAULT_ERROR;
     bool is_transient = task->error == EINTR || task->error == EAGAIN;
-    bool leaves_traces = code == IO_WRITE || code == IO_SYNC_DATA || code == IO_SYNC_ALL;
+    bool leaves_traces = io_code_is_write(code) || io_code_is_sync(code);
     int64_t result = is_error && (is_transient || !leaves_traces) ? 0 : run_operation(sim, task);
     return is_error ? -task->error : result;
 }
@@ -312,8 +313,7 @@ static void task_destroy(struct simulated_task *task)
 
 static uint64_t latency_ns(struct io_simulator *sim, uint8_t code)
 {
-    bool is_sync = code == IO_SYNC_DATA || code == IO_SYNC_ALL;
-    uint64_t most_us = is_sync ? 500 : code == IO_READ ? 200 : 100;
+    uint64_t most_us = sim->latency_us[code];
     uint64_t ns = (1 + random_u64(&sim->random) % most_us) * NS_PER_US;
     return random_chance(&sim->random, 20) ? ns * 50 : ns; /* now and then a disk takes its time */
 }
@@ -331,7 +331,7 @@ static bool meets(struct simulated_fault *fault, bool is_sync, uint64_t operatio
 static void choose_fault(struct io_simulator *sim, struct simulated_task *task)
 {
     uint8_t code = task->operation->code;
-    bool is_sync = code == IO_SYNC_DATA || code == IO_SYNC_ALL;
+    bool is_sync = io_code_is_sync(code);
     const struct simulated_fault *chosen = NULL;
     for (uint32_t i = 0; i < IO_FAULTS_MAX; i++)
         if (meets(&sim->faults[i], is_sync, sim->operation_count, sim->sync_count))
@@ -384,14 +384,14 @@ static void simulator_submit(struct io_loop *loop, struct io_operation *operatio
                                     .due_ns = sim->now_ns + latency_ns(sim, operation->code),
                                     .sequence = sim->disk.sequence,
                                     .next = sim->tasks};
-    if (operation->code == IO_WRITE && operation->bytes > 0) {
+    if (io_code_is_write(operation->code) && operation->bytes > 0) {
         task->data = malloc(operation->bytes);
         ASSERT(task->data);
         memcpy(task->data, operation->buffer, operation->bytes);
     }
     choose_fault(sim, task);
     sim->operation_count++;
-    if (operation->code == IO_SYNC_DATA || operation->code == IO_SYNC_ALL)
+    if (io_code_is_sync(operation->code))
         sim->sync_count++;
     sim->tasks = task;
 }
@@ -581,6 +581,8 @@ struct io_simulator *io_simulator_create(uint64_t seed)
     sim->random.state = seed;
     sim->now_ns = START_NS;
     sim->direct_alignment = DISK_PAGE_BYTES;
+    for (uint32_t code = 0; code < IO_CODE_COUNT; code++)
+        sim->latency_us[code] = io_code_is_sync((uint8_t)code) ? 500 : code == IO_READ ? 200 : 100;
     io_simulator_clear_faults(sim);
     return sim;
 }
@@ -686,6 +688,12 @@ void io_simulator_clear_faults(struct io_simulator *sim)
 void io_simulator_set_capacity(struct io_simulator *sim, uint64_t bytes)
 {
     sim->disk.capacity_bytes = bytes;
+}
+
+void io_simulator_set_latency_us(struct io_simulator *sim, enum io_code code, uint32_t most_us)
+{
+    ASSERT(code < IO_CODE_COUNT && most_us > 0);
+    sim->latency_us[code] = most_us;
 }
 
 void io_simulator_set_direct_alignment(struct io_simulator *sim, uint32_t bytes)

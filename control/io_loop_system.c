@@ -11,11 +11,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "control/io_loop_backend.h"
 #include "include/assert_policy.h"
 #include "include/clock.h"
+
+static ssize_t write_durably(const struct io_operation *op)
+{
+    struct iovec all = {.iov_base = op->buffer, .iov_len = op->bytes};
+    return pwritev2(op->fd, &all, 1, (off_t)op->offset, RWF_DSYNC);
+}
 
 static int64_t call_system(const struct io_operation *op)
 {
@@ -24,6 +31,8 @@ static int64_t call_system(const struct io_operation *op)
         return pread(op->fd, op->buffer, op->bytes, (off_t)op->offset);
     case IO_WRITE:
         return pwrite(op->fd, op->buffer, op->bytes, (off_t)op->offset);
+    case IO_WRITE_DURABLE:
+        return write_durably(op);
     case IO_SYNC_DATA:
         return fdatasync(op->fd);
     case IO_SYNC_ALL:

@@ -76,6 +76,10 @@ static void prepare(struct io_uring_sqe *sqe, const struct io_operation *op)
     case IO_WRITE:
         io_uring_prep_write(sqe, op->fd, op->buffer, op->bytes, op->offset);
         break;
+    case IO_WRITE_DURABLE:
+        io_uring_prep_write(sqe, op->fd, op->buffer, op->bytes, op->offset);
+        sqe->rw_flags = RWF_DSYNC;
+        break;
     case IO_SYNC_DATA:
         io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
         break;
@@ -199,11 +203,13 @@ static const struct io_backend_calls uring_calls = {
     .random_u64 = io_system_random_u64,
 };
 
-static int open_ring(struct io_uring *ring, uint32_t depth_max)
+static int open_ring(struct io_uring *ring, const struct io_loop_config *config)
 {
-    unsigned entries = depth_max + POLL_ENTRIES;
+    unsigned entries = config->depth_max + POLL_ENTRIES;
     int status = -EINVAL;
     for (size_t i = 0; i < ARRAY_COUNT(flag_ladder) && status == -EINVAL; i++) {
+        if (flag_ladder[i] & config->refused_flags)
+            continue;
         struct io_uring_params parameters = {.flags = flag_ladder[i],
                                              .cq_entries = entries * CQ_FACTOR};
         status = io_uring_queue_init_params(entries, ring, &parameters);
@@ -212,7 +218,7 @@ static int open_ring(struct io_uring *ring, uint32_t depth_max)
 }
 
 /* A kernel without one of these is as good as a kernel without io_uring. */
-static int check_operations(struct io_uring *ring)
+static int check_kernel(struct io_uring *ring, const struct io_loop_config *config)
 {
     static const int needed[] = {
         IORING_OP_READ,     IORING_OP_WRITE,     IORING_OP_FSYNC,    IORING_OP_OPENAT,
@@ -220,7 +226,8 @@ static int check_operations(struct io_uring *ring)
         IORING_OP_LINKAT,   IORING_OP_ACCEPT,    IORING_OP_RECV,     IORING_OP_SEND,
         IORING_OP_POLL_ADD,
     };
-    if ((ring->features & IORING_FEAT_EXT_ARG) == 0) /* waiting with a timeout, Linux 5.11 */
+    uint32_t features = ring->features & ~config->refused_features;
+    if ((features & IORING_FEAT_EXT_ARG) == 0) /* waiting with a timeout, Linux 5.11 */
         return -ENOSYS;
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     if (!probe)
@@ -240,16 +247,17 @@ int io_uring_loop_create(const struct io_loop_config *config, struct io_loop **l
         return -ENOMEM;
     self->base = (struct io_loop){
         .calls = &uring_calls, .depth_max = config->depth_max, .wake_fd = config->wake_fd};
-    int status = open_ring(&self->ring, config->depth_max);
+    int status = open_ring(&self->ring, config);
     if (status < 0)
         goto free_loop;
-    status = check_operations(&self->ring);
+    status = check_kernel(&self->ring, config);
     if (status < 0)
         goto close_ring;
     unsigned workers_max[2] = {KERNEL_WORKERS_MAX, KERNEL_WORKERS_MAX};
     status = io_uring_register_iowq_max_workers(&self->ring, workers_max);
     if (status < 0) /* before Linux 5.15 there is no cap: it works, with more kernel threads */
         log_debug("io: cannot cap io_uring's kernel workers: %s", strerror(-status));
+    self->base.setup_flags = self->ring.flags;
     *loop = &self->base;
     return 0;
 

@@ -13,8 +13,10 @@
  *
  * What survives:
  * - A write changes what reads see when it completes, and the disk only by a sync that was
- *   *submitted* after that. IO_SYNC_DATA also makes the length durable. A write under O_DSYNC
- *   syncs its file.
+ *   *submitted* after that. IO_SYNC_DATA also makes the length durable.
+ * - IO_WRITE_DURABLE (and a write under O_DSYNC) makes durable what it wrote when it completes, and
+ *   nothing else: a disk with forced unit access syncs no other write of the file. Before that it
+ *   is torn like any other. It counts as a sync where syncs are counted.
  * - A new name, a rename or an unlink is durable after IO_SYNC_ALL of its directory (for a rename
  *   between two directories: of either). io_make_directory is such a change of the parent too.
  * - Operations in flight at the crash count as not synced.
@@ -101,6 +103,9 @@ void io_simulator_set_capacity(struct io_simulator *sim, uint64_t bytes);
 /* O_DIRECT: offset, length and address must be multiples of this. Default 4096: right on every
  * disk. */
 void io_simulator_set_direct_alignment(struct io_simulator *sim, uint32_t bytes);
+
+/* The longest an operation of this kind takes, but for one in fifty that takes 50 times that. */
+void io_simulator_set_latency_us(struct io_simulator *sim, enum io_code code, uint32_t most_us);
 
 /* Damage to what is on the disk, past every sync. False when there is no such file or byte. */
 bool io_simulator_flip_bit(struct io_simulator *sim, const char *path, uint64_t offset,

@@ -459,13 +459,15 @@ static void apply_change(struct disk_contents *contents, const struct disk_chang
     }
 }
 
-static void add_change(struct disk *disk, struct disk_node *node, enum disk_change_kind kind,
-                       uint64_t offset, const void *data, uint32_t bytes)
+static struct disk_change *add_change(struct disk *disk, struct disk_node *node,
+                                      enum disk_change_kind kind, uint64_t offset, const void *data,
+                                      uint32_t bytes)
 {
     size_t data_bytes = data ? bytes : 0;
     struct disk_change *change = must(malloc(sizeof(*change) + data_bytes));
     change->next = NULL;
     change->kind = kind;
+    change->is_durable = false;
     change->sequence = ++disk->sequence;
     change->offset = offset;
     change->bytes = bytes;
@@ -474,6 +476,7 @@ static void add_change(struct disk *disk, struct disk_node *node, enum disk_chan
     *node->changes_end = change;
     node->changes_end = &change->next;
     apply_change(&node->seen, change);
+    return change;
 }
 
 uint64_t disk_used_bytes(const struct disk *disk)
@@ -501,13 +504,19 @@ uint32_t disk_read(const struct disk_node *node, uint64_t offset, void *out, uin
 }
 
 int disk_write(struct disk *disk, struct disk_node *node, uint64_t offset, const void *data,
-               uint32_t bytes)
+               uint32_t bytes, bool is_durable)
 {
     if (bytes == 0)
         return 0;
     if (!has_space(disk, node, offset, bytes))
         return -ENOSPC;
-    add_change(disk, node, DISK_CHANGE_WRITE, offset, data, bytes);
+    if (is_durable)
+        contents_write(&node->durable, offset, data, bytes);
+    if (is_durable && node->changes == NULL) {
+        contents_write(&node->seen, offset, data, bytes);
+        return 0;
+    }
+    add_change(disk, node, DISK_CHANGE_WRITE, offset, data, bytes)->is_durable = is_durable;
     return 0;
 }
 
@@ -533,7 +542,7 @@ static void settle(struct disk *disk, struct disk_node *node, uint64_t sequence,
 {
     while (node->changes && node->changes->sequence <= sequence) {
         struct disk_change *change = node->changes;
-        if (is_kept)
+        if (is_kept || change->is_durable)
             apply_change(&node->durable, change);
         node->changes = change->next;
         free(change);
@@ -614,6 +623,8 @@ static void trash(struct disk_contents *durable, const struct disk_change *chang
 static void crash_change(struct disk_contents *durable, const struct disk_change *change,
                          enum io_crash_mode mode, struct random *random)
 {
+    if (change->is_durable)
+        mode = IO_CRASH_KEEP;
     bool survives = mode == IO_CRASH_KEEP || (mode != IO_CRASH_DROP && random_chance(random, 500));
     if (change->kind == DISK_CHANGE_WRITE && mode == IO_CRASH_TEAR)
         tear(durable, change, random);

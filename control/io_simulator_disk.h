@@ -51,6 +51,7 @@ enum disk_change_kind {
 struct disk_change {
     struct disk_change *next;
     enum disk_change_kind kind;
+    bool is_durable; /* it is; kept because a change before it, which is not, may lie below it */
     uint64_t sequence;
     uint64_t offset;
     uint32_t bytes;
@@ -104,7 +105,7 @@ int disk_link(struct disk *disk, struct disk_node *from, const char *from_name,
 
 uint32_t disk_read(const struct disk_node *node, uint64_t offset, void *out, uint32_t bytes);
 int disk_write(struct disk *disk, struct disk_node *node, uint64_t offset, const void *data,
-               uint32_t bytes);
+               uint32_t bytes, bool is_durable);
 int disk_allocate(struct disk *disk, struct disk_node *node, uint64_t offset, uint32_t bytes);
 int disk_truncate(struct disk *disk, struct disk_node *node, uint64_t bytes);
 

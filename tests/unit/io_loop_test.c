@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <pthread.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -82,11 +83,14 @@ static int64_t name_operation(struct fixture *f, enum io_code code, const char *
                                         .other_path = other});
 }
 
-static int create_loop(struct fixture *f, enum io_backend backend)
+static int create_loop(struct fixture *f, enum io_backend backend, uint32_t refused_flags)
 {
     f->backend = backend;
     f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct io_loop_config config = {.backend = backend, .depth_max = DEPTH, .wake_fd = f->wake_fd};
+    struct io_loop_config config = {.backend = backend,
+                                    .depth_max = DEPTH,
+                                    .wake_fd = f->wake_fd,
+                                    .refused_flags = refused_flags};
     snprintf(f->directory, sizeof(f->directory), "/tmp/io_loop_test.XXXXXX");
     if (backend == IO_BACKEND_SIMULATOR) {
         f->sim = io_simulator_create(42);
@@ -121,15 +125,25 @@ static void destroy_loop(struct fixture *f)
     close(f->wake_fd);
 }
 
-/* Every conformance test below runs on every back end. */
+/* Every conformance test below runs on every back end, and on io_uring as older kernels have it. */
 static void on_each_backend(void (*check)(struct fixture *))
 {
-    static const enum io_backend backends[] = {IO_BACKEND_URING, IO_BACKEND_THREADS,
-                                               IO_BACKEND_SIMULATOR};
-    for (size_t i = 0; i < ARRAY_COUNT(backends); i++) {
+    static const struct {
+        enum io_backend backend;
+        uint32_t refused_flags;
+    } cases[] = {
+        {IO_BACKEND_URING, 0},
+        {IO_BACKEND_URING, IORING_SETUP_DEFER_TASKRUN}, /* before Linux 6.1 */
+        {IO_BACKEND_URING, IORING_SETUP_COOP_TASKRUN},  /* before 5.19 */
+        {IO_BACKEND_URING, IORING_SETUP_SUBMIT_ALL},    /* before 5.18 */
+        {IO_BACKEND_THREADS, 0},
+        {IO_BACKEND_SIMULATOR, 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct fixture f = {0};
-        create_loop(&f, backends[i]);
-        print_message("    on %s\n", io_loop_backend_name(f.loop));
+        create_loop(&f, cases[i].backend, cases[i].refused_flags);
+        print_message("    on %s, flags 0x%x\n", io_loop_backend_name(f.loop),
+                      io_loop_setup_flags(f.loop));
         check(&f);
         destroy_loop(&f);
     }
@@ -155,6 +169,14 @@ static void check_read_back(struct fixture *f)
     assert_int_equal(run(f, (struct io_operation){.code = IO_SYNC_ALL, .fd = fd}), 0);
     assert_int_equal(run(f, (struct io_operation){.code = IO_SYNC_ALL, .fd = f->directory_fd}), 0);
     assert_int_equal(io_file_size(f->loop, fd), 101);
+    char durable[] = "durable";
+    assert_int_equal(
+        run(f,
+            (struct io_operation){
+                .code = IO_WRITE_DURABLE, .fd = fd, .offset = 3, .buffer = durable, .bytes = 7}),
+        7);
+    assert_int_equal(read_at(f, fd, 0, buffer, 11), 11);
+    assert_memory_equal(buffer, "heldurablee", 11);
     assert_int_equal(close_file(f, fd), 0);
     assert_int_equal(read_at(f, fd, 0, buffer, 1), -EBADF);
 }
@@ -352,7 +374,7 @@ static void another_thread_ends_a_wait(void **state)
     static const enum io_backend backends[] = {IO_BACKEND_URING, IO_BACKEND_THREADS};
     for (size_t i = 0; i < ARRAY_COUNT(backends); i++) {
         struct fixture f = {0};
-        create_loop(&f, backends[i]);
+        create_loop(&f, backends[i], 0);
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, wake_later, &f), 0);
         uint64_t waited = waited_ns(&f, 30 * NS_PER_S);
@@ -377,7 +399,7 @@ static void sockets_are_accepted_read_and_written(void **state)
     static const enum io_backend backends[] = {IO_BACKEND_URING, IO_BACKEND_THREADS};
     for (size_t i = 0; i < ARRAY_COUNT(backends); i++) {
         struct fixture f = {0};
-        create_loop(&f, backends[i]);
+        create_loop(&f, backends[i], 0);
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
         socklen_t length = sizeof(address);
         int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
@@ -444,6 +466,61 @@ static void a_wrong_configuration_is_refused(void **state)
     log_set_level(LOG_LEVEL_INFO);
 }
 
+static void each_older_kernel_gets_the_newest_flags_it_knows(void **state)
+{
+    (void)state;
+    const uint32_t first = IORING_SETUP_CQSIZE, second = first | IORING_SETUP_SUBMIT_ALL;
+    const uint32_t third = second | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    const struct {
+        const char *what;
+        uint32_t refused, expected;
+    } cases[] = {
+        {"6.0", IORING_SETUP_DEFER_TASKRUN, third},
+        {"5.19", IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER, third},
+        {"5.18", IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, second},
+        {"5.15", IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL, first},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct io_loop_config config = {.backend = IO_BACKEND_URING,
+                                        .depth_max = DEPTH,
+                                        .wake_fd = -1,
+                                        .refused_flags = cases[i].refused};
+        struct io_loop *loop;
+        assert_int_equal(io_loop_create(&config, &loop), 0);
+        if (io_loop_setup_flags(loop) != cases[i].expected)
+            fail_msg("Linux %s: flags 0x%x", cases[i].what, io_loop_setup_flags(loop));
+        io_loop_destroy(loop);
+    }
+}
+
+static void a_kernel_too_old_for_io_uring_gets_threads(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t flags, features;
+        int error;
+    } cases[] = {
+        {IORING_SETUP_CQSIZE, 0, -EINVAL},
+        {0, IORING_FEAT_EXT_ARG, -ENOSYS}, /* before Linux 5.11 */
+    };
+    log_set_level((enum log_level) - 1);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct io_loop_config config = {.backend = IO_BACKEND_URING,
+                                        .depth_max = DEPTH,
+                                        .wake_fd = -1,
+                                        .refused_flags = cases[i].flags,
+                                        .refused_features = cases[i].features};
+        struct io_loop *loop;
+        assert_int_equal(io_loop_create(&config, &loop), cases[i].error);
+        config.backend = IO_BACKEND_AUTO;
+        assert_int_equal(io_loop_create(&config, &loop), 0);
+        assert_string_equal(io_loop_backend_name(loop), "threads");
+        assert_int_equal(io_loop_setup_flags(loop), 0);
+        io_loop_destroy(loop);
+    }
+    log_set_level(LOG_LEVEL_INFO);
+}
+
 /* In a child: the filter cannot be taken off again. Exit codes name the step that failed. */
 static int run_without_io_uring(uint32_t error)
 {
@@ -497,6 +574,8 @@ int main(void)
         cmocka_unit_test(another_thread_ends_a_wait),
         cmocka_unit_test(sockets_are_accepted_read_and_written),
         cmocka_unit_test(a_wrong_configuration_is_refused),
+        cmocka_unit_test(each_older_kernel_gets_the_newest_flags_it_knows),
+        cmocka_unit_test(a_kernel_too_old_for_io_uring_gets_threads),
         cmocka_unit_test(where_io_uring_is_forbidden_threads_take_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

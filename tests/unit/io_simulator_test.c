@@ -165,6 +165,68 @@ static void a_synced_write_survives_every_crash(void **state)
     }
 }
 
+static int64_t write_durably(struct machine *m, int fd, uint64_t offset, char fill, uint32_t bytes)
+{
+    char *data = malloc(bytes);
+    memset(data, fill, bytes);
+    int64_t result = run(
+        m,
+        (struct io_operation){
+            .code = IO_WRITE_DURABLE, .fd = fd, .offset = offset, .buffer = data, .bytes = bytes});
+    free(data);
+    return result;
+}
+
+static void a_durable_write_survives_every_crash_and_saves_no_other(void **state)
+{
+    (void)state;
+    for (uint32_t mode = 0; mode < IO_CRASH_MODE_COUNT; mode++) {
+        uint32_t lost_count = 0;
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            struct machine m = start(seed);
+            char bytes[4 * 4096];
+            int fd = make_durable_file(&m, "/file", 4096);
+            write_fill(&m, fd, 8192, 'b', 8192); /* not synced; half of it lies below */
+            assert_int_equal(write_durably(&m, fd, 12288, 'c', 4096), 4096);
+            reboot(&m, (enum io_crash_mode)mode);
+            assert_int_equal(read_file(&m, "/file", bytes, sizeof(bytes)), sizeof(bytes));
+            if (!is_filled(bytes, 4096, 'a') || !is_filled(bytes + 12288, 4096, 'c'))
+                fail_msg("mode %s seed %u", io_crash_mode_names[mode], (unsigned)seed);
+            lost_count += !is_filled(bytes + 8192, 4096, 'b');
+            stop(&m);
+        }
+        assert_true(mode == IO_CRASH_KEEP ? lost_count == 0 : lost_count > 0);
+    }
+}
+
+static void a_durable_write_that_fails_or_does_not_complete_may_be_lost(void **state)
+{
+    (void)state;
+    static char data[8 * SECTOR];
+    uint32_t lost_count = 0, torn_count = 0;
+    memset(data, 'b', sizeof(data));
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct machine m = start(seed);
+        char bytes[8 * SECTOR];
+        int fd = make_durable_file(&m, "/file", sizeof(bytes));
+        struct io_operation writing = {
+            .code = IO_WRITE_DURABLE, .fd = fd, .buffer = data, .bytes = sizeof(data)};
+        if (seed % 2 == 0) {
+            io_simulator_fail_sync_at(m.sim, 0); /* it counts as a sync */
+            assert_int_equal(run(&m, writing), -EIO);
+        } else {
+            assert_true(io_submit(m.loop, &writing));
+        }
+        reboot(&m, IO_CRASH_TEAR);
+        read_file(&m, "/file", bytes, sizeof(bytes));
+        bool is_lost = is_filled(bytes, sizeof(bytes), 'a');
+        lost_count += is_lost;
+        torn_count += !is_lost && !is_filled(bytes, sizeof(bytes), 'b');
+        stop(&m);
+    }
+    assert_true(lost_count > 5 && torn_count > 5);
+}
+
 static void keep_keeps_everything(void **state)
 {
     (void)state;
@@ -641,6 +703,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_acknowledged_write_without_sync_is_dropped),
         cmocka_unit_test(a_synced_write_survives_every_crash),
+        cmocka_unit_test(a_durable_write_survives_every_crash_and_saves_no_other),
+        cmocka_unit_test(a_durable_write_that_fails_or_does_not_complete_may_be_lost),
         cmocka_unit_test(keep_keeps_everything),
         cmocka_unit_test(a_sync_covers_only_writes_that_completed_before_it_was_submitted),
         cmocka_unit_test(a_torn_write_keeps_a_prefix_of_sectors),
