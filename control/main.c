@@ -68,7 +68,7 @@ struct server {
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
     struct heartbeat control_beats[FABRIC_CONTROLS_MAX];
-    struct stats_source sources[6];
+    struct stats_source sources[8];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;
     _Atomic bool wants_drain;
@@ -400,6 +400,24 @@ static void write_store(void *context, struct text_buffer *text, const char *nam
     }
 }
 
+static void write_sync_method(void *context, struct text_buffer *text, const char *name)
+{
+    struct store_status status;
+    store_set_status(((const struct server *)context)->stores, &status);
+    const struct stats_label labels[] = {{"method", status.sync_method}};
+    stats_sample(text, name, labels, 1, 1);
+}
+
+static void write_sync_probe(void *context, struct text_buffer *text, const char *name)
+{
+    struct store_status status;
+    store_set_status(((const struct server *)context)->stores, &status);
+    const struct stats_label fdatasync[] = {{"method", "fdatasync"}};
+    const struct stats_label dsync[] = {{"method", "dsync"}};
+    stats_sample(text, name, fdatasync, 1, status.sync_fdatasync_us);
+    stats_sample(text, name, dsync, 1, status.sync_dsync_us);
+}
+
 static void write_cache(void *context, struct text_buffer *text, const char *name)
 {
     const struct server *server = context;
@@ -524,6 +542,13 @@ static int start_admin(struct server *server)
                                                write_value_memory, server};
     server->sources[5] = (struct stats_source){
         "gannet_cache", "what each worker's cache part holds", false, write_cache, server};
+    server->sources[6] = (struct stats_source){
+        "gannet_store_sync_method", "always 1; the label says how commits become durable", false,
+        write_sync_method, server};
+    server->sources[7] = (struct stats_source){
+        "gannet_store_sync_probe_us",
+        "one small commit by each method, measured at the first start; 0: it was not", false,
+        write_sync_probe, server};
     struct admin_hooks hooks = {.context = server,
                                 .is_alive = is_alive,
                                 .is_ready = is_ready,

@@ -26,6 +26,9 @@ enum planted_bug {
     PLANTED_RELOCATE_BLINDLY,  /* a relocation overwrites a newer write */
     PLANTED_EARLY_FREE,        /* a victim is freed before its copies are durable */
     PLANTED_EXPIRY_FORGOTTEN,  /* compaction drops an expired value that shadows an older one */
+    PLANTED_DROP_DSYNC,        /* a commit that should be a durable write is an ordinary one */
+    PLANTED_FORGET_INTERVAL,   /* sync: interval never syncs */
+    PLANTED_FREE_UNSYNCED,     /* sync: interval: what an unsynced write superseded goes at once */
     PLANTED_BUG_COUNT,
 };
 

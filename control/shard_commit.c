@@ -400,8 +400,11 @@ static void start_frame(struct store *store, uint8_t *frame, uint32_t payload_by
     stream->is_counted = record_count > 0;
     stream->state = STREAM_WRITING;
     stream->commit_started_ns = store->now_ns;
-    store_transfer_start(store, &stream->write, STORE_IO_COMMIT_WRITE, NULL, IO_WRITE, segment->fd,
-                         frame, stream->append_offset, (uint32_t)total_bytes);
+    bool is_durable =
+        store->set->sync_method == SYNC_METHOD_DSYNC && !planted_bug(PLANTED_DROP_DSYNC);
+    store_transfer_start(store, &stream->write, STORE_IO_COMMIT_WRITE, NULL,
+                         is_durable ? IO_WRITE_DURABLE : IO_WRITE, segment->fd, frame,
+                         stream->append_offset, (uint32_t)total_bytes);
     stream->append_offset += total_bytes;
     count_many(store->counters, COUNTER_STORE_BYTES_WRITTEN, total_bytes);
 }
@@ -465,7 +468,7 @@ void commit_advance(struct store *store)
         return;
     if (store->set->is_interval_sync && !stream->sync_in_flight &&
         stream->written_sequence > stream->durable_sequence &&
-        store->now_ns >= stream->sync_due_ns &&
+        store->now_ns >= stream->sync_due_ns && !planted_bug(PLANTED_FORGET_INTERVAL) &&
         (stream->state == STREAM_IDLE || (stream->state == STREAM_WRITING && stream->is_counted)))
         start_interval_sync(store);
     if (stream->state != STREAM_IDLE)
@@ -683,6 +686,11 @@ void commit_write_done(struct store *store)
     stream->written_sequence = stream->sequence;
     if (stream->is_failed)
         return;
+    if (store->set->sync_method == SYNC_METHOD_DSYNC) {
+        stream->durable_sequence = stream->sequence;
+        finish_frame(store);
+        return;
+    }
     bool needs_sync = !store->set->is_interval_sync || !stream->is_counted;
     if (needs_sync && !stream->sync_in_flight && !planted_bug(PLANTED_SKIP_SYNC)) {
         stream->state = STREAM_SYNCING;

@@ -243,6 +243,24 @@ static void copy_window(struct store *store)
 
 /* ---- the shared victim ---- */
 
+/*
+ * What this thread copied or saw superseded must be durable before the victim goes: a crash would
+ * take both. With sync: interval that is later than when it was applied.
+ */
+static bool pass_is_durable(struct store *store)
+{
+    struct compactor *compactor = &store->compactor;
+    const struct stream *stream = &store->stream;
+    if (planted_bug(PLANTED_EARLY_FREE))
+        return true;
+    if (compactor->pending_copies > 0)
+        return false;
+    if (compactor->wait_sequence == 0)
+        compactor->wait_sequence = stream->written_sequence;
+    return stream->durable_sequence >= compactor->wait_sequence ||
+           planted_bug(PLANTED_FREE_UNSYNCED);
+}
+
 static bool find_victim(struct store *store)
 {
     struct store_set *set = store->set;
@@ -443,6 +461,7 @@ void compaction_advance(struct store *store)
         if (compactor->window_bytes > 0) {
             copy_window(store);
         } else if (store->now_ns >= compactor->due_ns) {
+            compactor->wait_sequence = 0;
             if (compactor->next_offset >= atomic_load(&compactor->victim->used_bytes))
                 compactor->state = COMPACT_WAITING;
             else
@@ -450,7 +469,7 @@ void compaction_advance(struct store *store)
         }
         return;
     case COMPACT_WAITING:
-        if (compactor->pending_copies == 0 || planted_bug(PLANTED_EARLY_FREE))
+        if (pass_is_durable(store))
             finish_pass(store);
         return;
     case COMPACT_FREEING:
@@ -474,7 +493,11 @@ uint64_t compaction_next_deadline_ns(const struct store *store)
     case COMPACT_FREEING:
         return compactor->due_ns < next ? compactor->due_ns : next;
     case COMPACT_WAITING:
-        return compactor->pending_copies == 0 ? 0 : next;
+        /* else the commit or the sync that it waits for makes its own round */
+        return compactor->pending_copies == 0 &&
+                       store->stream.durable_sequence == store->stream.written_sequence
+                   ? 0
+                   : next;
     }
     return next;
 }

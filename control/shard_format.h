@@ -45,6 +45,9 @@
 #define FORMAT_FEATURES_INCOMPATIBLE                                                               \
     0u /* bits this version understands; an unknown one is refused */
 
+/* Bits that a version may ignore. */
+#define FORMAT_COMPATIBLE_SYNC_PROBED 1u /* the superblock's sync_* say what was measured */
+
 #define BLOCK_BYTES 4096u
 #define SEGMENT_DATA_OFFSET (2u * BLOCK_BYTES)
 #define RECORD_ALIGN_BYTES 8u
@@ -58,6 +61,13 @@ struct store_uuid {
     uint64_t words[2];
 };
 
+/* How a commit frame becomes durable. The values are on disk. */
+enum sync_method {
+    SYNC_METHOD_UNKNOWN = 0,
+    SYNC_METHOD_FDATASYNC, /* written, then fdatasync */
+    SYNC_METHOD_DSYNC,     /* IO_WRITE_DURABLE */
+};
+
 struct superblock {
     uint64_t magic;
     uint16_t format_major;
@@ -67,12 +77,14 @@ struct superblock {
     uint32_t virtual_shards;
     uint64_t sequence; /* grows with every write; its parity names the copy */
     struct store_uuid uuid;
-    uint64_t epoch;    /* grows with every open */
-    uint64_t wall_ms;  /* the latest wall clock known when it was written */
-    uint32_t is_clean; /* 1: closed after everything was durable */
-    uint32_t reserved;
+    uint64_t epoch;                            /* grows with every open */
+    uint64_t wall_ms;                          /* the latest wall clock known when it was written */
+    uint32_t is_clean;                         /* 1: closed after everything was durable */
+    uint32_t sync_method;                      /* enum sync_method: the faster one here */
     uint64_t version_ceilings[VIRTUAL_SHARDS]; /* no version at or above was ever issued */
-    uint8_t padding[BLOCK_BYTES - 72 - 8 * VIRTUAL_SHARDS - 8];
+    uint32_t sync_fdatasync_us;                /* one write and fdatasync */
+    uint32_t sync_dsync_us;                    /* one write with O_DSYNC */
+    uint8_t padding[BLOCK_BYTES - 72 - 8 * VIRTUAL_SHARDS - 16];
     uint64_t checksum; /* of everything before */
 };
 

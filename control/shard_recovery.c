@@ -11,6 +11,7 @@
 #include "control/segment_maker.h"
 #include "control/segment_scan.h"
 #include "control/store_super.h"
+#include "control/sync_probe.h"
 #include "include/assert_policy.h"
 #include "include/key_hash.h"
 #include "include/log.h"
@@ -609,6 +610,8 @@ static int recover(struct recovery *recovery)
         status = settle_extents(recovery);
     if (status == 0)
         status = make_spares(recovery);
+    if (status == 0)
+        status = sync_method_choose(set, recovery->loop);
     if (status == 0)
         log_info("store: %s opened in %llu ms: %llu records in %u segments, %s", set->directory,
                  (unsigned long long)((io_now_ns(recovery->loop) - started_ns) / 1000000),

@@ -13,6 +13,7 @@
 #include "control/shard_read.h"
 #include "control/shard_recovery.h"
 #include "control/store_super.h"
+#include "control/sync_probe.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/log.h"
@@ -150,15 +151,22 @@ void store_directory_failed(struct store_set *set, int error)
 struct store_cleanup {
     struct store_io io;
     struct store_cleanup *next, **previous;
+    uint64_t after_sequence; /* of the stream: must be durable before the file goes */
     char name[FILE_NAME_BYTES];
 };
 
-void store_cleanup_file(struct store *store, const char *name)
+static struct store_cleanup *cleanup_create(const struct store *store, const char *name)
 {
     struct store_cleanup *cleanup = calloc(1, sizeof(*cleanup));
     if (cleanup == NULL)
-        return; /* the next start removes it */
+        return NULL; /* the next start removes the file */
     memcpy(cleanup->name, name, FILE_NAME_BYTES);
+    cleanup->after_sequence = store->stream.written_sequence;
+    return cleanup;
+}
+
+static void cleanup_start(struct store *store, struct store_cleanup *cleanup)
+{
     cleanup->io.operation = (struct io_operation){
         .code = IO_UNLINK, .directory_fd = store->set->directory_fd, .path = cleanup->name};
     cleanup->next = store->cleanups;
@@ -167,6 +175,52 @@ void store_cleanup_file(struct store *store, const char *name)
         cleanup->next->previous = &cleanup->next;
     store->cleanups = cleanup;
     store_io_start(store, &cleanup->io, STORE_IO_CLEANUP, cleanup);
+}
+
+void store_cleanup_file(struct store *store, const char *name)
+{
+    struct store_cleanup *cleanup = cleanup_create(store, name);
+    if (cleanup != NULL)
+        cleanup_start(store, cleanup);
+}
+
+/*
+ * What superseded the file may be written and not durable yet (sync: interval): until then a crash
+ * brings the record back that names it.
+ */
+static void cleanup_file_when_durable(struct store *store, const char *name)
+{
+    struct store_cleanup *cleanup = cleanup_create(store, name);
+    if (cleanup == NULL)
+        return;
+    if (store->late_cleanups_last != NULL)
+        store->late_cleanups_last->next = cleanup;
+    else
+        store->late_cleanups = cleanup;
+    store->late_cleanups_last = cleanup;
+}
+
+static void start_late_cleanups(struct store *store)
+{
+    struct store_cleanup *cleanup;
+    while ((cleanup = store->late_cleanups) != NULL &&
+           (cleanup->after_sequence <= store->stream.durable_sequence ||
+            planted_bug(PLANTED_FREE_UNSYNCED))) {
+        store->late_cleanups = cleanup->next;
+        if (store->late_cleanups == NULL)
+            store->late_cleanups_last = NULL;
+        cleanup_start(store, cleanup);
+    }
+}
+
+/* Without removing them: the next start does. */
+static void forget_late_cleanups(struct store *store)
+{
+    struct store_cleanup *cleanup;
+    while ((cleanup = store->late_cleanups) != NULL) {
+        store->late_cleanups = cleanup->next;
+        free(cleanup);
+    }
 }
 
 static void cleanup_forget(struct store_cleanup *cleanup)
@@ -194,7 +248,7 @@ void store_drop_extent(struct store *store, uint32_t shard, uint64_t version)
                               round_up_to(entry->expires_at_ms, BLOCK_BYTES), memory_order_relaxed);
     extent_file_name(name, entry->version);
     shard_index_erase(&store->set->extents[shard], key, sizeof(key));
-    store_cleanup_file(store, name);
+    cleanup_file_when_durable(store, name);
 }
 
 /* One wall clock for the process that never goes back: its maximum is in every frame. */
@@ -253,6 +307,7 @@ static struct store_set *set_create(const struct server_config *config,
                                ? (uint32_t)config->control.io_depth
                                : READ_JOBS_MAX;
     set->is_interval_sync = config->store.sync == CONFIG_SYNC_INTERVAL;
+    set->sync_method_wanted = (uint8_t)config->store.sync_method;
     set->quarantines = config->store.on_corruption == CONFIG_CORRUPTION_QUARANTINE;
     set->sync_interval_ns = config->store.sync_interval_ms * UINT64_C(1000000);
     set->space_reserve_bytes = config->store.space_reserve_mib << 20;
@@ -372,6 +427,7 @@ static void close_stream(struct store *store)
         return;
     for (uint32_t round = 0; round < 8 && !commit_is_idle(store); round++) {
         commit_advance(store);
+        start_late_cleanups(store);
         wait_for_io(store);
     }
 }
@@ -394,6 +450,7 @@ void store_detach(struct store *store)
     compaction_detach(store);
     while (store->cleanups != NULL)
         cleanup_forget(store->cleanups);
+    forget_late_cleanups(store);
     set->stores[store->thread_index] = NULL;
     free(store);
     if (!is_clean)
@@ -518,6 +575,7 @@ void store_advance(struct store *store)
     extent_advance(store);
     compaction_advance(store);
     commit_advance(store);
+    start_late_cleanups(store);
     read_advance(store);
     backlog_submit(store);
     io_flush(store->loop);
@@ -565,6 +623,9 @@ void store_set_status(const struct store_set *set, struct store_status *status)
         .live_bytes = sums.live_bytes + atomic_load(&set->extent_bytes),
         .dead_bytes = sums.dead_bytes,
         .disk_bytes = sums.disk_bytes + atomic_load(&set->extent_bytes),
+        .sync_method = sync_method_name(set),
+        .sync_fdatasync_us = set->super->sync_fdatasync_us,
+        .sync_dsync_us = set->super->sync_dsync_us,
         .failed_shards = atomic_load(&set->failed_streams),
         .is_full = atomic_load(&set->table.is_full),
     };

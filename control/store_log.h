@@ -277,6 +277,7 @@ struct compactor {
     uint64_t window_offset, next_offset;
     uint32_t window_bytes, frame_at, record_at, frame_payload_end;
     uint32_t pending_copies; /* relocations not committed yet */
+    uint64_t wait_sequence;  /* of the stream: durable before the victim goes; 0: not known yet */
     uint64_t due_ns;
     char name[FILE_NAME_BYTES];
     struct store_transfer read;
@@ -307,6 +308,8 @@ struct store_set {
     uint32_t thread_count;
     uint32_t read_jobs_count; /* disk reads at a time, per thread */
     bool is_interval_sync;
+    uint8_t sync_method_wanted;   /* enum config_sync_method */
+    enum sync_method sync_method; /* of commits; chosen before the threads start */
     bool quarantines;
     uint64_t sync_interval_ns, space_reserve_bytes;
     uint32_t compact_dead_percent;
@@ -370,7 +373,8 @@ struct store {
     uint64_t deadline_check_ns;
     bool is_closing; /* no new compaction */
     struct compactor compactor;
-    struct store_cleanup *cleanups; /* unlinks in flight */
+    struct store_cleanup *cleanups;                           /* unlinks in flight */
+    struct store_cleanup *late_cleanups, *late_cleanups_last; /* waiting for a sync, in order */
 };
 
 /* For simulations: sizes other than the configuration's. */

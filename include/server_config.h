@@ -62,6 +62,11 @@ enum config_syn_cookies {
 };
 enum config_fragments { CONFIG_FRAGMENTS_REASSEMBLE = 0, CONFIG_FRAGMENTS_DROP };
 enum config_sync { CONFIG_SYNC_COMMIT = 0, CONFIG_SYNC_INTERVAL };
+enum config_sync_method {
+    CONFIG_SYNC_METHOD_AUTO = 0,
+    CONFIG_SYNC_METHOD_FDATASYNC,
+    CONFIG_SYNC_METHOD_DSYNC
+};
 enum config_corruption { CONFIG_CORRUPTION_REFUSE = 0, CONFIG_CORRUPTION_QUARANTINE };
 enum config_backend { CONFIG_BACKEND_VALUES = 0, CONFIG_BACKEND_ECHO };
 

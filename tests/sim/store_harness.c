@@ -29,6 +29,10 @@ void harness_init(struct harness *harness, uint64_t seed)
     harness->sim = io_simulator_create(seed);
     config_defaults(&harness->config);
     memcpy(harness->config.store.directory, "data", 5);
+    /* both ways to a durable commit, and now and then the measurement that chooses one */
+    harness->config.store.sync_method = seed % 16 == 13     ? CONFIG_SYNC_METHOD_AUTO
+                                        : seed / 2 % 2 == 1 ? CONFIG_SYNC_METHOD_DSYNC
+                                                            : CONFIG_SYNC_METHOD_FDATASYNC;
     harness->config.store.space_reserve_mib = 0;
     harness->config.store.compact_mib_per_s = 1000;
     harness->sizes = (struct store_sizes){

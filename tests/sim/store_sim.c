@@ -467,6 +467,7 @@ static const char *const plant_names[PLANTED_BUG_COUNT] = {
     [PLANTED_RELOCATE_BLINDLY] = "relocate-blindly",
     [PLANTED_EARLY_FREE] = "early-free",
     [PLANTED_EXPIRY_FORGOTTEN] = "expiry-forgotten",
+    [PLANTED_DROP_DSYNC] = "drop-dsync",
 };
 
 static void plant(const char *name)
