@@ -766,6 +766,7 @@ static NO_INLINE void input_unknown(struct tcp_stack *stack, struct packet *pack
     else if (index == CONNECTION_NOT_FOUND ||
              tcp_time_wait_input(stack, tcp_time_wait_at(stack, index), packet, &flow))
         input_stranger(stack, packet, &flow);
+    stack->reopened_at = 0;
 }
 
 static inline void input_one(struct tcp_stack *stack, struct packet *packet, uint32_t index)

@@ -105,6 +105,7 @@ struct tcp_stack {
     uint32_t time_wait_mask;
     uint32_t time_wait_head, time_wait_tail; /* a FIFO: the delay is constant */
     uint32_t time_wait_live;
+    uint32_t reopened_at; /* by the SYN at hand: behind these numbers; 0: by none */
 
     uint32_t rto_ticks_min, delayed_ack_ticks, keepalive_ticks, user_timeout_ticks;
     uint32_t time_wait_ticks, fin_wait_ticks;

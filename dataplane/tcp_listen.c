@@ -13,7 +13,8 @@
 #include "dataplane/tcp_output.h"
 #include "dataplane/tcp_syn_cookie.h"
 
-#define CHALLENGES_MAX 8u /* of one half-open peer, between two SYN-ACKs */
+#define REOPEN_DISTANCE_BYTES 65537u /* between the numbers of the old connection and ours */
+#define CHALLENGES_MAX 8u            /* of one half-open peer, between two SYN-ACKs */
 
 static inline uint16_t port_at(const struct packet *packet, uint32_t offset)
 {
@@ -135,6 +136,9 @@ static void answer_with_entry(struct tcp_stack *stack, struct tcp_half_open *ent
 {
     struct tcp_secrets secrets = tcp_secrets_of(stack, flow, entry->local_port, entry->remote_port);
     entry->own_sequence = secrets.initial_sequence;
+    if (stack->reopened_at != 0) /* the clock may not have come so far: RFC 9293 3.6.1 (MAY-2) */
+        entry->own_sequence =
+            seq_max(entry->own_sequence, stack->reopened_at + REOPEN_DISTANCE_BYTES);
     entry->timestamp_offset = secrets.timestamp_offset;
     tcp_half_open_set_flow(&stack->syn_table, entry, flow);
     options_agree(stack, entry, offered);

@@ -113,6 +113,7 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
                               &options);
         if (may_reopen(entry, packet, &options)) {
             tcp_time_wait_remove(stack, entry);
+            stack->reopened_at = entry->snd_nxt == 0 ? 1 : entry->snd_nxt;
             return true;
         }
     }

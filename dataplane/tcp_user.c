@@ -299,7 +299,9 @@ void tcp_abort(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     if (connection->state == TCP_CLOSED)
         return;
-    tcp_send_reset(stack, connection);
+    /* When both have closed there is nothing to abort: RFC 9293 3.10.5. */
+    if (connection->state < TCP_CLOSING)
+        tcp_send_reset(stack, connection);
     tcp_connection_end(stack, connection);
 }
 

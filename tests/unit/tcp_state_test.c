@@ -272,8 +272,10 @@ static void time_wait_is_reopened_by_a_newer_syn_only(void **state)
     assert_int_equal(tcp_time_wait_count(peer.stack), 1);
     peer_send(&peer, (struct peer_segment){.flags = S, .seq = 1});
     peer_expect(&peer, A, 2, 2, 0); /* not newer */
+    uint32_t iss_before = peer.stack_iss;
     peer_send(&peer, (struct peer_segment){.flags = S, .seq = 5000});
     peer_expect(&peer, S | A, 0, 5001, 0);
+    assert_true(seq_after(peer.stack_iss, iss_before + 2)); /* though the clock stood still */
     assert_int_equal(tcp_time_wait_count(peer.stack), 0);
 }
 
