@@ -11,6 +11,7 @@
         iputils-ping gdb valgrind)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
+    packages_stages=(linux-perf binutils)
     packages_peers=(wrk nginx h2o haproxy varnish redis-server redis-tools memcached fio)
     packages_lint=(clang clang-format shellcheck)
 }

@@ -232,8 +232,6 @@ static enum plan_verdict check_active(struct reading *reading)
     if (plan->active > plan->connections)
         return bad(reading, "--active %u: more than the %u connections", plan->active,
                    plan->connections);
-    if (plan->active < plan->core_count)
-        return bad(reading, "--active %u: fewer than the %u cores", plan->active, plan->core_count);
     return PLAN_GOOD;
 }
 
@@ -241,6 +239,11 @@ static enum plan_verdict check_load(struct reading *reading)
 {
     const struct plan *plan = reading->plan;
     bool is_open = plan->mode == PLAN_OPEN_LOOP;
+    if (plan->core_count > 1)
+        return bad(reading,
+                   "--cores: %u given, but one core asks: the port chooses which core an answer "
+                   "reaches, and not by who asked; run one gannet-bench per port",
+                   plan->core_count);
     if (is_open && is_given(reading, "depth"))
         return bad(reading, "--rate with --depth: requests that fall due do not wait for others; "
                             "leave one of them out");
@@ -251,9 +254,6 @@ static enum plan_verdict check_load(struct reading *reading)
     if (plan->closes && plan->pipeline_depth > 1)
         return bad(reading, "--close with --depth %u: a connection carries one request",
                    plan->pipeline_depth);
-    if (plan->connections < plan->core_count)
-        return bad(reading, "--connections %u: fewer than the %u cores", plan->connections,
-                   plan->core_count);
     return check_addresses(reading);
 }
 

@@ -114,9 +114,8 @@ static void what_does_not_go_together_is_refused(void **state)
         {"--active|2|--close", "--active with --close:"},
         {"--active|2|--depth|2", "--active with --depth 2:"},
         {"--connections|4|--active|5", "--active 5: more than the 4 connections"},
-        {"--cores|0,1|--active|1", "--active 1: fewer than the 2 cores"},
         {"--close|--depth|2", "--close with --depth 2:"},
-        {"--cores|0,1|--connections|1", "--connections 1: fewer than the 2 cores"},
+        {"--cores|0,1", "--cores: 2 given, but one core asks"},
         {"--connections|60001|--addresses|1", "--addresses 1: 60001 connections need 2"},
         {"--connections|60001", "--local: 2 addresses from there reach --remote"},
         {"--local|192.0.2.254/24|--connections|60001", "--local: 2 addresses from there do not"},
@@ -192,14 +191,14 @@ static void every_kind_of_value_is_understood(void **state)
     (void)state;
     struct plan plan;
     char error[512];
-    const char *line = "--device=d|--cores|1,4-5|--rate|100k,2.5M,3M:500k:4.2M|--arrivals|constant|"
+    const char *line = "--device=d|--cores|5|--rate|100k,2.5M,3M:500k:4.2M|--arrivals|constant|"
                        "--warmup|1.5s|--no-huge|--namespace|n|--keys|10M|--popularity|hot=100:90.5|"
                        "--value-bytes|4KiB|--mix|put=10.5%,delete=1|--header|A: b|--header=C: d|"
                        "--expect-status|404";
     if (read_line(line, &plan, error) != PLAN_GOOD)
         fail_msg("%s", error);
     assert_int_equal(plan.mode, PLAN_OPEN_LOOP);
-    assert_memory_equal(plan.cores, ((uint8_t[]){1, 4, 5}), 3);
+    assert_int_equal(plan.cores[0], 5);
     assert_int_equal(plan.rate_count, 5);
     assert_memory_equal(plan.rates_per_s,
                         ((uint64_t[]){100000, 2500000, 3000000, 3500000, 4000000}), 40);
@@ -220,8 +219,11 @@ static void the_other_commands_have_their_own_options(void **state)
     (void)state;
     struct plan plan;
     char error[512];
-    assert_int_equal(read_line("responder|--device|d|--port|8080|--value-bytes|64", &plan, error),
-                     PLAN_GOOD);
+    assert_int_equal(
+        read_line("responder|--device|d|--port|8080|--value-bytes|64|--cores|1,4-5", &plan, error),
+        PLAN_GOOD);
+    assert_int_equal(plan.core_count, 3);
+    assert_memory_equal(plan.cores, ((uint8_t[]){1, 4, 5}), 3);
     assert_int_equal(plan.mode, PLAN_RESPONDER);
     assert_int_equal(plan.remote_port, 8080);
     assert_memory_equal(plan.local, ((uint8_t[]){192, 0, 2, 2}), 4);
