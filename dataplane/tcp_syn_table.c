@@ -143,6 +143,8 @@ void tcp_syn_table_add(struct tcp_stack *stack, struct tcp_half_open *half_open)
 void tcp_syn_table_remove(struct tcp_stack *stack, struct tcp_half_open *half_open)
 {
     struct tcp_syn_table *table = &stack->syn_table;
+    if (UNLIKELY(stack->is_traced))
+        tcp_trace_half_open_ended(stack, half_open);
     connection_table_remove(&stack->table, half_open->flow_hash,
                             index_of(table, half_open) | TCP_HALF_OPEN_INDEX);
     give_back(table, half_open);

@@ -159,25 +159,38 @@ void tcp_trace_sent(struct tcp_stack *stack, uint8_t port_index, const struct pa
     trace_ring_write(stack->trace, &event);
 }
 
-void tcp_trace_ended(struct tcp_stack *stack, const struct tcp_connection *connection)
+static void ended(struct tcp_stack *stack, const struct network_flow *flow, uint16_t local_port,
+                  uint16_t remote_port, uint8_t state)
 {
-    struct network_flow flow;
-    tcp_flow_of(stack, connection, &flow);
-    uint32_t ports = (uint32_t)connection->local_port << 16 | connection->remote_port;
+    uint32_t ports = (uint32_t)local_port << 16 | remote_port;
     /* by the segment that is being looked at: tcp_trace_end tells */
-    if (!trace_ring_wants(stack->trace, flow.ip_version, flow.remote) ||
+    if (!trace_ring_wants(stack->trace, flow->ip_version, flow->remote) ||
         ports == stack->traced_ports)
         return;
     struct trace_event event = {
         .time_ns = stack->now_ns,
-        .local_port = connection->local_port,
-        .remote_port = connection->remote_port,
-        .ip_version = flow.ip_version,
+        .local_port = local_port,
+        .remote_port = remote_port,
+        .ip_version = flow->ip_version,
         .kind = TRACE_STATE,
-        .state_before = connection->state,
+        .state_before = state,
         .state_after = TCP_CLOSED,
     };
-    memcpy(event.local, flow.local, 16);
-    memcpy(event.remote, flow.remote, 16);
+    memcpy(event.local, flow->local, 16);
+    memcpy(event.remote, flow->remote, 16);
     trace_ring_write(stack->trace, &event);
+}
+
+void tcp_trace_ended(struct tcp_stack *stack, const struct tcp_connection *connection)
+{
+    struct network_flow flow;
+    tcp_flow_of(stack, connection, &flow);
+    ended(stack, &flow, connection->local_port, connection->remote_port, connection->state);
+}
+
+void tcp_trace_half_open_ended(struct tcp_stack *stack, const struct tcp_half_open *half_open)
+{
+    struct network_flow flow;
+    tcp_half_open_flow(&stack->syn_table, half_open, &flow);
+    ended(stack, &flow, half_open->local_port, half_open->remote_port, TCP_SYN_RECEIVED);
 }

@@ -20,6 +20,7 @@
 
 struct packet;
 struct tcp_connection;
+struct tcp_half_open;
 struct tcp_stack;
 
 /* A received segment between its two halves. */
@@ -40,5 +41,7 @@ void tcp_trace_sent(struct tcp_stack *stack, uint8_t port_index, const struct pa
 
 /* Before its state becomes TCP_CLOSED. */
 void tcp_trace_ended(struct tcp_stack *stack, const struct tcp_connection *connection);
+/* Before its entry goes without having become a connection. */
+void tcp_trace_half_open_ended(struct tcp_stack *stack, const struct tcp_half_open *half_open);
 
 #endif

@@ -165,6 +165,23 @@ static void a_connection_that_the_application_gives_up_is_told(void **state)
     expect_events(expected, ARRAY_COUNT(expected));
 }
 
+static void an_opening_that_never_ends_is_told(void **state)
+{
+    (void)state;
+    choose_peer();
+    peer_send(&peer, (struct peer_segment){.flags = S});
+    peer_sleep(&peer, 70000);
+    uint32_t got = trace_ring_copy(peer.config.trace, events, EVENTS_MAX);
+    assert_int_equal(got, 1 + 1 + 1 + 5 + 1); /* SYN, SYN-ACK, state, five more SYN-ACKs, the end */
+    assert_int_equal(events[got - 2].kind, TRACE_SENT);
+    assert_int_equal(events[got - 2].tcp_flags, S | A);
+    assert_int_equal(events[got - 2].state_before, TCP_SYN_RECEIVED);
+    assert_int_equal(events[got - 1].kind, TRACE_STATE);
+    assert_int_equal(events[got - 1].state_before, TCP_SYN_RECEIVED);
+    assert_int_equal(events[got - 1].state_after, TCP_CLOSED);
+    assert_int_equal(events[got - 1].remote_port, peer.port);
+}
+
 int main(void)
 {
     test_eal_start("64");
@@ -175,6 +192,7 @@ int main(void)
         TEST(a_lost_segment_is_told_as_sent_again),
         TEST(a_dropped_segment_has_its_reason),
         TEST(a_connection_that_the_application_gives_up_is_told),
+        TEST(an_opening_that_never_ends_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
