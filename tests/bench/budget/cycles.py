@@ -8,9 +8,9 @@
   --seconds S               of each measurement, default 6
 
 Cycles per request are the worker's: elapsed time stamp counter ticks over requests answered, all rounds included.
-Samples give each stage its share of them. A sample's instruction belongs to the source line it came from, and
-the line to the function around it, inlined or not (addr2line), as attribution.py does for instructions. Needs root,
-two cores and hugepages.
+Samples give each stage its share of them. A sample's instruction belongs to the source line it came from, and the
+line to the function around it, inlined or not (addr2line), as attribution.py does for instructions. Needs
+root, two cores and hugepages.
 """
 import argparse
 import collections
