@@ -721,6 +721,8 @@ static void bad_ipv4_frames_are_dropped_each_under_its_reason(void **state)
         {"total length shorter than the header", 17, 19, 0, true, DROP_IP_MALFORMED},
         {"checksum", 24, 0x99, 0, false, DROP_IP_CHECKSUM_BAD},
         {"another destination", 33, 11, 0, true, DROP_IP_NOT_OURS},
+        {"to the prefix's broadcast address", 33, 255, 0, true, DROP_IP_NOT_OURS},
+        {"to a group", 30, 224, 0, true, DROP_IP_NOT_OURS},
         {"our own address as source", 29, 10, 0, true, DROP_IP_SOURCE_BAD},
         {"the broadcast address as source", 29, 255, 0, true, DROP_IP_SOURCE_BAD},
         {"a group as source", 26, 224, 0, true, DROP_IP_SOURCE_BAD},
