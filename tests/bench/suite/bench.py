@@ -98,13 +98,15 @@ class Bench:
             mark_outliers([entry.row for entry in entries])
 
     def round_trip_ns(self) -> float:
+        return float(self.ask_machine('core_round_trip', self.cores.client, self.cores.server))
+
+    def ask_machine(self, program: str, *words: Any) -> str:
         """With both cores free: polling servers stand still meanwhile."""
         running = [server for server in self.gannets if server.is_running()]
         for server in running:
             server.pause()
         try:
-            program = self.build / 'tests/bench/core_round_trip'
-            return float(run([program, self.cores.client, self.cores.server], 20))
+            return run([self.build / 'tests/bench' / program, *words], 20)
         finally:
             for server in running:
                 server.resume()

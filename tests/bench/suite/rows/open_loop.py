@@ -18,7 +18,8 @@ def latency(bench: Bench) -> None:
         bench.load_keys(link, 1)
         closed = Load(CONNECTIONS, bench.depth.seconds, warmup_s=bench.depth.warmup_s)
         peak = bench.run_client(link, closed).responses_per_s
-        bench.measure([step(bench, server, link, closed, share, peak) for share in bench.depth.load_steps])
+        steps = [step(bench, server, link, closed, share, peak) for share in bench.depth.load_steps]
+        bench.measure(steps + [stalls(bench)])
 
 
 def step(bench: Bench, server: Gannet, link: Link, closed: Load, share: float, peak: float) -> Entry:
@@ -28,6 +29,20 @@ def step(bench: Bench, server: Gannet, link: Link, closed: Load, share: float, p
                     is_less_better=True, is_headline=share == HALF, series='gannet, memif',
                     facts={'rate': load.rate, 'arrivals': 'Poisson'})
     return Entry(row, lambda: p99_of(row, bench.sample_gannet(server, link, load, row), load.rate))
+
+
+def stalls(bench: Bench) -> Entry:
+    """The floor under all other rows: what kernel and host take from the two cores while nothing is asked."""
+    row = bench.row('open-loop', 'p99 of waiting for a core that only looks at the clock', 'this machine', unit='us',
+                    is_less_better=True)
+
+    def take() -> Sample:
+        p99_us, share = bench.ask_machine('core_stalls', bench.depth.seconds, bench.cores.client,
+                                          bench.cores.server).split()
+        row.note = f'{float(share):.1%} of the time in gaps of 20 us and more, client and server core together'
+        return Sample(float(p99_us))
+
+    return Entry(row, take)
 
 
 def p99_of(row: Row, sample: Sample, rate: int) -> Sample:
