@@ -2,8 +2,8 @@
 /*
  * tcp_trouble.h - what befalls connections beside what the wire does to each frame.
  *
- * Purpose:   forged segments, paths that become narrow, neighbours with new addresses, ports
- *            that take nothing, clocks that jump, ends that abort or vanish: when and which, by seed.
+ * Purpose:   forged segments, paths that become narrow, neighbours with new addresses, ports that
+ *            take nothing, clocks that jump, ends that abort or vanish: when and which, by seed.
  * Ownership: part of struct simulation.
  * Threading: none.
  * Units:     nanoseconds of virtual time.
