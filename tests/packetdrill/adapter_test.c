@@ -81,6 +81,7 @@ static void what_cannot_be_set_ends_the_process_with_a_message(void **state)
     } cases[] = {
         {"mtu=1500,colour=red", "colour=red: unknown key"},
         {"mtu", "mtu=: a key needs a value"},
+        {"colour=", "colour=: unknown key"},
         {"mtu=10", "mtu=10: allowed 296..9000 (default 1500)"},
         {"iw=ten", "iw=ten: allowed 1..64"},
         {"ecn=1", "ecn=1: allowed 0..0"},
@@ -231,6 +232,51 @@ static void options_are_in_the_order_of_linux(void **state)
         assert_int_equal(CALL(close, listener), 0);
         driver_stop(&driver);
     }
+}
+
+static void a_syn_ack_is_sent_again_until_it_is_given_up(void **state)
+{
+    (void)state;
+    start("rcvbuf=,sndbuf=,,"); /* nothing said */
+    int listener = driver_listen(&driver);
+    uint64_t first_us = driver_now_us(&driver);
+    driver_inject(&driver, (struct injected){.flags = SYN});
+    for (uint32_t tries = 0; tries <= 3; tries++) {
+        struct sent_segment sent = driver_expect(&driver, SYN | ACK, 0, 1, 0);
+        driver_expect_at(&driver, &sent, first_us + ((1u << tries) - 1) * 1000u * MS);
+    }
+    struct sent_segment sent;
+    uint32_t more = 0;
+    while (driver_take(&driver, &sent))
+        more++;
+    assert_in_range(more, 1, 10);
+    CALL(close, listener);
+    driver_stop(&driver);
+}
+
+static void a_socket_for_both_families_names_an_ipv4_peer_as_mapped(void **state)
+{
+    (void)state;
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct sockaddr_in6 own = {.sin6_family = AF_INET6, .sin6_port = htons(DRIVER_SERVER_PORT)};
+    struct sockaddr_in6 peer;
+    socklen_t length = sizeof(peer);
+    start(NULL);
+    memcpy(&own.sin6_addr, mapped, sizeof(mapped));
+    memcpy(own.sin6_addr.s6_addr + sizeof(mapped), driver.host, 4);
+    int listener = CALL(socket, AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(CALL(bind, listener, (const void *)&own, sizeof(own)), 0);
+    assert_int_equal(CALL(listen, listener, 5), 0);
+    driver_handshake(&driver, NULL, 0, 1 * MS);
+    int fd = CALL(accept, listener, (void *)&peer, &length);
+    assert_true(fd >= 0);
+    assert_int_equal(length, sizeof(peer));
+    assert_memory_equal(&peer.sin6_addr, mapped, sizeof(mapped));
+    assert_memory_equal(peer.sin6_addr.s6_addr + sizeof(mapped), driver.peer, 4);
+    driver_reset(&driver, 1);
+    CALL(close, fd);
+    CALL(close, listener);
+    driver_stop(&driver);
 }
 
 static void a_cookie_opens_a_connection_as_well(void **state)
@@ -416,6 +462,8 @@ int main(void)
         cmocka_unit_test_teardown(packets_of_both_directions_are_captured, abandon),
         cmocka_unit_test_teardown(a_segment_to_nobody_is_reset, abandon),
         cmocka_unit_test_teardown(options_are_in_the_order_of_linux, abandon),
+        cmocka_unit_test_teardown(a_syn_ack_is_sent_again_until_it_is_given_up, abandon),
+        cmocka_unit_test_teardown(a_socket_for_both_families_names_an_ipv4_peer_as_mapped, abandon),
         cmocka_unit_test_teardown(a_cookie_opens_a_connection_as_well, abandon),
         cmocka_unit_test_teardown(accept_names_the_peer, abandon),
         cmocka_unit_test_teardown(a_socket_connects_and_learns_how_it_ended, abandon),

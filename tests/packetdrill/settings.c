@@ -97,7 +97,8 @@ static void set(struct settings *settings, const char *key, const char *value)
 {
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
         if (strcmp(numbers[i].name, key) == 0) {
-            set_number(settings, &numbers[i], value);
+            if (*value != '\0') /* nothing is the default */
+                set_number(settings, &numbers[i], value);
             return;
         }
     set_word(settings, key, value);
@@ -114,6 +115,8 @@ void settings_read(const char *flags, struct settings *settings)
     if ((size_t)snprintf(text, sizeof(text), "%s", flags) >= sizeof(text))
         refuse("flags", flags, "too long");
     while ((pair = strsep(&rest, ",")) != NULL) {
+        if (*pair == '\0')
+            continue;
         char *value = strchr(pair, '=');
         if (!value)
             refuse(pair, "", "a key needs a value");

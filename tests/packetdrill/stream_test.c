@@ -123,6 +123,25 @@ static void a_write_leaves_before_it_returns_and_ends_with_push(void **state)
     driver_stop(&driver);
 }
 
+static void the_end_of_a_write_is_pushed_although_more_follows(void **state)
+{
+    (void)state;
+    start("iw=2");
+    int fd = driver_connected(&driver);
+    driver_writes(&driver, fd, 0, 4000);
+    driver_writes(&driver, fd, 4000, 2000); /* its beginning fills the last segment of the first */
+    driver_expect(&driver, ACK, 1, 1, 1460);
+    driver_expect(&driver, ACK, 1461, 1, 1460);
+    driver_acknowledges(&driver, 1, 2921);
+    driver_expect(&driver, ACK | PSH, 2921, 1, 1460);
+    driver_expect(&driver, ACK, 4381, 1, 1460);
+    driver_expect(&driver, ACK | PSH, 5841, 1, 160);
+    driver_acknowledges(&driver, 1, 6001);
+    driver_reset(&driver, 1);
+    CALL(close, fd);
+    driver_stop(&driver);
+}
+
 static void acknowledgements_release_more(void **state)
 {
     (void)state;
@@ -365,9 +384,17 @@ static void set_number(int fd, int level, int name, int value)
     assert_int_equal(got, is_buffer ? 2 * value : value);
 }
 
+static uint32_t word_at(const uint8_t *bytes, uint32_t offset)
+{
+    uint32_t word;
+    memcpy(&word, bytes + offset, sizeof(word));
+    return word;
+}
+
 static void socket_options_reach_the_stack(void **state)
 {
     (void)state;
+    uint8_t info[280];
     static const uint8_t usual[] = {2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7};
     start(NULL);
     int listener = driver_listen(&driver), value = 1;
@@ -388,6 +415,9 @@ static void socket_options_reach_the_stack(void **state)
     driver_acknowledges(&driver, 1, 1);
     int fd = driver_accept(&driver, listener);
     CALL(close, listener);
+    socklen_t info_bytes = sizeof(info);
+    assert_int_equal(CALL(getsockopt, fd, IPPROTO_TCP, TCP_INFO, info, &info_bytes), 0);
+    assert_int_equal(word_at(info, 84), 1000); /* what was announced */
     driver_writes(&driver, fd, 0, 1500);
     driver_expect(&driver, ACK, 1, 1, 1000);
     driver_expect(&driver, ACK | PSH, 1001, 1, 500);
@@ -440,13 +470,6 @@ static void an_idle_peer_is_asked_and_given_up(void **state)
     ASSERT_ERROR(CALL(read, fd, &byte, 1), ETIMEDOUT);
     CALL(close, fd);
     driver_stop(&driver);
-}
-
-static uint32_t word_at(const uint8_t *bytes, uint32_t offset)
-{
-    uint32_t word;
-    memcpy(&word, bytes + offset, sizeof(word));
-    return word;
 }
 
 static void tcp_info_is_laid_out_as_in_linux(void **state)
@@ -502,6 +525,7 @@ int main(void)
         cmocka_unit_test_teardown(data_is_read_in_every_way, abandon),
         cmocka_unit_test_teardown(a_merged_segment_is_taken_whole, abandon),
         cmocka_unit_test_teardown(a_write_leaves_before_it_returns_and_ends_with_push, abandon),
+        cmocka_unit_test_teardown(the_end_of_a_write_is_pushed_although_more_follows, abandon),
         cmocka_unit_test_teardown(acknowledgements_release_more, abandon),
         cmocka_unit_test_teardown(timestamps_are_kept_and_echoed, abandon),
         cmocka_unit_test_teardown(what_is_lost_is_sent_again, abandon),

@@ -83,6 +83,8 @@ static void fill(const struct adapter *adapter, const struct tcp_connection *con
     info->snd_mss_bytes = connection->mss_bytes;
     info->advmss_bytes =
         adapter->wire.mtu - (is_ipv6 ? IP_AND_TCP_BYTES_IPV6 : IP_AND_TCP_BYTES_IPV4);
+    if (adapter->tcp_config.mss_max_bytes != 0)
+        info->advmss_bytes = u32_min(info->advmss_bytes, adapter->tcp_config.mss_max_bytes);
     info->pmtu = mtu;
     info->rtt_us = stack_info.srtt_us;
     info->rttvar_us = connection->rttvar_us4 >> 2;
