@@ -80,6 +80,7 @@ enum tcp_state {
 #define TX_PUSH 0x0040u
 #define TX_SUM_KNOWN 0x0080u /* payload_sum is that of the whole payload */
 
+#define TCP_PATH_MTU_MAX 0x3fffu /* 14 bits; ports.mtu is at most 9216 */
 #define TCP_TICK_SHIFT 20
 #define TCP_INDEX_NONE UINT32_MAX
 
@@ -228,7 +229,8 @@ struct tcp_cold {
 
     uint32_t silent_next, silent_previous; /* of the dying: the next one */
     uint16_t peer_mss_bytes;
-    uint16_t path_mtu; /* 0: the port's */
+    uint16_t path_mtu : 14;      /* 0: the port's; tcp_path_mtu.c */
+    uint16_t path_mtu_epoch : 2; /* when it was lowered */
 };
 
 static_assert(sizeof(struct tcp_cold) == CACHE_LINE_BYTES, "one line beyond the hot ones");

@@ -8,12 +8,11 @@
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_loss.h"
 #include "dataplane/tcp_output.h"
+#include "dataplane/tcp_path_mtu.h"
 
 #define TCP_HEADER_BYTES 20u
 #define BATCH_MAX 64u
 #define PAWS_IDLE_MS_MAX (24u * 86400u * 1000u) /* RFC 7323 5.5 */
-#define MTU_MIN_IPV4 552u                       /* lower ones are not believed */
-#define MTU_MIN_IPV6 1280u
 
 void tcp_drop(struct tcp_stack *stack, struct packet *packet, enum drop_reason why)
 {
@@ -838,20 +837,6 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
 
 /* ---- ICMP ---- */
 
-static void path_is_narrower(struct tcp_stack *stack, struct tcp_connection *connection,
-                             struct tcp_cold *cold, uint16_t new_mtu)
-{
-    uint16_t floor = connection->flags & CONNECTION_IPV6 ? MTU_MIN_IPV6 : MTU_MIN_IPV4;
-    uint16_t mtu = new_mtu < floor ? floor : new_mtu;
-    uint16_t before = connection->mss_bytes;
-    if (cold->path_mtu != 0 && cold->path_mtu <= mtu)
-        return;
-    cold->path_mtu = mtu;
-    tcp_mss_update(stack, connection);
-    if (connection->mss_bytes < before)
-        tcp_loss_too_big(stack, connection, cold);
-}
-
 void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, uint16_t local_port,
                     uint16_t remote_port, uint32_t sequence, uint16_t new_mtu, uint64_t now_ns)
 {
@@ -872,7 +857,7 @@ void tcp_icmp_error(struct tcp_stack *stack, const struct network_flow *flow, ui
             return;
         if (new_mtu != 0) {
             if (connection->state >= TCP_ESTABLISHED)
-                path_is_narrower(stack, connection, cold, new_mtu);
+                tcp_path_mtu_lower(stack, connection, cold, new_mtu);
         } else if (connection->state == TCP_SYN_SENT) {
             tcp_connection_end(stack, connection); /* RFC 5461: no use in trying on */
         }

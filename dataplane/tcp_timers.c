@@ -8,6 +8,7 @@
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_loss.h"
 #include "dataplane/tcp_output.h"
+#include "dataplane/tcp_path_mtu.h"
 
 #define TIMERS_PER_ROUND_MAX 1024u
 #define TIMER_BATCH 64u
@@ -196,6 +197,7 @@ static void retransmit_timed_out(struct tcp_stack *stack, struct tcp_connection 
         tcp_loss_take(cold)->stalled_tick = 0;
     else if (gave_up_on_peer(stack, connection, cold, stack->now_tick - waited))
         return;
+    tcp_path_mtu_suspect(stack, connection, cold);
     tcp_loss_timed_out(stack, connection, cold);
 }
 
@@ -301,6 +303,8 @@ static void timer_fired(struct tcp_stack *stack, struct tcp_connection *connecti
             connection_wants_output(stack, connection);
         }
     }
+    if (UNLIKELY(cold->path_mtu != 0))
+        tcp_path_mtu_expire(stack, connection, cold);
     if (tcp_tick_reached(connection->retransmit_tick, now))
         retransmit_timed_out(stack, connection, cold);
     if (connection->state != TCP_CLOSED && tcp_tick_reached(cold->fin_wait_tick, now))

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The path's MTU: what routers say, what silence means, and for how long either is believed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/tcp_peer.h"
+#include "tests/support/test_eal.h"
+
+#define A TCP_FLAG_ACK
+#define MSS 1440u /* what both families take at an MTU of 1500 */
+
+static struct tcp_peer peer;
+static const struct tcp_syn_options with_sack = {.mss_bytes = MSS, .has_sack = true};
+
+static void open_connection(bool is_ipv6)
+{
+    peer_init(&peer);
+    peer.is_ipv6 = is_ipv6;
+    peer_start(&peer);
+    peer_open(&peer, &with_sack);
+}
+
+static void router_says(uint16_t mtu)
+{
+    struct network_flow flow;
+    uint16_t local_port, remote_port;
+    tcp_connection_flow(peer.connection, &flow, &local_port, &remote_port);
+    tcp_icmp_error(peer.stack, &flow, local_port, remote_port, peer.stack_iss + 1, mtu,
+                   peer.now_ns);
+    peer_round(&peer);
+}
+
+static void acknowledge(uint32_t ack)
+{
+    peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = ack});
+    peer_discard(&peer);
+}
+
+/* Sends, is acknowledged, and does so every few seconds: time passes on a connection in use. */
+static uint32_t chat(uint32_t sent, uint32_t seconds)
+{
+    for (uint32_t i = 0; i < seconds / 5; i++) {
+        peer_application_sends(&peer, 10);
+        peer_round(&peer);
+        peer_discard(&peer);
+        sent += 10;
+        acknowledge(1 + sent);
+        peer_sleep(&peer, 5000);
+        peer_discard(&peer);
+    }
+    return sent;
+}
+
+static void a_router_is_believed_down_to_the_least(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_ipv6;
+        uint16_t mtu;
+        uint32_t payload; /* of a full segment afterwards */
+    } cases[] = {
+        {false, 1400, 1360}, {false, 576, 536},  {false, 68, 512},
+        {true, 1400, 1340},  {true, 1280, 1220}, {true, 100, 1220},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        open_connection(cases[i].is_ipv6);
+        peer_application_sends(&peer, MSS);
+        peer_expect(&peer, A, 1, 1, cases[i].is_ipv6 ? 1440 : MSS);
+        router_says(cases[i].mtu);
+        assert_int_equal(tcp_payload_max(peer.connection), cases[i].payload);
+        assert_int_equal(peer_counter(&peer, COUNTER_TCP_PATH_MTU_LOWERED), 1);
+        peer_expect(&peer, A, 1, 1, cases[i].payload); /* sent again at once, in two */
+        router_says(1499);
+        assert_int_equal(tcp_payload_max(peer.connection), cases[i].payload); /* never up */
+        peer_stop(&peer);
+    }
+}
+
+static void after_ten_minutes_larger_segments_are_tried_again(void **state)
+{
+    (void)state;
+    open_connection(false);
+    peer_application_sends(&peer, MSS);
+    peer_round(&peer);
+    peer_discard(&peer);
+    router_says(1000);
+    assert_int_equal(tcp_payload_max(peer.connection), 960);
+    acknowledge(1 + MSS);
+    uint32_t sent = chat(MSS, 300); /* RFC 8201 4: not within five minutes */
+    assert_int_equal(tcp_payload_max(peer.connection), 960);
+    chat(sent, 600); /* after fifteen it must have happened */
+    assert_int_equal(tcp_payload_max(peer.connection), MSS);
+    peer_stop(&peer);
+}
+
+/* The peer hears nothing larger than `takes` bytes of payload; returns the size that came. */
+static uint32_t size_that_passes(uint32_t takes, uint32_t limit_ms)
+{
+    struct seen_segment seen;
+    for (uint32_t waited = 0; waited < limit_ms;) {
+        waited += peer_wait(&peer, limit_ms - waited);
+        while (peer_sees(&peer, &seen))
+            if (seen.length > 0 && seen.length <= takes)
+                return seen.length;
+    }
+    return 0;
+}
+
+static void a_path_that_swallows_large_segments_gets_smaller_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_ipv6;
+        uint32_t takes;  /* payload that the path lets through */
+        uint32_t passes; /* what we come down to */
+        uint64_t holes;
+    } cases[] = {
+        {false, 1300, 1240, 1}, /* 1280 */
+        {true, 1300, 1220, 1},
+        {false, 600, 536, 2}, /* 576 */
+        {true, 600, 0, 1},    /* no IPv6 path may do that: nothing gets through */
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        open_connection(cases[i].is_ipv6);
+        peer_application_sends(&peer, 3 * MSS);
+        peer_round(&peer);
+        peer_discard(&peer);
+        assert_int_equal(size_that_passes(cases[i].takes, 40000), cases[i].passes);
+        assert_int_equal(peer_counter(&peer, COUNTER_TCP_PATH_BLACK_HOLES), cases[i].holes);
+        peer_stop(&peer);
+    }
+}
+
+static void small_segments_that_are_lost_say_nothing_about_size(void **state)
+{
+    (void)state;
+    open_connection(false);
+    peer_application_sends(&peer, 500);
+    assert_int_equal(size_that_passes(100, 20000), 0);
+    assert_true(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_TIMEOUT) >= 3);
+    assert_int_equal(peer_counter(&peer, COUNTER_TCP_PATH_BLACK_HOLES), 0);
+    peer_stop(&peer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_router_is_believed_down_to_the_least),
+        cmocka_unit_test(after_ten_minutes_larger_segments_are_tried_again),
+        cmocka_unit_test(a_path_that_swallows_large_segments_gets_smaller_ones),
+        cmocka_unit_test(small_segments_that_are_lost_say_nothing_about_size),
+    };
+    test_eal_start("64");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
