@@ -68,6 +68,9 @@ struct server {
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
     struct heartbeat control_beats[FABRIC_CONTROLS_MAX];
+    bool is_link_down[NETWORK_PORTS_MAX];
+    _Atomic uint32_t link_downs[NETWORK_PORTS_MAX];
+    uint32_t addresses_taken; /* as logged: network_addresses_taken */
     struct stats_source sources[8];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;
@@ -346,6 +349,7 @@ static void write_ports(void *context, struct text_buffer *text, const char *nam
         write_port_counter(text, name, port_is.device, "tx_packets", port_is.tx_packets);
         write_port_counter(text, name, port_is.device, "tx_bytes", port_is.tx_bytes);
         write_port_counter(text, name, port_is.device, "tx_errors", port_is.tx_errors);
+        write_port_counter(text, name, port_is.device, "link_downs", server->link_downs[port]);
     }
 }
 
@@ -641,8 +645,48 @@ static int wait_for_signal(struct server *server)
     return signal_number < 0 ? 0 : signal_number;
 }
 
+/* A link that comes back may lead to another switch: the workers say again where they are. */
+static void watch_links(struct server *server)
+{
+    for (uint32_t port = 0; port < nic_port_count(server->nic); port++) {
+        bool is_up = nic_port_link_is_up(server->nic, port);
+        if (is_up == !server->is_link_down[port])
+            continue;
+        server->is_link_down[port] = !is_up;
+        const char *device = server->config.ports[port].device;
+        if (!is_up) {
+            server->link_downs[port]++;
+            log_warning("port %u (%s): the link is down; connections wait", port, device);
+            continue;
+        }
+        log_info("port %u (%s): the link is up", port, device);
+        for (uint32_t i = 0; i < server->worker_count; i++)
+            network_link_came_up(server->networks[i], (uint8_t)port);
+    }
+}
+
+static void watch_addresses(struct server *server)
+{
+    uint32_t taken = network_addresses_taken(server->networks[0]);
+    uint32_t news = taken & ~server->addresses_taken;
+    server->addresses_taken = taken;
+    for (uint32_t port = 0; news != 0 && port < nic_port_count(server->nic); port++) {
+        const struct config_ports *config = &server->config.ports[port];
+        if (news >> (port * 2) & 1)
+            log_error("port %u: another station has ports.ipv4 = %s already: we do not use it; "
+                      "give one of them another address and restart",
+                      port, config->ipv4);
+        if (news >> (port * 2 + 1) & 1)
+            log_error("port %u: another station has ports.ipv6 = %s, or our link-local address, "
+                      "already: we do not use them; change one and restart",
+                      port, config->ipv6);
+    }
+}
+
 static void watch(struct server *server, struct service_notify *notify)
 {
+    watch_links(server);
+    watch_addresses(server);
     const char *hanging = find_hanging_thread(server);
     const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);
     if (hanging && !before)

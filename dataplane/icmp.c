@@ -6,22 +6,11 @@
 #include "dataplane/checksum.h"
 #include "dataplane/ipv4.h"
 #include "dataplane/ipv6.h"
+#include "dataplane/mld.h"
 #include "dataplane/nd.h"
-
-enum {
-    ICMP4_ECHO_REPLY = 0,
-    ICMP4_UNREACHABLE = 3,
-    ICMP4_ECHO_REQUEST = 8,
-    ICMP4_CODE_TOO_BIG = 4, /* of ICMP4_UNREACHABLE */
-    ICMP6_UNREACHABLE = 1,
-    ICMP6_TOO_BIG = 2,
-    ICMP6_ECHO_REQUEST = 128,
-    ICMP6_ECHO_REPLY = 129,
-};
 
 #define EMBEDDED_TCP_BYTES 8u /* all that RFC 792 promises: ports and sequence number */
 #define IPV4_MTU_MIN 68u      /* RFC 791 */
-#define IPV6_MTU_MIN 1280u    /* RFC 8200 */
 
 static enum icmp_kind kind_of(uint8_t ip_version, uint8_t type)
 {
@@ -36,6 +25,10 @@ static enum icmp_kind kind_of(uint8_t ip_version, uint8_t type)
     case ICMP6_UNREACHABLE:
     case ICMP6_TOO_BIG:
         return ICMP_KIND_ERROR;
+    case MLD_QUERY:
+        return ICMP_KIND_GROUP_QUERY;
+    case ND_ROUTER_ADVERTISEMENT:
+        return ICMP_KIND_ROUTER;
     case ND_SOLICITATION:
     case ND_ADVERTISEMENT:
         return ICMP_KIND_NEIGHBOUR;
@@ -90,6 +83,25 @@ void icmp_make_echo_reply(uint8_t ip_version, uint8_t *bytes, uint16_t length,
     uint16_t checksum =
         checksum_finish(checksum_add(checksum_add_number(sum, length), bytes, length));
     memcpy(bytes + 2, &checksum, 2);
+}
+
+void icmp_write_error(uint8_t ip_version, uint8_t *out, uint8_t type, uint8_t code,
+                      uint32_t parameter, uint16_t quoted_bytes, const uint8_t source[16],
+                      const uint8_t destination[16])
+{
+    be32_t wire = be32_make(parameter);
+    uint16_t length = (uint16_t)(ICMP_HEADER_BYTES + quoted_bytes);
+    uint32_t sum = 0;
+    out[0] = type;
+    out[1] = code;
+    memset(out + 2, 0, 2);
+    memcpy(out + 4, &wire, 4);
+    if (ip_version == 6) {
+        sum = checksum_pseudo_ipv6(source, destination, IP_PROTOCOL_ICMPV6);
+        sum = checksum_add_number(sum, length);
+    }
+    uint16_t checksum = checksum_finish(checksum_add(sum, out, length));
+    memcpy(out + 2, &checksum, 2);
 }
 
 /* RFC 1191 section 7: routers that name no MTU; the next common value below what was too big. */

@@ -169,6 +169,7 @@ uint16_t ipv6_cut_to_fragment(uint8_t *frame, uint16_t network_offset, uint16_t 
 enum drop_reason ipv6_parse(const uint8_t *bytes, uint32_t length,
                             const struct ipv6_addresses *addresses, struct ip_view *view)
 {
+    view->problem = IPV6_PROBLEM_NONE;
     if (length < IPV6_HEADER_BYTES)
         return DROP_IP_MALFORMED;
     struct ipv6_header header;

@@ -23,6 +23,8 @@
 #include "include/counters.h"
 
 #define IPV6_HEADER_BYTES 40u
+#define IPV6_MTU_MIN 1280u
+#define IPV6_NO_NEXT_HEADER 59u
 #define IPV6_FRAGMENT 44u      /* next header: the fragment header */
 #define IPV6_EXTENSIONS_MAX 6u /* nobody sends more in earnest; a bound against crafted chains */
 

@@ -8,7 +8,17 @@
 #define FIXED_BYTES 24u
 #define OPTION_SOURCE_LINK 1u
 #define OPTION_TARGET_LINK 2u
+#define OPTION_MTU 5u
 #define OPTION_BYTES 8u
+#define ROUTER_FIXED_BYTES 16u
+
+static void put_checksum(uint8_t *out, uint16_t bytes, const uint8_t source[16],
+                         const uint8_t destination[16])
+{
+    uint32_t sum = checksum_pseudo_ipv6(source, destination, IP_PROTOCOL_ICMPV6);
+    uint16_t checksum = checksum_finish(checksum_add(checksum_add_number(sum, bytes), out, bytes));
+    memcpy(out + 2, &checksum, 2);
+}
 
 /* RFC 4861 7.1: an option of length zero makes the whole message invalid. */
 static bool read_options(const uint8_t *options, uint32_t length, uint8_t wanted,
@@ -77,8 +87,62 @@ void nd_write(uint8_t *out, uint8_t type, uint8_t flags, const uint8_t target[16
     out[FIXED_BYTES] = type == ND_SOLICITATION ? OPTION_SOURCE_LINK : OPTION_TARGET_LINK;
     out[FIXED_BYTES + 1] = 1; /* in units of 8 bytes */
     memcpy(out + FIXED_BYTES + 2, link_address, 6);
-    uint32_t sum = checksum_pseudo_ipv6(source, destination, IP_PROTOCOL_ICMPV6);
-    sum = checksum_add_number(sum, ND_MESSAGE_BYTES);
-    uint16_t checksum = checksum_finish(checksum_add(sum, out, ND_MESSAGE_BYTES));
-    memcpy(out + 2, &checksum, 2);
+    put_checksum(out, ND_MESSAGE_BYTES, source, destination);
+}
+
+void nd_write_address_check(uint8_t *out, const uint8_t target[16], const uint8_t group[16])
+{
+    static const uint8_t nobody[16];
+    memset(out, 0, ND_ADDRESS_CHECK_BYTES);
+    out[0] = ND_SOLICITATION;
+    memcpy(out + 8, target, 16);
+    put_checksum(out, ND_ADDRESS_CHECK_BYTES, nobody, group);
+}
+
+/* ---- routers ---- */
+
+static void read_router_option(const uint8_t *option, uint32_t bytes, struct nd_router *out)
+{
+    if (option[0] == OPTION_SOURCE_LINK && bytes == OPTION_BYTES &&
+        ethernet_address_is_station(option + 2)) {
+        out->has_link_address = true;
+        memcpy(out->link_address, option + 2, 6);
+    } else if (option[0] == OPTION_MTU && bytes == OPTION_BYTES) {
+        be32_t mtu;
+        memcpy(&mtu, option + 4, 4);
+        out->mtu = (uint16_t)(be32_load(mtu) > UINT16_MAX ? UINT16_MAX : be32_load(mtu));
+    }
+}
+
+enum drop_reason nd_parse_router(const uint8_t *ip, const uint8_t *bytes, uint32_t length,
+                                 struct nd_router *out)
+{
+    struct ipv6_header header;
+    be16_t lifetime;
+    memcpy(&header, ip, sizeof(header));
+    *out = (struct nd_router){0};
+    /* RFC 4861 6.1.2 */
+    if (length < ROUTER_FIXED_BYTES || header.hop_limit != ND_HOP_LIMIT || bytes[1] != 0 ||
+        !ipv6_is_link_local(header.source))
+        return DROP_ICMP_MALFORMED;
+    memcpy(&lifetime, bytes + 6, 2);
+    out->lifetime_s = be16_load(lifetime);
+    for (uint32_t at = ROUTER_FIXED_BYTES; at < length;) {
+        if (at + 2 > length || bytes[at + 1] == 0 || at + bytes[at + 1] * 8u > length)
+            return DROP_ICMP_MALFORMED;
+        read_router_option(bytes + at, bytes[at + 1] * 8u, out);
+        at += bytes[at + 1] * 8u;
+    }
+    return DROP_NONE;
+}
+
+void nd_write_router_solicitation(uint8_t *out, const uint8_t link_address[6],
+                                  const uint8_t source[16], const uint8_t destination[16])
+{
+    memset(out, 0, ND_ROUTER_SOLICITATION_BYTES);
+    out[0] = ND_ROUTER_SOLICITATION;
+    out[8] = OPTION_SOURCE_LINK;
+    out[9] = 1;
+    memcpy(out + 10, link_address, 6);
+    put_checksum(out, ND_ROUTER_SOLICITATION_BYTES, source, destination);
 }

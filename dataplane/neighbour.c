@@ -354,6 +354,18 @@ bool neighbour_is_due(const struct neighbour_table *table, uint64_t now_ns)
     return now_ns >= table->next_ask_ns || now_ns >= table->next_sweep_ns;
 }
 
+void neighbour_change_generation(struct neighbour_table *table)
+{
+    table->generation++;
+}
+
+void neighbour_unpin(struct neighbour_table *table, const struct neighbour_key *key)
+{
+    struct neighbour *neighbour = neighbour_find(table, key);
+    if (neighbour)
+        neighbour->is_pinned = false;
+}
+
 uint32_t neighbour_generation(const struct neighbour_table *table)
 {
     return table->generation;

@@ -117,6 +117,9 @@ uint32_t neighbour_due(struct neighbour_table *table, uint64_t now_ns,
 bool neighbour_is_due(const struct neighbour_table *table, uint64_t now_ns);
 
 /* Changes when an address that was handed out is no longer right. */
+void neighbour_change_generation(struct neighbour_table *table);
+/* No gateway any more: forgotten like any other. */
+void neighbour_unpin(struct neighbour_table *table, const struct neighbour_key *key);
 uint32_t neighbour_generation(const struct neighbour_table *table);
 uint32_t neighbour_count(const struct neighbour_table *table);
 

@@ -11,6 +11,7 @@
 #include "dataplane/icmp.h"
 #include "dataplane/ip_fragments.h"
 #include "dataplane/kernel_path.h"
+#include "dataplane/mld.h"
 #include "dataplane/nd.h"
 #include "dataplane/network_state.h"
 #include "include/assert_policy.h"
@@ -44,6 +45,9 @@ static void set_up_port(struct network_port *port, const struct network_port_con
     memcpy(port->ipv6.global, config->ipv6, 16);
     ipv6_link_local_of(port->mac, port->ipv6.link_local);
     memcpy(port->gateway6, config->gateway6, 16);
+    port->mtu6 = config->mtu;
+    port->learns_router6 = config->learns_router6;
+    port->link.report_at_ns = port->link.next_step_ns = UINT64_MAX; /* until the first chores */
 }
 
 struct network *network_create(const struct network_config *config)
@@ -60,7 +64,8 @@ struct network *network_create(const struct network_config *config)
         .board = config->board,
         .echo_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .error_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
-        .announcements_left = config->worker_index == 0 ? NETWORK_ANNOUNCEMENTS : 0,
+        .checks_addresses = config->checks_addresses,
+        .random = {config->random_seed},
         .fragment_id = (uint32_t)config->random_seed,
     };
     for (uint32_t i = 0; i < config->port_count; i++)
@@ -232,8 +237,10 @@ static enum verdict arp_input(struct network *network, struct frame *frame)
         return drop(network, frame, why);
     if (ipv4_is_zero(port->ipv4.address) || ethernet_address_equal(arp.sender_mac, port->mac))
         return drop(network, frame, DROP_ARP_NOT_OURS);
-    if (ipv4_is_ours(&port->ipv4, arp.sender_ip))
+    if (ipv4_is_ours(&port->ipv4, arp.sender_ip)) {
+        network_conflict(network, frame->port_index, 4);
         return drop(network, frame, DROP_ARP_CONFLICT);
+    }
 
     bool is_for_us = ipv4_is_ours(&port->ipv4, arp.target_ip);
     bool is_request = be16_load(arp.operation) == ARP_REQUEST;
@@ -293,8 +300,9 @@ static enum verdict nd_answer(struct network *network, struct frame *frame,
     struct packet *packet = frame->packet;
     packet_trim(packet, packet_first_bytes(packet));
     nd_write(packet_append(packet, ND_MESSAGE_BYTES), ND_ADVERTISEMENT,
-             (uint8_t)((is_check ? 0 : ND_FLAG_SOLICITED) | ND_FLAG_OVERRIDE), message->target,
-             frame->port->mac, message->target, ip.source);
+             (uint8_t)((is_check ? 0 : ND_FLAG_SOLICITED) |
+                       (network_is_checking(network, frame->port_index) ? 0 : ND_FLAG_OVERRIDE)),
+             message->target, frame->port->mac, message->target, ip.source);
     count(network->counters, COUNTER_NETWORK_ADDRESS_REPLIES);
     network_send_ipv6(network, frame->port_index, packet, message->target, ip.source, ND_HOP_LIMIT,
                       mac);
@@ -311,8 +319,11 @@ static enum verdict nd_input(struct network *network, struct frame *frame, const
         return drop(network, frame, why);
     bool is_ours = ipv6_is_ours(message.target, &frame->port->ipv6);
     if (message.type == ND_ADVERTISEMENT) {
-        if (is_ours)
+        if (is_ours) {
+            if (!ethernet_address_equal(frame->bytes + 6, frame->port->mac))
+                network_conflict(network, frame->port_index, 6);
             return drop(network, frame, DROP_ARP_CONFLICT);
+        }
         if (message.has_link_address)
             nd_learn(network, frame, message.target, &message);
         return finish(network, frame);
@@ -325,6 +336,47 @@ static enum verdict nd_input(struct network *network, struct frame *frame, const
         nd_learn(network, frame, source, &message);
     }
     return nd_answer(network, frame, &message);
+}
+
+static enum verdict router_input(struct network *network, struct frame *frame, const uint8_t *bytes)
+{
+    struct nd_router router;
+    struct network_note note = {.kind = NETWORK_NOTE_ROUTER};
+    if (frame->is_reassembled || frame->view.has_fragment_header)
+        return drop(network, frame, DROP_ND_FRAGMENTED);
+    enum drop_reason why = nd_parse_router(frame->ip, bytes, frame->view.transport_bytes, &router);
+    if (why != DROP_NONE)
+        return drop(network, frame, why);
+    if (!frame->port->learns_router6)
+        return drop(network, frame, DROP_ICMP_UNUSED);
+    note.router.port_index = frame->port_index;
+    note.router.lifetime_s = router.lifetime_s;
+    note.router.mtu = router.mtu;
+    memcpy(note.router.address, frame->ip + offsetof(struct ipv6_header, source), 16);
+    network_take_router(network, &note.router);
+    if (network->board)
+        bulletin_post(network->board, network->worker_index, &note);
+    if (router.has_link_address) {
+        struct neighbour_news news = {.key = {.ip_version = 6, .port_index = frame->port_index},
+                                      .is_override = true};
+        memcpy(news.key.ip, note.router.address, 16);
+        memcpy(news.mac, router.link_address, 6);
+        learn_and_tell(network, &news);
+    }
+    return finish(network, frame);
+}
+
+/* ---- multicast listener discovery ---- */
+
+static enum verdict group_query_input(struct network *network, struct frame *frame,
+                                      const uint8_t *bytes)
+{
+    struct mld_query query;
+    enum drop_reason why = mld_parse_query(frame->ip, bytes, frame->view.transport_bytes, &query);
+    if (why != DROP_NONE)
+        return drop(network, frame, why);
+    network_group_query(network, frame->port_index, &query);
+    return finish(network, frame);
 }
 
 /* ---- ICMP ---- */
@@ -413,6 +465,10 @@ static enum verdict icmp_input(struct network *network, struct frame *frame)
         return echo_input(network, frame);
     case ICMP_KIND_NEIGHBOUR:
         return nd_input(network, frame, bytes);
+    case ICMP_KIND_ROUTER:
+        return router_input(network, frame, bytes);
+    case ICMP_KIND_GROUP_QUERY:
+        return group_query_input(network, frame, bytes);
     case ICMP_KIND_ERROR:
         return error_input(network, frame, bytes);
     case ICMP_KIND_OTHER:
@@ -484,6 +540,35 @@ static enum verdict fragment_input(struct network *network, struct frame *frame,
     return whole_input(network, frame->port_index, packet, &where);
 }
 
+static void complain(struct network *network, const struct frame *frame, uint8_t type, uint8_t code,
+                     uint32_t parameter)
+{
+    struct network_complaint complaint = {.packet = frame->packet,
+                                          .network_offset = frame->ethernet.network_offset,
+                                          .port_index = frame->port_index,
+                                          .ip_version = frame->ip_version,
+                                          .type = type,
+                                          .code = code,
+                                          .parameter = parameter};
+    if (!frame->ethernet.is_group && !frame->port->kernel)
+        network_complain(network, &complaint);
+}
+
+/* RFC 1122 3.2.2.1, RFC 4443 3.1 and 3.4: so that nobody waits for what is not there. */
+static enum verdict unknown_protocol(struct network *network, struct frame *frame)
+{
+    bool is_udp = frame->view.protocol == IP_PROTOCOL_UDP;
+    if (frame->ip_version == 4)
+        complain(network, frame, ICMP4_UNREACHABLE,
+                 is_udp ? ICMP4_CODE_NO_PORT : ICMP4_CODE_NO_PROTOCOL, 0);
+    else if (is_udp)
+        complain(network, frame, ICMP6_UNREACHABLE, ICMP6_CODE_NO_PORT, 0);
+    else if (frame->view.protocol != IPV6_NO_NEXT_HEADER)
+        complain(network, frame, ICMP6_PARAMETER_PROBLEM, IPV6_PROBLEM_NEXT_HEADER - 1,
+                 frame->view.protocol_at);
+    return drop(network, frame, DROP_IP_PROTOCOL_UNKNOWN);
+}
+
 static enum verdict ip_input(struct network *network, struct frame *frame, uint32_t length,
                              struct packet **packet)
 {
@@ -499,6 +584,9 @@ static enum verdict ip_input(struct network *network, struct frame *frame, uint3
                          &frame->view);
     } else {
         why = ipv6_parse(frame->ip, length, &port->ipv6, &frame->view);
+        if (UNLIKELY(frame->view.problem != IPV6_PROBLEM_NONE))
+            complain(network, frame, ICMP6_PARAMETER_PROBLEM, (uint8_t)(frame->view.problem - 1),
+                     frame->view.problem_at);
     }
     if (UNLIKELY(why == DROP_IP_FRAGMENT))
         return fragment_input(network, frame, packet);
@@ -508,7 +596,7 @@ static enum verdict ip_input(struct network *network, struct frame *frame, uint3
         return tcp_segment(network, frame);
     if (frame->view.protocol == (frame->ip_version == 4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6))
         return icmp_input(network, frame);
-    return drop(network, frame, DROP_IP_PROTOCOL_UNKNOWN);
+    return unknown_protocol(network, frame);
 }
 
 static enum verdict frame_input(struct network *network, uint8_t port_index,

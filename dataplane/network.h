@@ -52,6 +52,7 @@ struct network_port_config {
     uint8_t ipv6_prefix_bits;
     uint8_t ipv6[16];
     uint8_t gateway6[16];
+    bool learns_router6; /* gateway6 comes from router advertisements */
 };
 
 struct network_config {
@@ -59,6 +60,7 @@ struct network_config {
     uint32_t port_count;
     uint32_t worker_index;
     uint32_t neighbour_count;  /* entries of the neighbour table; config network.neighbours */
+    bool checks_addresses;     /* before the first announcement: network.address_check */
     uint32_t fragment_packets; /* network.fragment_packets; 0: fragments are dropped */
     uint64_t fragment_timeout_ns;
     uint32_t icmp_per_s; /* echo replies and ICMP errors per second; config network.icmp_per_s */
@@ -181,6 +183,13 @@ uint16_t network_mtu(const struct network *network, uint8_t port_index);
 uint32_t network_port_count(const struct network *network);
 
 /* ---- time ---- */
+
+/*
+ * From the main thread. Addresses that another station had first, given up: bit port * 2 for IPv4,
+ * one more for IPv6. And: a port's link came up, so everybody is told again where we are.
+ */
+uint32_t network_addresses_taken(const struct network *network);
+void network_link_came_up(struct network *network, uint8_t port_index);
 
 /* Once per round: neighbours' retries and ageing, announcements at start, news from other workers.
  * Bounded work per call. */

@@ -124,7 +124,7 @@ void network_send_arp(struct network *network, uint8_t port_index, struct packet
     network_send_frame(network, port_index, packet, ETHERNET_TYPE_ARP, mac);
 }
 
-static struct packet *own_packet(struct network *network)
+struct packet *network_own_packet(struct network *network)
 {
     struct packet *packet = packet_alloc(network->pool);
     if (!packet)
@@ -132,11 +132,11 @@ static struct packet *own_packet(struct network *network)
     return packet;
 }
 
-static void send_nd(struct network *network, uint8_t port_index, uint8_t type, uint8_t flags,
-                    const uint8_t target[16], const uint8_t source[16],
-                    const uint8_t destination[16], const uint8_t mac[6])
+void network_send_nd(struct network *network, uint8_t port_index, uint8_t type, uint8_t flags,
+                     const uint8_t target[16], const uint8_t source[16],
+                     const uint8_t destination[16], const uint8_t mac[6])
 {
-    struct packet *packet = own_packet(network);
+    struct packet *packet = network_own_packet(network);
     if (!packet)
         return;
     nd_write(packet_append(packet, ND_MESSAGE_BYTES), type, flags, target,
@@ -144,11 +144,25 @@ static void send_nd(struct network *network, uint8_t port_index, uint8_t type, u
     network_send_ipv6(network, port_index, packet, source, destination, ND_HOP_LIMIT, mac);
 }
 
+void network_send_address_check(struct network *network, uint8_t port_index,
+                                const uint8_t target[16])
+{
+    static const uint8_t nobody[16];
+    uint8_t group[16], mac[6];
+    struct packet *packet = network_own_packet(network);
+    if (!packet)
+        return;
+    ipv6_solicited_group_of(target, group);
+    ethernet_group_of_ipv6(group, mac);
+    nd_write_address_check(packet_append(packet, ND_ADDRESS_CHECK_BYTES), target, group);
+    network_send_ipv6(network, port_index, packet, nobody, group, ND_HOP_LIMIT, mac);
+}
+
 /* ---- asking ---- */
 
 static void ask_ipv4(struct network *network, const struct neighbour_question *question)
 {
-    struct packet *packet = own_packet(network);
+    struct packet *packet = network_own_packet(network);
     if (!packet)
         return;
     const uint8_t *mac =
@@ -170,8 +184,8 @@ static void ask_ipv6(struct network *network, const struct neighbour_question *q
         ethernet_group_of_ipv6(destination, mac);
     }
     const uint8_t *source = ipv6_is_link_local(target) ? port->ipv6.link_local : port->ipv6.global;
-    send_nd(network, question->key.port_index, ND_SOLICITATION, 0, target, source, destination,
-            mac);
+    network_send_nd(network, question->key.port_index, ND_SOLICITATION, 0, target, source,
+                    destination, mac);
 }
 
 static void ask_what_is_due(struct network *network)
@@ -253,7 +267,7 @@ static void write_header(const struct network_port *port, const struct network_f
         out->pseudo_sum = checksum_pseudo_ipv6(flow->local, flow->remote, IP_PROTOCOL_TCP);
     }
     out->ip_version = flow->ip_version;
-    out->mtu = port->mtu;
+    out->mtu = is_ipv4 ? port->mtu : port->mtu6;
 }
 
 enum network_path_status network_path(struct network *network, const struct network_flow *flow,
@@ -389,77 +403,36 @@ uint32_t network_port_count(const struct network *network)
 
 /* ---- time ---- */
 
-/* Gratuitous ARP and unsolicited advertisements: switches and old neighbours learn where we are. */
-static void announce(struct network *network)
-{
-    uint8_t group_mac[6];
-    ethernet_group_of_ipv6(ipv6_all_nodes, group_mac);
-    for (uint8_t i = 0; i < network->port_count; i++) {
-        struct network_port *port = &network->ports[i];
-        struct packet *packet;
-        if (!ipv4_is_zero(port->ipv4.address) && (packet = own_packet(network)))
-            network_send_arp(network, i, packet, ARP_REQUEST, port->ipv4.address, no_mac,
-                             port->ipv4.address, ethernet_broadcast);
-        if (ipv6_is_zero(port->ipv6.global))
-            continue;
-        send_nd(network, i, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.global,
-                port->ipv6.global, ipv6_all_nodes, group_mac);
-        send_nd(network, i, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.link_local,
-                port->ipv6.link_local, ipv6_all_nodes, group_mac);
-    }
-}
-
-/* Gateways are asked for before the first connection needs them. */
-static void resolve_gateways(struct network *network)
-{
-    for (uint8_t i = 0; i < network->port_count; i++) {
-        struct network_port *port = &network->ports[i];
-        struct neighbour_key key4 = {.ip_version = 4, .port_index = i};
-        struct neighbour_key key6 = {.ip_version = 6, .port_index = i};
-        memcpy(key4.ip, port->gateway4, 4);
-        memcpy(key6.ip, port->gateway6, 16);
-        if (!ipv4_is_zero(port->ipv4.address) && !ipv4_is_zero(port->gateway4))
-            neighbour_resolve(network->neighbours, &key4, no_mac, true, network->now_ns);
-        if (!ipv6_is_zero(port->ipv6.global) && !ipv6_is_zero(port->gateway6))
-            neighbour_resolve(network->neighbours, &key6, no_mac, true, network->now_ns);
-    }
-}
-
 static void read_bulletin(struct network *network)
 {
     struct network_note notes[NOTES_PER_ROUND];
     uint64_t lost_count;
     uint32_t note_count = bulletin_read(network->reader, notes, NOTES_PER_ROUND, &lost_count);
     for (uint32_t i = 0; i < note_count; i++) {
-        if (notes[i].kind == NETWORK_NOTE_NEIGHBOUR)
+        switch (notes[i].kind) {
+        case NETWORK_NOTE_NEIGHBOUR:
             network_learn(network, &notes[i].neighbour);
-        else
+            break;
+        case NETWORK_NOTE_ICMP_ERROR:
             network_raise_icmp_error(network, &notes[i].icmp_error);
+            break;
+        case NETWORK_NOTE_ADDRESS_TAKEN:
+            network_give_up_address(network, notes[i].taken.port_index, notes[i].taken.ip_version);
+            break;
+        default:
+            network_take_router(network, &notes[i].router);
+            break;
+        }
     }
     if (lost_count > 0)
         count_many(network->counters, COUNTER_NETWORK_NEWS_LOST, lost_count);
-}
-
-static NO_INLINE void do_chores(struct network *network, uint64_t now_ns)
-{
-    network->next_chores_ns = now_ns + NETWORK_CHORES_NS;
-    if (!network->has_started) {
-        network->has_started = true;
-        resolve_gateways(network);
-    }
-    if (network->announcements_left > 0 && now_ns >= network->announce_at_ns) {
-        network->announcements_left--;
-        network->announce_at_ns = now_ns + NETWORK_ANNOUNCE_INTERVAL_NS;
-        announce(network);
-    }
-    network_expire_fragments(network);
 }
 
 void network_timers(struct network *network, uint64_t now_ns)
 {
     network->now_ns = now_ns;
     if (UNLIKELY(now_ns >= network->next_chores_ns))
-        do_chores(network, now_ns);
+        network_do_chores(network);
     if (network->reader)
         read_bulletin(network);
     if (neighbour_is_due(network->neighbours, now_ns))

@@ -14,6 +14,7 @@
 #define GANNET_NETWORK_STATE_H
 
 #include <stdalign.h>
+#include <stdatomic.h>
 
 #include "dataplane/bulletin.h"
 #include "dataplane/ipv4.h"
@@ -25,10 +26,21 @@
 
 #define NETWORK_TX_TCP_ROOM 128u /* TCP sends no new segments with less room than this */
 #define NETWORK_TX_FLUSH_AT 64u  /* the port gets packets this often while a round goes on */
-#define NETWORK_ANNOUNCEMENTS 2u /* RFC 5227 section 2.3 */
-#define NETWORK_ANNOUNCE_INTERVAL_NS UINT64_C(2000000000)
 
 #define NETWORK_CHORES_NS UINT64_C(20000000) /* what need not be done every round */
+
+/* Coming up, staying known, finding a router: network_link.c. Times are UINT64_MAX for never. */
+struct network_link {
+    uint64_t next_step_ns;
+    uint64_t check_until_ns; /* conflicts until then mean that an address is somebody else's */
+    uint64_t defend_after_ns;
+    uint64_t report_at_ns; /* groups, to the router that asked */
+    uint64_t solicit_at_ns;
+    uint64_t router_until_ns;
+    uint8_t step;
+    uint8_t solicitations_left;
+    bool report_is_version1;
+};
 
 struct network_port {
     struct nic_queue *queue;
@@ -45,6 +57,9 @@ struct network_port {
     struct ipv6_addresses ipv6;
     uint8_t gateway4[4];
     uint8_t gateway6[16];
+    uint16_t mtu6; /* at most mtu: routers may say so */
+    bool learns_router6;
+    struct network_link link;
     uint32_t tx_first, tx_end; /* those that wait, in order */
     bool is_full;              /* it did not take all it was given last */
     struct packet *tx[NETWORK_TX_BATCH];
@@ -64,9 +79,11 @@ struct network {
     struct ip_fragments *fragments; /* NULL: fragments are dropped */
     uint32_t fragment_id;           /* of the next datagram that leaves in pieces */
     uint64_t next_chores_ns;
-    uint64_t announce_at_ns;
-    uint32_t announcements_left;
     bool has_started;
+    bool checks_addresses;
+    struct random random;
+    _Atomic uint32_t links_up; /* ports whose link came up, set by the main thread */
+    _Atomic uint32_t taken;    /* addresses given up: bit port * 2, one more for IPv6 */
     uint32_t icmp_error_count;
     struct network_icmp_error icmp_errors[NETWORK_ICMP_ERRORS_MAX];
     struct network_port ports[NETWORK_PORTS_MAX];
@@ -76,6 +93,20 @@ struct network {
 enum network_note_kind {
     NETWORK_NOTE_NEIGHBOUR = 1,
     NETWORK_NOTE_ICMP_ERROR,
+    NETWORK_NOTE_ADDRESS_TAKEN,
+    NETWORK_NOTE_ROUTER,
+};
+
+struct network_router {
+    uint8_t port_index;
+    uint16_t lifetime_s;
+    uint16_t mtu; /* 0: it does not say */
+    uint8_t address[16];
+};
+
+struct network_taken {
+    uint8_t port_index;
+    uint8_t ip_version;
 };
 
 struct network_note {
@@ -83,6 +114,8 @@ struct network_note {
     union {
         struct neighbour_news neighbour;
         struct network_icmp_error icmp_error;
+        struct network_router router;
+        struct network_taken taken;
         uint8_t bytes[BULLETIN_NOTE_BYTES - 4];
     };
 };
@@ -111,9 +144,44 @@ void network_send_arp(struct network *network, uint8_t port_index, struct packet
 /* Ethernet in front of a packet that is complete from IP on, and off it goes. */
 void network_send_frame(struct network *network, uint8_t port_index, struct packet *packet,
                         uint16_t type, const uint8_t mac[6]);
+void network_send_nd(struct network *network, uint8_t port_index, uint8_t type, uint8_t flags,
+                     const uint8_t target[16], const uint8_t source[16],
+                     const uint8_t destination[16], const uint8_t mac[6]);
+/* Duplicate address detection asks for an address of our own. */
+void network_send_address_check(struct network *network, uint8_t port_index,
+                                const uint8_t target[16]);
+/* NULL, and counted, when the pool is empty. */
+struct packet *network_own_packet(struct network *network);
 /* Neighbour news, own or another worker's: the table, and packets that waited. */
 bool network_learn(struct network *network, const struct neighbour_news *news);
 void network_raise_icmp_error(struct network *network, const struct network_icmp_error *error);
+
+/* ---- network_link.c ---- */
+
+struct mld_query;
+
+void network_do_chores(struct network *network);
+void network_group_query(struct network *network, uint8_t port_index,
+                         const struct mld_query *query);
+/* Somebody else uses one of our addresses. */
+void network_conflict(struct network *network, uint8_t port_index, uint8_t ip_version);
+bool network_is_checking(const struct network *network, uint8_t port_index);
+void network_give_up_address(struct network *network, uint8_t port_index, uint8_t ip_version);
+void network_take_router(struct network *network, const struct network_router *router);
+
+/* ---- network_errors.c ---- */
+
+/* An ICMP error about a packet that is about to be dropped; `where` is its IP header's offset. */
+struct network_complaint {
+    const struct packet *packet;
+    uint16_t network_offset;
+    uint8_t port_index;
+    uint8_t ip_version;
+    uint8_t type, code;
+    uint32_t parameter;
+};
+
+void network_complain(struct network *network, const struct network_complaint *complaint);
 
 /* ---- network_fragments.c ---- */
 

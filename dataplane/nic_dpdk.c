@@ -692,6 +692,7 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         .worker_index = worker,
         .neighbour_count = (uint32_t)server->network.neighbours,
         .icmp_per_s = (uint32_t)server->network.icmp_per_s,
+        .checks_addresses = server->network.address_check,
         .fragment_packets = server->network.fragments == CONFIG_FRAGMENTS_REASSEMBLE
                                 ? (uint32_t)server->network.fragment_packets
                                 : 0,
@@ -739,6 +740,14 @@ void nic_runtime_join(struct nic_runtime *runtime)
 uint32_t nic_port_count(const struct nic_runtime *runtime)
 {
     return runtime->port_count;
+}
+
+bool nic_port_link_is_up(const struct nic_runtime *runtime, uint32_t port)
+{
+    struct rte_eth_link link = {0};
+    ASSERT(port < runtime->port_count);
+    return rte_eth_link_get_nowait(runtime->ports[port].port_id, &link) == 0 &&
+           link.link_status == RTE_ETH_LINK_UP;
 }
 
 void nic_port_statistics(const struct nic_runtime *runtime, uint32_t port,

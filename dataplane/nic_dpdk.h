@@ -69,6 +69,8 @@ struct nic_statistics {
     uint64_t tx_errors;
 };
 
+/* Asks the driver: for the main thread. */
+bool nic_port_link_is_up(const struct nic_runtime *runtime, uint32_t port);
 uint32_t nic_port_count(const struct nic_runtime *runtime);
 void nic_port_statistics(const struct nic_runtime *runtime, uint32_t port,
                          struct nic_statistics *out);

@@ -226,8 +226,10 @@ static bool parse_prefix(int family, const char *text, uint8_t bits_max, void *a
 int nic_plan_addresses(uint32_t port_index, const struct config_ports *config,
                        struct network_port_config *out, char *error)
 {
-    *out =
-        (struct network_port_config){.mtu = (uint16_t)config->mtu, .vlan = (uint16_t)config->vlan};
+    *out = (struct network_port_config){.mtu = (uint16_t)config->mtu,
+                                        .vlan = (uint16_t)config->vlan,
+                                        .learns_router6 =
+                                            config->router6 == CONFIG_ROUTER6_ADVERTISED};
     if (config->ipv4[0] &&
         !parse_prefix(AF_INET, config->ipv4, 32, out->ipv4, &out->ipv4_prefix_bits))
         return fail(error,

@@ -60,6 +60,7 @@ enum config_syn_cookies {
     CONFIG_SYN_COOKIES_ALWAYS,
     CONFIG_SYN_COOKIES_NEVER
 };
+enum config_router6 { CONFIG_ROUTER6_STATIC = 0, CONFIG_ROUTER6_ADVERTISED };
 enum config_fragments { CONFIG_FRAGMENTS_REASSEMBLE = 0, CONFIG_FRAGMENTS_DROP };
 enum config_sync { CONFIG_SYNC_COMMIT = 0, CONFIG_SYNC_INTERVAL };
 enum config_sync_method {

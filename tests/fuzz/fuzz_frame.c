@@ -6,6 +6,7 @@
 #include "dataplane/icmp.h"
 #include "dataplane/ipv4.h"
 #include "dataplane/ipv6.h"
+#include "dataplane/mld.h"
 #include "dataplane/nd.h"
 #include "dataplane/network.h"
 #include "dataplane/packet.h"
@@ -23,6 +24,7 @@ static struct network *make_network(struct fake_nic *nic)
 {
     struct network_port_config port = {.queue = fake_nic_queue(nic, 0),
                                        .mtu = 1500,
+                                       .learns_router6 = true,
                                        .ipv4_prefix_bits = 24,
                                        .ipv6_prefix_bits = 64};
     memcpy(port.ipv4, frames_our_ipv4, 4);
@@ -32,6 +34,7 @@ static struct network *make_network(struct fake_nic *nic)
                                                 .port_count = 1,
                                                 .neighbour_count = 64,
                                                 .icmp_per_s = 1000,
+                                                .checks_addresses = true,
                                                 .fragment_packets = 16,
                                                 .fragment_timeout_ns = UINT64_C(3000000000),
                                                 .pool = pool,
@@ -69,6 +72,8 @@ static void parse_exactly(const uint8_t *frame, uint16_t length)
         struct arp_packet arp;
         struct icmp_error error;
         struct nd_message nd;
+        struct nd_router router;
+        struct mld_query query;
         struct ip_view view;
         enum icmp_kind kind;
         const uint8_t *ip = exact + ETHERNET_HEADER_BYTES;
@@ -86,6 +91,8 @@ static void parse_exactly(const uint8_t *frame, uint16_t length)
             icmp_parse(6, ip, ip + view.transport_offset, view.transport_bytes, &kind);
             icmp_parse_error(6, ip + view.transport_offset, view.transport_bytes, &error);
             nd_parse(ip, ip + view.transport_offset, view.transport_bytes, &nd);
+            nd_parse_router(ip, ip + view.transport_offset, view.transport_bytes, &router);
+            mld_parse_query(ip, ip + view.transport_offset, view.transport_bytes, &query);
         }
     }
     free(exact);

@@ -231,6 +231,8 @@ static void choice_lists_match_the_enums(void **state)
         {CONFIG_KEY_tcp_syn_cookies, "auto", CONFIG_SYN_COOKIES_AUTO},
         {CONFIG_KEY_tcp_syn_cookies, "always", CONFIG_SYN_COOKIES_ALWAYS},
         {CONFIG_KEY_tcp_syn_cookies, "never", CONFIG_SYN_COOKIES_NEVER},
+        {CONFIG_KEY_ports_router6, "static", CONFIG_ROUTER6_STATIC},
+        {CONFIG_KEY_ports_router6, "advertised", CONFIG_ROUTER6_ADVERTISED},
         {CONFIG_KEY_network_fragments, "reassemble", CONFIG_FRAGMENTS_REASSEMBLE},
         {CONFIG_KEY_network_fragments, "drop", CONFIG_FRAGMENTS_DROP},
         {CONFIG_KEY_store_sync, "commit", CONFIG_SYNC_COMMIT},
