@@ -47,7 +47,9 @@ static void set_up_port(struct network_port *port, const struct network_port_con
     memcpy(port->gateway6, config->gateway6, 16);
     port->mtu6 = config->mtu;
     port->learns_router6 = config->learns_router6;
-    port->link.report_at_ns = port->link.next_step_ns = UINT64_MAX; /* until the first chores */
+    /* until the first chores */
+    port->link = (struct network_link){
+        .report_at_ns = UINT64_MAX, .next_step_ns = UINT64_MAX, .defend_after_ns = UINT64_MAX};
 }
 
 struct network *network_create(const struct network_config *config)
@@ -342,13 +344,13 @@ static enum verdict router_input(struct network *network, struct frame *frame, c
 {
     struct nd_router router;
     struct network_note note = {.kind = NETWORK_NOTE_ROUTER};
+    if (!frame->port->learns_router6)
+        return drop(network, frame, DROP_ICMP_UNUSED);
     if (frame->is_reassembled || frame->view.has_fragment_header)
         return drop(network, frame, DROP_ND_FRAGMENTED);
     enum drop_reason why = nd_parse_router(frame->ip, bytes, frame->view.transport_bytes, &router);
     if (why != DROP_NONE)
         return drop(network, frame, why);
-    if (!frame->port->learns_router6)
-        return drop(network, frame, DROP_ICMP_UNUSED);
     note.router.port_index = frame->port_index;
     note.router.lifetime_s = router.lifetime_s;
     note.router.mtu = router.mtu;

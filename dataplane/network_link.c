@@ -267,6 +267,7 @@ static void begin(struct network *network)
             .next_step_ns = network->worker_index == 0 ? network->now_ns : NEVER,
             .step = network->checks_addresses ? STEP_CHECK : STEP_ANNOUNCE,
             .check_until_ns = network->checks_addresses ? network->now_ns + CHECK_NS : 0,
+            .defend_after_ns = network->now_ns + DEFEND_NS, /* the first announcements do */
             .report_at_ns = NEVER,
             .solicitations_left = SOLICITATIONS,
         };

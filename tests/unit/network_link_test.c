@@ -238,7 +238,7 @@ static void what_is_ours_already_is_defended_now_and_then(void **state)
     rig_up(&rig, (struct rig_options){.checks_addresses = true});
     pass(&rig, 0);
     pass(&rig, 2 * SECOND_NS);
-    pass(&rig, 3 * SECOND_NS);
+    pass(&rig, 9 * SECOND_NS);
     frame_arp(&frame, broadcast, 1, frames_peer_mac, frames_our_ipv4, frames_our_ipv4);
     deliver(&rig, &frame);
     assert_non_null(sent_arp(&rig, frames_our_ipv4));
