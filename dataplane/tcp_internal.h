@@ -17,6 +17,7 @@
 #include "dataplane/connection_table.h"
 #include "dataplane/packet_build.h"
 #include "dataplane/tcp_connection.h"
+#include "dataplane/tcp_source_limit.h"
 #include "dataplane/tcp_stack.h"
 #include "dataplane/tcp_syn_table.h"
 #include "dataplane/tcp_trace.h"
@@ -99,6 +100,7 @@ struct tcp_stack {
 
     uint32_t silent_head, silent_tail; /* oldest first */
     struct tcp_syn_table syn_table;
+    struct tcp_source_limit source_limit;
     uint64_t cookies_until_ns; /* cookies that were sent may come back until then */
 
     struct tcp_time_wait *time_waits;

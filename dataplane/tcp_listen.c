@@ -82,12 +82,15 @@ static void options_agree(const struct tcp_stack *stack, struct tcp_half_open *h
 /* ---- LISTEN ---- */
 
 /* SYNs are the first that go unanswered: the peer sends them again. */
-static enum drop_reason refuses(const struct tcp_stack *stack, uint8_t port_index)
+static enum drop_reason refuses(const struct tcp_stack *stack, const struct network_flow *flow)
 {
-    if (UNLIKELY(stack_is_short_of_packets(stack) || !network_has_room(stack->network, port_index)))
+    if (UNLIKELY(stack_is_short_of_packets(stack) ||
+                 !network_has_room(stack->network, flow->port_index)))
         return DROP_TCP_SYN_SHED;
     if (UNLIKELY(tcp_connections_are_full(stack)))
         return DROP_TCP_CONNECTIONS_FULL;
+    if (UNLIKELY(!tcp_source_limit_allows(&stack->source_limit, flow)))
+        return DROP_TCP_SOURCE_FULL;
     return DROP_NONE;
 }
 
@@ -150,7 +153,7 @@ static void answer_with_entry(struct tcp_stack *stack, struct tcp_half_open *ent
 void tcp_listen_input(struct tcp_stack *stack, const struct network_flow *flow,
                       struct packet *packet)
 {
-    enum drop_reason why = refuses(stack, flow->port_index);
+    enum drop_reason why = refuses(stack, flow);
     if (why != DROP_NONE) {
         tcp_drop(stack, packet, why);
         return;
@@ -217,6 +220,7 @@ static struct tcp_connection *open_connection(struct tcp_stack *stack,
     cold->retransmitted_syn = half_open->retries > 0;
     cold->last_sent_tick = stack->now_tick;
     take_path(stack, connection, cold, half_open);
+    tcp_source_limit_add(&stack->source_limit, flow);
     tcp_silent_add(stack, connection);
     return connection;
 }
@@ -318,12 +322,25 @@ static bool completes(struct tcp_stack *stack, struct tcp_half_open *half_open,
     return true;
 }
 
+/* Several SYNs of it were answered while it had fewer connections: it learns at once. */
+static struct tcp_connection *refuse_source(struct tcp_stack *stack, struct packet *packet,
+                                            const struct network_flow *flow)
+{
+    tcp_reply_reset(stack, packet, flow);
+    tcp_drop(stack, packet, DROP_TCP_SOURCE_FULL);
+    return NULL;
+}
+
 struct tcp_connection *tcp_half_open_input(struct tcp_stack *stack, struct tcp_half_open *half_open,
                                            struct packet *packet, const struct network_flow *flow)
 {
     if (!completes(stack, half_open, packet, flow)) {
         tcp_drop(stack, packet, DROP_TCP_OUTSIDE_WINDOW);
         return NULL;
+    }
+    if (UNLIKELY(!tcp_source_limit_allows(&stack->source_limit, flow))) {
+        tcp_syn_table_remove(stack, half_open);
+        return refuse_source(stack, packet, flow);
     }
     struct tcp_connection *connection = open_connection(stack, half_open, flow);
     if (!connection) { /* the entry stays: the peer's next acknowledgement may find a slot */
@@ -379,6 +396,8 @@ struct tcp_connection *tcp_listen_acknowledged(struct tcp_stack *stack, struct p
         tcp_drop(stack, packet, DROP_TCP_NO_LISTENER);
         return NULL;
     }
+    if (UNLIKELY(!tcp_source_limit_allows(&stack->source_limit, flow)))
+        return refuse_source(stack, packet, flow);
     struct tcp_connection *connection = open_connection(stack, &half_open, flow);
     if (!connection) {
         tcp_drop(stack, packet, DROP_TCP_CONNECTIONS_FULL);

@@ -20,6 +20,7 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
     config->connections = (uint32_t)server->tcp.connections;
     config->half_open_max = (uint32_t)server->tcp.half_open;
     config->syn_cookies = (enum tcp_syn_cookies)server->tcp.syn_cookies;
+    config->connections_per_source = (uint32_t)server->tcp.connections_per_source;
     config->receive_window_bytes = (uint32_t)server->tcp.receive_window;
     config->send_budget_bytes = (uint32_t)server->tcp.send_budget;
     config->initial_window_segments = (uint32_t)server->tcp.initial_window;
@@ -67,6 +68,8 @@ static int stack_tables_create(struct tcp_stack *stack)
         !stack->time_waits || !stack->wheel || ring_create(&stack->ready, count) ||
         ring_create(&stack->output, count) ||
         tcp_syn_table_create(&stack->syn_table, stack->config.half_open_max) ||
+        tcp_source_limit_create(&stack->source_limit, stack->config.connections_per_source, count,
+                                &stack->key) ||
         connection_table_create(&stack->table, count + time_waits + stack->config.half_open_max))
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
@@ -157,6 +160,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     timer_wheel_destroy(stack->wheel);
     connection_table_destroy(&stack->table);
     tcp_syn_table_destroy(&stack->syn_table);
+    tcp_source_limit_destroy(&stack->source_limit);
     free(stack->ready.indices);
     free(stack->output.indices);
     free(stack->free_indices);
@@ -440,6 +444,12 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
     connection->armed_tick = 0;
     tcp_loss_give_back(cold);
     connection_table_remove(&stack->table, tcp_connection_hash(stack, connection), index);
+    if (UNLIKELY(tcp_source_limit_is_on(&stack->source_limit)) &&
+        !(connection->flags & CONNECTION_ACTIVE)) {
+        struct network_flow flow;
+        tcp_flow_of(stack, connection, &flow);
+        tcp_source_limit_remove(&stack->source_limit, &flow);
+    }
     count(stack->counters, COUNTER_TCP_CONNECTIONS_CLOSED);
     if (connection->flags & (CONNECTION_KNOWN | CONNECTION_ACTIVE)) {
         connection->events &= TCP_EVENT_PEER_CLOSED; /* tells an orderly end from a reset */

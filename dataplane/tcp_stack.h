@@ -43,6 +43,7 @@ struct tcp_stack_config {
     uint32_t connections;
     uint32_t half_open_max; /* peers in SYN-RECEIVED: 64 bytes each, no slot */
     enum tcp_syn_cookies syn_cookies;
+    uint32_t connections_per_source; /* an IPv4 address or an IPv6 /64; 0: no limit */
     uint32_t receive_window_bytes;
     uint32_t send_budget_bytes;
     uint32_t initial_window_segments;

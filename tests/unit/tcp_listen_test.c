@@ -555,6 +555,46 @@ static void when_no_slot_is_left_syns_are_dropped_and_half_open_peers_wait(void 
     assert_int_equal(peer_application_reads(&peer), 1);
 }
 
+static void a_source_at_its_limit_opens_no_more_and_spoofed_syns_do_not_count(void **state)
+{
+    (void)state;
+    peer.config.connections_per_source = 2;
+    restart();
+    uint32_t initial[3];
+    for (uint32_t i = 0; i < 3; i++) { /* half-open ones do not count: anybody can send them */
+        peer.port = (uint16_t)(100 + i);
+        send_syn(&plain);
+        peer_expect(&peer, S | A, 0, 1, 0);
+        initial[i] = peer.stack_iss;
+    }
+    struct tcp_connection *first = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        peer.port = (uint16_t)(100 + i);
+        peer.stack_iss = initial[i];
+        peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1});
+        assert_int_equal(peer.events, TCP_EVENT_OPENED);
+        peer.events = 0;
+        first = first ? first : peer.connection;
+    }
+    peer.port = 102; /* answered before, but now there are two */
+    peer.stack_iss = initial[2];
+    peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1});
+    peer_expect(&peer, R, 1, 0, 0);
+    assert_int_equal(peer.events, 0);
+    assert_int_equal(tcp_half_open_count(peer.stack), 0);
+    send_syn(&plain);
+    peer_expect_nothing(&peer);
+    assert_int_equal(peer_drops(&peer, DROP_TCP_SOURCE_FULL), 2);
+    peer.address[3]++; /* others are not concerned */
+    peer_open(&peer, &plain);
+    peer.address[3]--;
+    tcp_abort(peer.stack, first);
+    peer_round(&peer);
+    peer_discard(&peer);
+    peer.port = 104;
+    peer_open(&peer, &plain);
+}
+
 static void a_full_port_answers_no_syns(void **state)
 {
     (void)state;
@@ -615,6 +655,7 @@ int main(void)
         TEST(never_lets_the_oldest_give_way),
         TEST(clients_open_by_cookie_during_a_flood_of_a_million_spoofed_syns),
         TEST(when_no_slot_is_left_syns_are_dropped_and_half_open_peers_wait),
+        TEST(a_source_at_its_limit_opens_no_more_and_spoofed_syns_do_not_count),
         TEST(a_full_port_answers_no_syns),
         TEST(syns_are_not_answered_while_packets_are_short),
     };
