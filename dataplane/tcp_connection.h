@@ -217,7 +217,7 @@ struct tcp_cold {
     uint32_t last_sent_tick;
     union {
         uint32_t snd_wnd_bytes_max;
-        uint32_t syn_sent_us; /* until the handshake is done */
+        uint32_t syn_sent_us; /* until the handshake is done; 0: not known */
     };
     uint32_t blob_bytes; /* of send_bytes: by reference, not in packets */
     uint32_t generation;

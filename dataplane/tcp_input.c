@@ -626,7 +626,7 @@ static inline void input_fast(struct tcp_stack *stack, struct tcp_connection *co
         tcp_acknowledge_fast(stack, connection, rx->acknowledgement);
     if (connection->send_next) /* the window may have opened */
         connection_wants_output(stack, connection);
-    if (rx->payload_bytes == 0 || UNLIKELY(stack_is_short_of_packets(stack))) {
+    if (rx->payload_bytes == 0 || UNLIKELY(!stack_makes_room(stack))) {
         if (rx->payload_bytes > 0)
             tcp_drop(stack, packet, DROP_TCP_PACKETS_SHORT);
         else

@@ -60,10 +60,20 @@ struct tcp_time_wait {
     bool in_use;
 };
 
-/* At most `per_s` in a second, counted in windows of one second. */
+/*
+ * So many in a second, counted in windows of one second. How many exactly is drawn anew for each
+ * window, between half of the limit and the limit: who counts what he gets learns nothing about
+ * what others got (CVE-2016-5696).
+ */
 struct tcp_rate {
     uint32_t window_tick;
-    uint32_t used;
+    uint32_t used, allowed;
+};
+
+/* Answers to a connection's unacceptable segments in this window of about a second. */
+struct tcp_challenges {
+    uint32_t generation; /* of the slot: another connection's count is not ours */
+    uint16_t window, used;
 };
 
 struct tcp_stack {
@@ -77,6 +87,7 @@ struct tcp_stack {
     uint32_t network_generation;
     uint32_t receive_window_bytes;
     uint32_t packets_held, packets_held_max;
+    uint32_t out_of_order_held; /* of them: waiting for a missing one */
     bool is_traced; /* somebody looks at one client's segments (tcp_trace.h) */
     struct siphash_key key;
     struct packet_bin bin; /* of the pool all packets of ours come from; empty between rounds */
@@ -111,7 +122,9 @@ struct tcp_stack {
 
     uint32_t rto_ticks_min, delayed_ack_ticks, keepalive_ticks, user_timeout_ticks;
     uint32_t time_wait_ticks, fin_wait_ticks;
-    struct tcp_rate resets, challenges;
+    struct tcp_rate resets_to_acknowledgements, resets_to_others, time_wait_answers;
+    struct tcp_challenges *challenges; /* like the slots; memory only where some were sent */
+    uint32_t prune_next;               /* of the losses */
     struct trace_ring *trace; /* NULL: there is none */
     uint32_t traced_ports;    /* of the segment under way, if its client is the chosen one */
     uint8_t traced_drop;      /* enum drop_reason: the last one */
@@ -192,7 +205,8 @@ static inline uint32_t tcp_address_word(const uint8_t address[16])
     return words[0] ^ words[1] ^ words[2] ^ words[3]; /* IPv4: the rest is zero */
 }
 
-bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s);
+/* False is counted. */
+bool tcp_rate_allows(struct tcp_stack *stack, struct tcp_rate *rate);
 
 /* tcp_stack.c: slots and lives */
 uint32_t tcp_flow_hash(const struct tcp_stack *stack, const struct network_flow *flow,
@@ -258,6 +272,18 @@ static inline void tcp_timer_update(struct tcp_stack *stack, struct tcp_connecti
 static inline bool stack_is_short_of_packets(const struct tcp_stack *stack)
 {
     return stack->packets_held >= stack->packets_held_max;
+}
+
+/* tcp_reassembly.c: gives up out-of-order packets while packets are short (RFC 2018 8). */
+void tcp_reassembly_prune(struct tcp_stack *stack);
+
+/* For data: may one more be held? What waits out of order goes first. */
+static inline bool stack_makes_room(struct tcp_stack *stack)
+{
+    if (LIKELY(!stack_is_short_of_packets(stack)))
+        return true;
+    tcp_reassembly_prune(stack);
+    return !stack_is_short_of_packets(stack);
 }
 
 static inline struct packet *stack_packet_alloc(struct tcp_stack *stack)

@@ -216,7 +216,7 @@ static struct tcp_connection *open_connection(struct tcp_stack *stack,
     cold->peer_mss_bytes = half_open->peer_mss_bytes;
     cold->peer_scales = half_open->peer_scales;
     cold->timestamp_offset = half_open->timestamp_offset;
-    cold->syn_sent_us = half_open->sent_us;
+    cold->syn_sent_us = half_open->sent_us; /* of a cookie: 0 */
     cold->retransmitted_syn = half_open->retries > 0;
     cold->last_sent_tick = stack->now_tick;
     take_path(stack, connection, cold, half_open);
@@ -228,9 +228,12 @@ static struct tcp_connection *open_connection(struct tcp_stack *stack,
 static void challenge(struct tcp_stack *stack, struct tcp_half_open *half_open,
                       const struct network_flow *flow)
 {
-    if (half_open->challenges == CHALLENGES_MAX)
+    if (half_open->challenges == CHALLENGES_MAX) {
+        count(stack->counters, COUNTER_TCP_ANSWERS_LIMITED);
         return;
+    }
     half_open->challenges++;
+    count(stack->counters, COUNTER_TCP_CHALLENGES_SENT);
     const struct tcp_reply reply = {
         .local_port = half_open->local_port,
         .remote_port = half_open->remote_port,
@@ -258,13 +261,18 @@ static bool is_acceptable(const struct tcp_stack *stack, const struct tcp_half_o
     return sequence - left < window || sequence + length - 1 - left < window;
 }
 
-/* RFC 7323 5.3 R1. */
-static bool is_old(const struct tcp_half_open *half_open, const struct packet *packet)
+/* RFC 7323 3.2: what has no timestamp where it was agreed on is dropped silently; 5.3 R1. */
+static bool refused_by_timestamp(struct tcp_stack *stack, struct tcp_half_open *half_open,
+                                 const struct packet *packet, const struct network_flow *flow)
 {
-    if (!(half_open->flags & CONNECTION_TIMESTAMPS))
+    if (!(half_open->flags & CONNECTION_TIMESTAMPS) || (packet->rx.tcp_flags & TCP_FLAG_RST))
         return false;
-    return !(packet->rx.option_flags & TCP_OPTION_TIMESTAMP) ||
-           seq_before(packet->rx.timestamp_value, half_open->ts_recent);
+    if (!(packet->rx.option_flags & TCP_OPTION_TIMESTAMP))
+        return true;
+    if (!seq_before(packet->rx.timestamp_value, half_open->ts_recent))
+        return false;
+    challenge(stack, half_open, flow);
+    return true;
 }
 
 /* Our answer was lost, or is late. */
@@ -292,7 +300,9 @@ static bool completes(struct tcp_stack *stack, struct tcp_half_open *half_open,
         return false;
     }
     /* first: timestamps, then the sequence number */
-    if ((!is_reset && is_old(half_open, packet)) || !is_acceptable(stack, half_open, packet)) {
+    if (refused_by_timestamp(stack, half_open, packet, flow))
+        return false;
+    if (!is_acceptable(stack, half_open, packet)) {
         if (!is_reset)
             challenge(stack, half_open, flow);
         return false;
@@ -362,7 +372,6 @@ static bool is_cookie(struct tcp_stack *stack, const struct packet *packet,
         .local_port = port_at(packet, 2),
         .peer_sequence = packet->rx.sequence - 1,
         .own_sequence = packet->rx.acknowledgement - 1,
-        .retries = 1, /* when the SYN-ACK was sent is not known: no round trip can be measured */
     };
     const struct tcp_cookie_tuple tuple = {.flow = flow,
                                            .local_port = half_open->local_port,

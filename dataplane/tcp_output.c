@@ -317,23 +317,31 @@ void tcp_send_ack(struct tcp_stack *stack, struct tcp_connection *connection)
     acknowledged(connection, connection_cold(connection));
 }
 
-/*
- * About reset_rate_per_s, another number each second: who can count on it learns from what is left
- * of it whether a guess about somebody else's connection was right (CVE-2016-5696).
- */
-bool tcp_challenge_allowed(struct tcp_stack *stack)
+/* Each connection has a limit of its own: nobody can use up, or count, another one's. */
+static bool may_challenge(struct tcp_stack *stack, const struct tcp_connection *connection)
 {
-    uint32_t rate = stack->config.reset_rate_per_s;
-    uint64_t second = stack->now_tick >> 10;
-    uint32_t word = (uint32_t)siphash_words(&stack->key, &second, 1);
-    uint32_t limit = rate / 2 + (uint32_t)(((uint64_t)word * rate) >> 32);
-    return tcp_rate_allows(&stack->challenges, stack->now_tick, u32_max(limit, 1));
+    uint32_t limit = stack->config.challenges_per_s;
+    if (limit == 0)
+        return true;
+    struct tcp_challenges *own = &stack->challenges[connection_index(stack, connection)];
+    uint32_t generation = connection_cold(connection)->generation;
+    uint16_t window = (uint16_t)(stack->now_tick >> 10); /* of 1.07 s */
+    if (own->generation != generation || own->window != window)
+        *own = (struct tcp_challenges){.generation = generation, .window = window};
+    if (own->used >= limit) {
+        count(stack->counters, COUNTER_TCP_ANSWERS_LIMITED);
+        return false;
+    }
+    own->used++;
+    return true;
 }
 
 void tcp_send_challenge_ack(struct tcp_stack *stack, struct tcp_connection *connection)
 {
-    if (tcp_challenge_allowed(stack))
-        tcp_send_ack(stack, connection);
+    if (!may_challenge(stack, connection))
+        return;
+    count(stack->counters, COUNTER_TCP_CHALLENGES_SENT);
+    tcp_send_ack(stack, connection);
 }
 
 void tcp_send_reset(struct tcp_stack *stack, struct tcp_connection *connection)
@@ -359,8 +367,10 @@ void tcp_reply_reset(struct tcp_stack *stack, const struct packet *packet,
                      const struct network_flow *flow)
 {
     const struct packet_rx *rx = &packet->rx;
-    if ((rx->tcp_flags & TCP_FLAG_RST) ||
-        !tcp_rate_allows(&stack->resets, stack->now_tick, stack->config.reset_rate_per_s))
+    /* Acknowledgements come from peers of forgotten connections: SYNs must not use up theirs. */
+    struct tcp_rate *rate = rx->tcp_flags & TCP_FLAG_ACK ? &stack->resets_to_acknowledgements
+                                                         : &stack->resets_to_others;
+    if ((rx->tcp_flags & TCP_FLAG_RST) || !tcp_rate_allows(stack, rate))
         return;
     struct tcp_reply reply = {
         .local_port = wire_port(packet, 2),

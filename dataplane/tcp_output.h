@@ -24,8 +24,7 @@ void tcp_output_connection(struct tcp_stack *stack, struct tcp_connection *conne
 /* SYN or SYN-ACK, as the state says; again when called again. */
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_send_ack(struct tcp_stack *stack, struct tcp_connection *connection);
-/* About tcp_stack_config.reset_rate_per_s over all connections (RFC 5961 section 7). */
-bool tcp_challenge_allowed(struct tcp_stack *stack);
+/* At most tcp_stack_config.challenges_per_s for each connection (RFC 5961 section 7). */
 void tcp_send_challenge_ack(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_send_reset(struct tcp_stack *stack, struct tcp_connection *connection);
 /* A segment of no length that the peer must answer: its sequence is old (keep-alive, probe). */

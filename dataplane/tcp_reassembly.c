@@ -9,6 +9,7 @@
 #include "dataplane/tcp_output.h"
 
 #define COALESCE_BYTES_MAX 256u
+#define PRUNE_LOOKED_AT_MAX 64u
 
 /* Small segments are copied together, so that a peer cannot pin a packet with every byte. */
 static bool coalesced(struct tcp_stack *stack, struct packet *tail, struct packet *packet)
@@ -65,6 +66,7 @@ static void queue_remove(struct tcp_loss *loss, struct packet *previous, struct 
         loss->out_of_order_tail = previous;
     loss->out_of_order_count--;
     loss->out_of_order_bytes -= packet->rx.payload_bytes;
+    loss->stack->out_of_order_held--;
 }
 
 /* A FIN whose data was cut away or came twice must survive: the later end keeps it. */
@@ -115,6 +117,7 @@ static void queue_insert(struct tcp_stack *stack, struct tcp_loss *loss, struct 
         loss->out_of_order_tail = packet;
     loss->out_of_order_count++;
     loss->out_of_order_bytes += packet->rx.payload_bytes;
+    stack->out_of_order_held++;
 }
 
 /* RFC 9293 3.10.7.4, eighth: the peer has sent everything. */
@@ -162,7 +165,9 @@ static bool queue_take(struct tcp_stack *stack, struct tcp_connection *connectio
 static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold, struct packet *packet)
 {
+    uint32_t total_max = stack->config.out_of_order_total;
     if (cold->loss->out_of_order_count >= stack->config.out_of_order_max ||
+        (total_max != 0 && stack->out_of_order_held >= total_max) ||
         stack_is_short_of_packets(stack)) {
         tcp_drop(stack, packet, DROP_TCP_REASSEMBLY_FULL);
     } else {
@@ -173,6 +178,31 @@ static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connect
         connection->flags |= CONNECTION_UNPREDICTABLE;
     }
     tcp_send_ack(stack, connection); /* at once, one per segment: RFC 5681 4.2 */
+}
+
+static void give_up_queue(struct tcp_stack *stack, struct tcp_loss *loss)
+{
+    while (loss->out_of_order) {
+        struct packet *packet = loss->out_of_order;
+        queue_remove(loss, NULL, packet);
+        stack_packet_free(stack, packet);
+        count(stack->counters, COUNTER_TCP_OUT_OF_ORDER_PRUNED);
+    }
+}
+
+/*
+ * A peer keeps what was only reported by SACK, so nothing is lost but time. Looks at some records
+ * each time, and goes on where it stopped; the connections notice when they look again.
+ */
+void tcp_reassembly_prune(struct tcp_stack *stack)
+{
+    for (uint32_t looked = 0; looked < PRUNE_LOOKED_AT_MAX; looked++) {
+        if (stack->out_of_order_held == 0 || !stack_is_short_of_packets(stack))
+            return;
+        if (stack->prune_next >= stack->losses_begun)
+            stack->prune_next = 0;
+        give_up_queue(stack, &stack->losses[stack->prune_next++]);
+    }
 }
 
 void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -192,7 +222,7 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
     bool had_holes = cold->loss->out_of_order != NULL;
     uint32_t before = connection->rcv_nxt;
     if (packet->rx.payload_bytes > 0) {
-        if (stack_is_short_of_packets(stack)) {
+        if (UNLIKELY(!stack_makes_room(stack))) {
             tcp_drop(stack, packet, DROP_TCP_PACKETS_SHORT);
             return;
         }
@@ -209,7 +239,7 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
     if (had_holes) /* a hole was filled, at least in part: RFC 5681 4.2 */
         connection->flags |= CONNECTION_ACK_NOW;
     connection_wants_output(stack, connection);
-    if (had_holes)
+    if (connection->flags & CONNECTION_UNPREDICTABLE) /* no hole is left, or others made one go */
         tcp_predictability(connection, cold);
     if (has_fin)
         fin_received(stack, connection);

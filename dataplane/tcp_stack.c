@@ -11,8 +11,26 @@
 #include "include/memory_region.h"
 #include "include/server_config.h"
 
-#define OUT_OF_ORDER_DEFAULT_MAX 256u
-#define RESETS_PER_S_DEFAULT 1000u
+/* Every descriptor of the worker's rings holds a packet. */
+static uint32_t descriptor_count(const struct server_config *server)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < server->ports_count; i++)
+        count += server->ports[i].rx_descriptors + server->ports[i].tx_descriptors;
+    return (uint32_t)count;
+}
+
+/*
+ * Of what the rings leave, data may hold three quarters. The rest is for what must go on when that
+ * is used up: acknowledgements, resets, handshakes, ARP, ND and ICMP, copies on their way out.
+ */
+static uint32_t packets_for_data(const struct server_config *server)
+{
+    uint32_t packets = (uint32_t)server->memory.packets;
+    uint32_t descriptors = descriptor_count(server);
+    uint32_t spare = packets > descriptors ? packets - descriptors : 0;
+    return u32_max(spare / 4 * 3, 64);
+}
 
 void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_config *config)
 {
@@ -24,8 +42,9 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
     config->receive_window_bytes = (uint32_t)server->tcp.receive_window;
     config->send_budget_bytes = (uint32_t)server->tcp.send_budget;
     config->initial_window_segments = (uint32_t)server->tcp.initial_window;
-    config->out_of_order_max = OUT_OF_ORDER_DEFAULT_MAX;
-    config->packets_held_max = (uint32_t)(server->memory.packets / 4 * 3);
+    config->out_of_order_max = (uint32_t)server->tcp.out_of_order_each;
+    config->out_of_order_total = (uint32_t)server->tcp.out_of_order;
+    config->packets_held_max = packets_for_data(server);
     config->use_newreno = server->tcp.congestion == CONFIG_CONGESTION_NEWRENO;
     config->offer_timestamps = server->tcp.timestamps;
     config->offer_sack = server->tcp.sack;
@@ -35,7 +54,8 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
     config->user_timeout_ms = (uint32_t)server->tcp.user_timeout_s * 1000;
     config->time_wait_ms = (uint32_t)server->tcp.time_wait_s * 1000;
     config->fin_wait_ms = (uint32_t)server->tcp.fin_wait_s * 1000;
-    config->reset_rate_per_s = RESETS_PER_S_DEFAULT;
+    config->reset_rate_per_s = (uint32_t)server->tcp.resets_per_s;
+    config->challenges_per_s = (uint32_t)server->tcp.challenges_per_s;
     for (uint32_t i = 0; i < server->listeners_count; i++)
         config->listen_ports[i] = (uint16_t)server->listeners[i].port;
     config->listen_port_count = server->listeners_count;
@@ -61,12 +81,13 @@ static int stack_tables_create(struct tcp_stack *stack)
     stack->slots = memory_lines_create((size_t)count * sizeof(*stack->slots));
     stack->losses = calloc(count, sizeof(*stack->losses));
     stack->addresses6 = calloc(count, sizeof(*stack->addresses6));
+    stack->challenges = calloc(count, sizeof(*stack->challenges));
     stack->free_indices = calloc(count, sizeof(*stack->free_indices));
     stack->time_waits = calloc(time_waits, sizeof(*stack->time_waits));
     stack->wheel = timer_wheel_create(count, stack->now_tick);
-    if (!stack->slots || !stack->losses || !stack->addresses6 || !stack->free_indices ||
-        !stack->time_waits || !stack->wheel || ring_create(&stack->ready, count) ||
-        ring_create(&stack->output, count) ||
+    if (!stack->slots || !stack->losses || !stack->addresses6 || !stack->challenges ||
+        !stack->free_indices || !stack->time_waits || !stack->wheel ||
+        ring_create(&stack->ready, count) || ring_create(&stack->output, count) ||
         tcp_syn_table_create(&stack->syn_table, stack->config.half_open_max) ||
         tcp_source_limit_create(&stack->source_limit, stack->config.connections_per_source, count,
                                 &stack->key) ||
@@ -163,6 +184,7 @@ void tcp_stack_destroy(struct tcp_stack *stack)
     tcp_source_limit_destroy(&stack->source_limit);
     free(stack->ready.indices);
     free(stack->output.indices);
+    free(stack->challenges);
     free(stack->free_indices);
     free(stack->time_waits);
     free(stack->losses);
@@ -198,14 +220,20 @@ void tcp_stop_listening(struct tcp_stack *stack, uint16_t port)
         }
 }
 
-bool tcp_rate_allows(struct tcp_rate *rate, uint32_t now_tick, uint32_t per_s)
+bool tcp_rate_allows(struct tcp_stack *stack, struct tcp_rate *rate)
 {
-    if (now_tick - rate->window_tick >= tcp_ticks_of_ms(1000)) {
-        rate->window_tick = now_tick;
+    uint32_t per_s = stack->config.reset_rate_per_s;
+    if (rate->allowed == 0 || stack->now_tick - rate->window_tick >= tcp_ticks_of_ms(1000)) {
+        const uint64_t words[2] = {(uintptr_t)rate - (uintptr_t)stack, stack->now_ns};
+        uint64_t drawn = siphash_place(&stack->key, words, 2) >> 32;
+        rate->window_tick = stack->now_tick;
         rate->used = 0;
+        rate->allowed = per_s - (uint32_t)((per_s / 2 * drawn) >> 32);
     }
-    if (rate->used >= per_s)
+    if (rate->used >= rate->allowed) {
+        count(stack->counters, COUNTER_TCP_ANSWERS_LIMITED);
         return false;
+    }
     rate->used++;
     return true;
 }
@@ -423,6 +451,12 @@ static void receive_queues_free(struct tcp_stack *stack, struct tcp_connection *
     }
     connection->receive_tail = NULL;
     connection->receive_bytes = 0;
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (own) {
+        stack->out_of_order_held -= own->out_of_order_count;
+        own->out_of_order = own->out_of_order_tail = NULL;
+        own->out_of_order_count = 0;
+    }
 }
 
 void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connection)

@@ -47,9 +47,10 @@ struct tcp_stack_config {
     uint32_t receive_window_bytes;
     uint32_t send_budget_bytes;
     uint32_t initial_window_segments;
-    uint32_t out_of_order_max; /* packets waiting for a hole to fill, per connection */
-    uint32_t packets_held_max; /* in all queues: beyond it windows stop growing; 0: no bound */
-    bool use_newreno;          /* else CUBIC */
+    uint32_t out_of_order_max;   /* packets waiting for a hole to fill, per connection */
+    uint32_t out_of_order_total; /* ... of all of them; 0: no bound */
+    uint32_t packets_held_max;   /* in all queues: beyond it windows stop growing; 0: no bound */
+    bool use_newreno;            /* else CUBIC */
     bool offer_timestamps, offer_sack;
     uint32_t rto_min_ms;
     uint32_t delayed_ack_ms;
@@ -60,7 +61,8 @@ struct tcp_stack_config {
     uint32_t user_timeout_ms;
     uint32_t time_wait_ms;
     uint32_t fin_wait_ms;
-    uint32_t reset_rate_per_s; /* RST and challenge ACK to nobody in particular, together */
+    uint32_t reset_rate_per_s; /* RST to nobody's acknowledgements, and as many to other segments */
+    uint32_t challenges_per_s; /* answers to unacceptable segments, per connection; 0: no bound */
     uint16_t listen_ports[TCP_LISTENERS_MAX];
     uint32_t listen_port_count;
     struct siphash_key key;

@@ -134,7 +134,7 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
     if (is_fin_again) {
         tcp_reply_ack(stack, packet, flow, entry->snd_nxt, entry->rcv_nxt, entry);
         restart(stack, entry);
-    } else if (tcp_challenge_allowed(stack)) {
+    } else if (tcp_rate_allows(stack, &stack->time_wait_answers)) {
         tcp_reply_ack(stack, packet, flow, entry->snd_nxt, entry->rcv_nxt, entry);
     }
     packet_free(packet);

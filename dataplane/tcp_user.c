@@ -171,7 +171,7 @@ void tcp_receive_consume(struct tcp_stack *stack, struct tcp_connection *connect
 
 struct packet *tcp_packet(struct tcp_stack *stack)
 {
-    if (UNLIKELY(stack_is_short_of_packets(stack)))
+    if (UNLIKELY(!stack_makes_room(stack)))
         return NULL;
     struct packet *packet = stack_packet_alloc(stack);
     if (UNLIKELY(!packet))

@@ -177,6 +177,7 @@ static bool do_config(struct script *script, struct script_words *words)
         {"time_wait_ms", &config->time_wait_ms},
         {"fin_wait_ms", &config->fin_wait_ms},
         {"reset_rate_per_s", &config->reset_rate_per_s},
+        {"challenges_per_s", &config->challenges_per_s},
     };
     char why[SCRIPT_WHY_BYTES];
     uint32_t value;

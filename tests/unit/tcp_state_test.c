@@ -171,12 +171,12 @@ static void challenges_are_limited_per_second(void **state)
 {
     (void)state;
     tcp_stack_destroy(peer.stack);
-    peer.config.reset_rate_per_s = 5;
+    peer.config.challenges_per_s = 5;
     peer_start(&peer);
     peer_open(&peer, &usual);
     for (int i = 0; i < 20; i++)
         peer_send(&peer, (struct peer_segment){.flags = S, .seq = 100});
-    assert_in_range(peer_discard(&peer), 2, 7); /* about the rate: nobody can count on it */
+    assert_int_equal(peer_discard(&peer), 5);
     peer_sleep(&peer, 1100);
     peer_send(&peer, (struct peer_segment){.flags = S, .seq = 100});
     peer_expect(&peer, A, 1, 1, 0);
