@@ -88,7 +88,7 @@ static void cubic_follow_reno(struct tcp_connection *connection, struct tcp_cong
 {
     congestion->w_est_acked_bytes += acked_bytes;
     uint64_t needed = congestion->w_est_bytes;
-    if (congestion->w_est_bytes < congestion->w_max_bytes)
+    if (congestion->w_est_bytes < congestion->cwnd_prior_bytes)
         needed = needed * 17 / 9;
     if (congestion->w_est_acked_bytes >= needed) {
         congestion->w_est_acked_bytes -= (uint32_t)needed;
@@ -165,6 +165,7 @@ static void lower_ssthresh(const struct tcp_stack *stack, struct tcp_connection 
                                       ? (uint32_t)((uint64_t)connection->cwnd_bytes * 17 / 20)
                                       : connection->cwnd_bytes;
     }
+    congestion->cwnd_prior_bytes = connection->cwnd_bytes;
     congestion->ssthresh_bytes = u32_max(lowered, 2u * connection->mss_bytes);
     congestion->epoch_tick = 0;
     congestion->acked_bytes = 0;
@@ -179,14 +180,24 @@ void tcp_congestion_lost(const struct tcp_stack *stack, struct tcp_connection *c
 void tcp_congestion_timed_out(const struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, bool is_first)
 {
+    struct tcp_congestion *congestion = &tcp_loss_take(cold)->congestion;
     if (is_first) /* RFC 5681 3.1: not again for the same data */
-        lower_ssthresh(stack, connection, &tcp_loss_take(cold)->congestion);
+        lower_ssthresh(stack, connection, congestion);
     connection->cwnd_bytes = connection->mss_bytes;
-    struct tcp_loss *own = connection_own_loss(cold);
-    if (!own)
-        return;
-    own->congestion.epoch_tick = 0;
-    own->congestion.acked_bytes = 0;
+    congestion->w_max_bytes = 0; /* RFC 9438 4.8: the plateau is where avoidance begins again */
+    congestion->epoch_tick = 0;
+    congestion->acked_bytes = 0;
+}
+
+void tcp_congestion_restore(struct tcp_connection *connection, struct tcp_loss *loss)
+{
+    struct tcp_congestion *congestion = &loss->congestion;
+    const struct tcp_undo *undo = &loss->undo;
+    connection->cwnd_bytes = u32_max(connection->cwnd_bytes, undo->cwnd_bytes);
+    congestion->ssthresh_bytes = u32_max(congestion->ssthresh_bytes, undo->ssthresh_bytes);
+    congestion->w_max_bytes = u32_max(congestion->w_max_bytes, undo->w_max_bytes);
+    congestion->epoch_tick = 0; /* the same cube from here on */
+    congestion->acked_bytes = 0;
 }
 
 void tcp_congestion_idle(const struct tcp_stack *stack, struct tcp_connection *connection,

@@ -27,6 +27,8 @@ void tcp_congestion_lost(const struct tcp_stack *stack, struct tcp_connection *c
 /* The retransmission timer ran out: ssthresh, and cwnd collapses to one segment. */
 void tcp_congestion_timed_out(const struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, bool is_first);
+/* Lowering it was wrong (RFC 9438 4.9): as struct tcp_undo has it, unless it has grown beyond. */
+void tcp_congestion_restore(struct tcp_connection *connection, struct tcp_loss *loss);
 /* Nothing was sent for longer than an RTO (RFC 5681 4.1). */
 void tcp_congestion_idle(const struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold);

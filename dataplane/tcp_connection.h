@@ -22,6 +22,7 @@
 
 #include "dataplane/network.h"
 #include "dataplane/packet.h"
+#include "dataplane/tcp_options.h"
 #include "include/compiler.h"
 
 enum tcp_state {
@@ -82,6 +83,7 @@ enum tcp_state {
 
 #define TCP_PATH_MTU_MAX 0x3fffu /* 14 bits; ports.mtu is at most 9216 */
 #define TCP_TICK_SHIFT 20
+#define TCP_TICK_US 1049u /* rounded up */
 #define TCP_INDEX_NONE UINT32_MAX
 
 struct tcp_connection {
@@ -133,6 +135,8 @@ enum tcp_retransmit_timer {
     TCP_TIMER_PERSIST,
 };
 
+#define TCP_QUICK_ACKS 16u
+
 enum tcp_recovery {
     TCP_OPEN = 0, /* nothing known to be lost */
     TCP_RECOVERY, /* fast recovery until recover_sequence is acknowledged */
@@ -146,12 +150,29 @@ struct tcp_congestion {
     uint32_t ssthresh_bytes;
     uint32_t acked_bytes; /* not yet turned into window */
     /* CUBIC (RFC 9438 4.1) */
+    uint32_t cwnd_prior_bytes;
     uint32_t w_max_bytes;
     uint32_t w_est_bytes;
     uint32_t w_est_acked_bytes;
     uint32_t epoch_cwnd_bytes;
     uint32_t k_ms;
     uint32_t epoch_tick; /* 0: no epoch */
+};
+
+/* F-RTO (RFC 5682 3.1): whether a timeout was spurious is not known yet. */
+enum tcp_frto {
+    TCP_FRTO_OFF = 0,
+    TCP_FRTO_WAITS,     /* for the first acknowledgement after the timeout */
+    TCP_FRTO_SENDS_NEW, /* that one advanced: new data goes out, and what it brings back decides */
+};
+
+/* The window before it was lowered, and what may show that lowering it was wrong: tcp_undo.c. */
+struct tcp_undo {
+    uint32_t una; /* snd_una at that time */
+    uint32_t cwnd_bytes, ssthresh_bytes, w_max_bytes;
+    uint32_t first_tick;  /* when the first packet was sent again since */
+    uint16_t retransmits; /* since, less those that were reported as received twice */
+    bool is_possible, is_timeout, has_retransmitted;
 };
 
 struct tcp_stack;
@@ -174,7 +195,11 @@ struct tcp_loss {
     uint8_t backoff;  /* doublings of the RTO */
     uint8_t duplicate_acks;
     uint8_t keepalive_probes;
-    uint8_t reorder_windows; /* RACK.reo_wnd_mult */
+    uint8_t reorder_windows;  /* RACK.reo_wnd_mult, less one */
+    uint8_t reorder_persists; /* recoveries until it is one again */
+    uint8_t frto;             /* enum tcp_frto */
+    uint8_t quick_acks;       /* so many segments are acknowledged one by one: there were holes */
+    uint8_t sack_recent_count;
     bool reordering_seen;
     bool tlp_in_flight;
     bool tlp_was_retransmission;
@@ -182,24 +207,28 @@ struct tcp_loss {
     uint32_t stalled_tick; /* when the peer's silence began that is under way; 0: none */
     uint32_t sacked_bytes, lost_bytes;
 
-    /* loss detection (RFC 6675, 8985) */
+    /* received too early */
     struct packet *out_of_order; /* by sequence, no overlaps */
     struct packet *out_of_order_tail;
-    uint32_t out_of_order_bytes;
-    uint32_t sack_recent;  /* sequence of the last packet that came out of order */
+    struct tcp_sack_block sack_recent[TCP_SACK_BLOCKS_MAX]; /* latest first (RFC 2018 4) */
+    uint32_t duplicate_left, duplicate_right; /* received twice: reported once (RFC 2883) */
+
+    /* loss detection (RFC 6675, 8985) */
     uint64_t rack_sent_ns; /* of the latest sent packet known to have arrived */
     uint32_t rack_end;
     uint32_t rack_rtt_us;
     uint32_t rtt_us_min;
     uint32_t recover_sequence;
     uint32_t prr_delivered_bytes, prr_out_bytes, prr_flight_bytes;
-    uint32_t sacked_end; /* highest sequence known to have arrived (RACK.fack) */
-    uint32_t tlp_end;    /* snd_nxt when the probe left */
-    uint32_t duplicate_left, duplicate_right; /* received twice: reported once (RFC 2883) */
+    uint32_t sacked_end;        /* highest sequence known to have arrived (RACK.fack) */
+    uint32_t reorder_round_end; /* snd_nxt when reorder_windows last grew (RACK.dsack_round) */
+    uint32_t tlp_end;           /* snd_nxt when the probe left */
+    uint32_t tlp_tick;
+    struct tcp_undo undo;
     struct tcp_congestion congestion;
 };
 
-static_assert(sizeof(struct tcp_loss) <= 192, "a pool of them stays well under the slots' memory");
+static_assert(sizeof(struct tcp_loss) <= 256, "only connections that lost something have one");
 
 /* Line 2: looked at or written by what is sent. */
 struct tcp_cold {

@@ -375,6 +375,7 @@ static void note_duplicate(const struct tcp_connection *connection, struct tcp_c
     struct tcp_loss *loss = tcp_loss_take(cold);
     loss->duplicate_left = sequence;
     loss->duplicate_right = sequence + length;
+    loss->quick_acks = TCP_QUICK_ACKS; /* our acknowledgement may have been lost */
 }
 
 /* Cuts what is not in the window from both ends. */
@@ -410,6 +411,7 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
         if (packet->rx.payload_bytes > 0 &&
             !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
             note_duplicate(connection, cold, packet->rx.sequence, packet->rx.payload_bytes);
+            tcp_predictability(connection, cold);
         }
         /* Two hosts can answer each other for ever only with segments that carry nothing. */
         if (packet->rx.payload_bytes > 0 && !(flags & TCP_FLAG_SYN))
@@ -635,7 +637,8 @@ static inline void input_fast(struct tcp_stack *stack, struct tcp_connection *co
     }
     /* The second full segment in a row is acknowledged (RFC 1122 4.2.3.2), at the end of the round
      * unless data carries it. */
-    if (connection->last_ack_sent != connection->rcv_nxt && rx->payload_bytes >= 536)
+    if (connection->last_ack_sent != connection->rcv_nxt &&
+        tcp_segment_is_full(connection, rx->payload_bytes))
         connection->flags |= CONNECTION_ACK_NOW;
     connection->flags |= CONNECTION_ACK_PENDING;
     stack->packets_held++;

@@ -122,6 +122,7 @@ struct tcp_stack {
 
     uint32_t rto_ticks_min, delayed_ack_ticks, keepalive_ticks, user_timeout_ticks;
     uint32_t time_wait_ticks, fin_wait_ticks;
+    uint32_t tlp_ack_delay_us;
     struct tcp_rate resets_to_acknowledgements, resets_to_others, time_wait_answers;
     struct tcp_challenges *challenges; /* like the slots; memory only where some were sent */
     uint32_t prune_next;               /* of the losses */
@@ -253,6 +254,8 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
 /* tcp_timers.c */
 void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_keepalive_arm(struct tcp_stack *stack, struct tcp_connection *connection);
+/* RFC 8985 7.2: more was sent, or has arrived. Not beyond the timeout of what left first. */
+void tcp_probe_put_off(struct tcp_stack *stack, struct tcp_connection *connection);
 uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,
                        const struct tcp_cold *cold);
 void tcp_timer_update_slow(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -296,6 +299,13 @@ static inline void stack_packet_free(struct tcp_stack *stack, struct packet *pac
     ASSERT_HOT(stack->packets_held > 0);
     stack->packets_held--;
     packet_bin_free(&stack->bin, packet);
+}
+
+/* "Full-sized" of RFC 5681 4.2, as far as a receiver can know. */
+static inline bool tcp_segment_is_full(const struct tcp_connection *connection,
+                                       uint32_t payload_bytes)
+{
+    return payload_bytes >= 536 || payload_bytes >= connection->mss_bytes;
 }
 
 /* The window we would like to offer, from rcv_nxt on. */

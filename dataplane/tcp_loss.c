@@ -6,16 +6,23 @@
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_options.h"
 #include "dataplane/tcp_output.h"
+#include "dataplane/tcp_undo.h"
 
 #define DUPLICATES_MIN 3u
 #define REORDER_WINDOWS_MAX 16u
+#define REORDER_PERSISTS 16u
+#define BACKOFF_KEPT_MAX 1u
 
 /* What one acknowledgement told us. */
 struct ack_news {
     uint32_t delivered_bytes;
     uint32_t rtt_us;    /* of the latest delivered packet that was sent once; 0: none */
+    uint32_t known_end; /* RACK.fack before it */
+    uint32_t una_before, acknowledgement;
     bool has_news;      /* something was newly acknowledged or sacked */
-    bool has_duplicate; /* D-SACK: a packet of ours arrived twice */
+    bool has_duplicate; /* D-SACK: what of ours arrived twice */
+    struct tcp_sack_block duplicate;
+    struct tcp_undo_news undo;
 };
 
 /* RFC 6298 section 2 in fixed point, as Van Jacobson wrote it. */
@@ -54,16 +61,17 @@ static bool is_as_new(const struct tcp_loss *loss)
 {
     return loss->congestion.ssthresh_bytes == SSTHRESH_UNKNOWN && !loss->reordering_seen &&
            loss->reorder_windows == 0 && loss->keepalive_probes == 0 &&
-           loss->duplicate_left == loss->duplicate_right;
+           loss->duplicate_left == loss->duplicate_right && !loss->undo.is_possible;
 }
 
 void tcp_predictability(struct tcp_connection *connection, struct tcp_cold *cold)
 {
-    bool is_predictable =
-        cold->loss->recovery == TCP_OPEN && cold->loss->sacked_bytes == 0 &&
-        cold->loss->lost_bytes == 0 && !cold->loss->out_of_order &&
-        cold->loss->duplicate_acks == 0 && cold->loss->backoff == 0 && !cold->loss->tlp_in_flight &&
-        cold->retransmit_timer != TCP_TIMER_PERSIST && cold->loss->stalled_tick == 0;
+    bool is_predictable = cold->loss->recovery == TCP_OPEN && cold->loss->sacked_bytes == 0 &&
+                          cold->loss->lost_bytes == 0 && !cold->loss->out_of_order &&
+                          cold->loss->duplicate_acks == 0 && cold->loss->backoff == 0 &&
+                          !cold->loss->tlp_in_flight && cold->loss->quick_acks == 0 &&
+                          cold->retransmit_timer != TCP_TIMER_PERSIST &&
+                          cold->loss->stalled_tick == 0;
     if (is_predictable)
         connection->flags &= (uint16_t)~CONNECTION_UNPREDICTABLE;
     else
@@ -95,14 +103,14 @@ static inline void send_head_free(struct tcp_stack *stack, struct tcp_connection
     stack_packet_free(stack, packet);
 }
 
-/* A large frame acknowledged in part gives up its front. */
-static void head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
-                      uint32_t acknowledgement)
+/* A large frame acknowledged in part gives up its front; returns what of that is news. */
+static uint32_t head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
+                          uint32_t acknowledgement)
 {
     struct packet *packet = connection->send_head;
     if (!packet || packet == connection->send_next || !packet->tx.blob ||
         !seq_before(packet->tx.sequence, acknowledgement))
-        return;
+        return 0;
     uint32_t gone = acknowledgement - packet->tx.sequence;
     ASSERT_HOT(gone <= packet->tx.payload_bytes);
     if (packet->tx.flags & TX_LOST)
@@ -114,6 +122,7 @@ static void head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
     packet->tx.payload_bytes -= gone;
     connection->send_bytes -= gone;
     cold->blob_bytes -= gone;
+    return packet->tx.flags & TX_SACKED ? 0 : gone;
 }
 
 void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -149,27 +158,42 @@ void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connec
 
 /* ---- scoreboard ---- */
 
+/* RFC 8985 6.2 step 3: something arrived after what was sent behind it, and was sent once. */
+static void notice_reordering(struct tcp_loss *own, uint32_t end, uint32_t known_end,
+                              bool is_sent_once)
+{
+    if (is_sent_once && seq_before(end, known_end))
+        own->reordering_seen = true;
+    own->sacked_end = seq_max(own->sacked_end, end);
+}
+
+/* An acknowledgement of what was sent twice that answers an older segment than the second. */
+static bool echoes_original(const struct packet *packet, const struct ack_news *news)
+{
+    return news->undo.is_advance && news->undo.has_timestamp &&
+           !seq_after(packet_sequence_end(packet), news->acknowledgement) &&
+           seq_before(news->undo.timestamp_tick, tcp_tick(packet->tx.sent_ns));
+}
+
 /* RFC 8985 6.2 step 2: the latest packet known to have arrived, by the time it was sent. */
 static void packet_delivered(const struct tcp_stack *stack, struct tcp_cold *cold,
                              const struct packet *packet, struct ack_news *news)
 {
     uint32_t rtt_us = us_since(stack, packet->tx.sent_ns);
     uint32_t end = packet_sequence_end(packet);
+    bool is_sent_once = !(packet->tx.flags & TX_RETRANSMITTED);
     struct tcp_loss *own = connection_own_loss(cold);
     news->delivered_bytes += packet_sequence_bytes(packet);
     news->has_news = true;
-    if (packet->tx.flags & TX_RETRANSMITTED) {
-        if (rtt_us < cold->loss->rtt_us_min) /* it was the original that arrived */
-            return;
-    } else {
+    if (is_sent_once)
         news->rtt_us = rtt_us == 0 ? 1 : rtt_us;
-        if (own && seq_before(end, own->sacked_end) && own->sacked_end != 0)
-            own->reordering_seen = true;
-    }
     if (!own) /* nothing was ever missing */
         return;
-    if (seq_after(end, own->sacked_end) || own->sacked_end == 0)
-        own->sacked_end = end;
+    notice_reordering(own, end, news->known_end, is_sent_once);
+    if (is_sent_once && !seq_after(end, own->recover_sequence))
+        news->undo.has_original = true;
+    if (!is_sent_once && (rtt_us < own->rtt_us_min || echoes_original(packet, news)))
+        return;
     if (packet->tx.sent_ns > own->rack_sent_ns ||
         (packet->tx.sent_ns == own->rack_sent_ns && seq_after(end, own->rack_end))) {
         own->rack_sent_ns = packet->tx.sent_ns;
@@ -210,7 +234,10 @@ static uint32_t usable_blocks(const struct tcp_connection *connection, const str
         bool is_inside_second = i == 0 && count > 1 && !seq_before(seen[0].left, seen[1].left) &&
                                 !seq_after(seen[0].right, seen[1].right);
         if (!seq_after(seen[i].right, acknowledgement) || is_inside_second) {
-            news->has_duplicate |= i == 0;
+            if (i == 0) {
+                news->has_duplicate = true;
+                news->duplicate = seen[0];
+            }
             continue;
         }
         if (!seq_before(seen[i].left, connection->snd_una))
@@ -255,7 +282,10 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
     uint32_t count = usable_blocks(connection, segment, blocks, news);
     if (count == 0)
         return;
+    bool is_first = cold->loss->is_shared;
     struct tcp_loss *loss = tcp_loss_take(cold);
+    if (is_first)
+        loss->sacked_end = news->known_end;
     uint32_t end = blocks[0].right;
     for (uint32_t i = 1; i < count; i++)
         end = seq_max(end, blocks[i].right);
@@ -271,16 +301,31 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
         packet_delivered(stack, cold, packet, news);
         packet->tx.flags |= TX_SACKED;
         loss->sacked_bytes += packet_sequence_bytes(packet);
+        news->undo.has_sacked = true;
     }
+}
+
+/*
+ * Without SACK: duplicates stood for segments that are now acknowledged, all but the hole itself.
+ * Returns their bytes: they were counted as delivered when the duplicates came.
+ */
+static uint32_t forget_duplicates(const struct tcp_connection *connection, struct tcp_cold *cold,
+                                  uint32_t acknowledgement)
+{
+    if ((connection->flags & CONNECTION_SACK) || cold->loss->sacked_bytes == 0)
+        return 0;
+    uint32_t acked = acknowledgement - connection->snd_una;
+    uint32_t behind_hole = acked > connection->mss_bytes ? acked - connection->mss_bytes : 0;
+    uint32_t gone = u32_min(behind_hole, cold->loss->sacked_bytes);
+    tcp_loss_take(cold)->sacked_bytes -= gone;
+    return gone;
 }
 
 static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, uint32_t acknowledgement,
                               struct ack_news *news)
 {
-    bool emulates_sack = !(connection->flags & CONNECTION_SACK);
-    if (emulates_sack && cold->loss->sacked_bytes > 0)
-        tcp_loss_take(cold)->sacked_bytes = 0;
+    uint32_t counted_bytes = forget_duplicates(connection, cold, acknowledgement);
     bool was_retransmitted = false;
     struct packet *packet;
     while ((packet = connection->send_head) != connection->send_next &&
@@ -293,7 +338,8 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
             packet_delivered(stack, cold, packet, news);
         send_head_free(stack, connection);
     }
-    head_trim(connection, cold, acknowledgement);
+    news->delivered_bytes += head_trim(connection, cold, acknowledgement);
+    news->delivered_bytes -= u32_min(news->delivered_bytes, counted_bytes);
     /* What waited behind a hole was not on the way for so long (Karn, for cumulative numbers). */
     if (was_retransmitted)
         news->rtt_us = 0;
@@ -303,15 +349,50 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
 
 /* ---- finding losses ---- */
 
+/* RFC 8985 6.2 step 4. */
 static uint32_t reorder_window_us(const struct tcp_connection *connection,
-                                  const struct tcp_cold *cold)
+                                  const struct tcp_loss *loss)
 {
-    if (!cold->loss->reordering_seen &&
-        (cold->loss->recovery != TCP_OPEN ||
-         cold->loss->sacked_bytes >= DUPLICATES_MIN * (uint32_t)connection->mss_bytes))
+    if (!loss->reordering_seen &&
+        (loss->recovery != TCP_OPEN ||
+         loss->sacked_bytes >= DUPLICATES_MIN * (uint32_t)connection->mss_bytes))
         return 0;
-    uint32_t window = cold->loss->rtt_us_min / 4 * (1u + cold->loss->reorder_windows);
+    uint32_t window = loss->rtt_us_min / 4 * (1u + loss->reorder_windows);
     return u32_min(window, connection->srtt_us8 >> 3);
+}
+
+/* What arrived twice came late the first time: more patience, by one step a round trip. */
+static void reorder_window_grow(const struct tcp_connection *connection, struct tcp_loss *loss,
+                                uint32_t una_before)
+{
+    loss->reorder_persists = REORDER_PERSISTS;
+    if (loss->reorder_windows > 0 && seq_before(una_before, loss->reorder_round_end))
+        return;
+    loss->reorder_round_end = connection->snd_nxt;
+    if (loss->reorder_windows < REORDER_WINDOWS_MAX)
+        loss->reorder_windows++;
+}
+
+static uint64_t patience_ns(const struct tcp_connection *connection, const struct tcp_loss *loss)
+{
+    return ((uint64_t)loss->rack_rtt_us + reorder_window_us(connection, loss)) * 1000;
+}
+
+/* Packets of one burst have the same time; then their order on the wire counts. */
+static bool left_before_rack(const struct tcp_loss *loss, const struct packet *packet)
+{
+    return packet->tx.sent_ns < loss->rack_sent_ns ||
+           (packet->tx.sent_ns == loss->rack_sent_ns &&
+            seq_before(packet_sequence_end(packet), loss->rack_end));
+}
+
+static void rack_timer_arm(struct tcp_stack *stack, struct tcp_connection *connection,
+                           struct tcp_cold *cold, uint64_t wait_ns)
+{
+    cold->retransmit_timer = TCP_TIMER_RACK;
+    connection->retransmit_tick =
+        tcp_tick_at(stack->now_tick, 1 + (uint32_t)(wait_ns >> TCP_TICK_SHIFT));
+    tcp_timer_update(stack, connection, connection->retransmit_tick);
 }
 
 /* RFC 8985 6.2 step 5. True: something is lost that was not before. */
@@ -320,20 +401,14 @@ static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connecti
 {
     if (cold->loss->rack_sent_ns == 0)
         return false;
-    uint64_t patience_ns =
-        ((uint64_t)cold->loss->rack_rtt_us + reorder_window_us(connection, cold)) * 1000;
+    uint64_t patience = patience_ns(connection, cold->loss);
     uint64_t wait_ns = 0;
     bool has_lost = false;
     for (struct packet *packet = connection->send_head; packet != connection->send_next;
          packet = packet->next) {
-        if (packet->tx.flags & (TX_SACKED | TX_LOST))
+        if ((packet->tx.flags & (TX_SACKED | TX_LOST)) || !left_before_rack(cold->loss, packet))
             continue;
-        bool is_older = packet->tx.sent_ns < cold->loss->rack_sent_ns ||
-                        (packet->tx.sent_ns == cold->loss->rack_sent_ns &&
-                         seq_before(packet_sequence_end(packet), cold->loss->rack_end));
-        if (!is_older)
-            continue;
-        uint64_t due_ns = packet->tx.sent_ns + patience_ns;
+        uint64_t due_ns = packet->tx.sent_ns + patience;
         if (due_ns <= stack->now_ns) {
             packet_mark_lost(cold, packet);
             has_lost = true;
@@ -341,12 +416,8 @@ static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connecti
             wait_ns = due_ns - stack->now_ns;
         }
     }
-    if (wait_ns > 0) {
-        cold->retransmit_timer = TCP_TIMER_RACK;
-        connection->retransmit_tick =
-            tcp_tick_at(stack->now_tick, 1 + (uint32_t)(wait_ns >> TCP_TICK_SHIFT));
-        tcp_timer_update(stack, connection, connection->retransmit_tick);
-    }
+    if (wait_ns > 0)
+        rack_timer_arm(stack, connection, cold, wait_ns);
     return has_lost;
 }
 
@@ -354,12 +425,13 @@ static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connecti
 static bool newreno_detect(struct tcp_connection *connection, struct tcp_cold *cold,
                            bool is_partial)
 {
-    if (cold->loss->duplicate_acks < DUPLICATES_MIN && !is_partial)
-        return false;
+    const struct tcp_loss *loss = cold->loss;
     struct packet *head = connection->send_head;
     if (!head || head == connection->send_next || (head->tx.flags & TX_LOST))
         return false;
-    if (!is_partial && cold->loss->duplicate_acks != DUPLICATES_MIN)
+    /* Duplicates at the end of a recovery answer what was sent again in it (3.2, step 2). */
+    bool is_echo = loss->recovery == TCP_LOSS || connection->snd_una == loss->recover_sequence;
+    if (!is_partial && (loss->duplicate_acks != DUPLICATES_MIN || is_echo))
         return false;
     packet_mark_lost(cold, head);
     return true;
@@ -371,14 +443,14 @@ static void enter_recovery(struct tcp_stack *stack, struct tcp_connection *conne
     if (cold->loss->recovery != TCP_OPEN)
         return;
     struct tcp_loss *loss = tcp_loss_take(cold);
+    tcp_undo_begin(connection, loss, false);
     loss->recovery = TCP_RECOVERY;
     loss->recover_sequence = connection->snd_nxt;
     loss->prr_flight_bytes = u32_max(connection->snd_nxt - connection->snd_una, 1);
     loss->prr_delivered_bytes = 0;
     loss->prr_out_bytes = 0;
+    loss->tlp_in_flight = false;
     tcp_congestion_lost(stack, connection, cold);
-    if (cold->retransmit_timer == TCP_TIMER_TLP) /* no probe while losses are being mended */
-        tcp_retransmit_arm(stack, connection);
 }
 
 /* RFC 6937: sends in proportion to what arrives, down to ssthresh over one round trip. */
@@ -415,7 +487,27 @@ static void leave_recovery(struct tcp_connection *connection, struct tcp_cold *c
             u32_max(cold->loss->congestion.ssthresh_bytes, connection->mss_bytes);
     struct tcp_loss *loss = tcp_loss_take(cold);
     loss->recovery = TCP_OPEN;
+    loss->frto = TCP_FRTO_OFF;
     loss->duplicate_acks = 0;
+    if (loss->reorder_persists > 0 && --loss->reorder_persists == 0)
+        loss->reorder_windows = 0;
+}
+
+/* What was marked as lost was not, and the window is what it was. */
+static void recovery_undo(struct tcp_stack *stack, struct tcp_connection *connection,
+                          struct tcp_cold *cold)
+{
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    if (loss->recovery != TCP_OPEN) {
+        for (struct packet *packet = connection->send_head; packet != connection->send_next;
+             packet = packet->next)
+            packet_forget_lost(cold, packet);
+        loss->reordering_seen |= !loss->undo.is_timeout;
+        loss->backoff = 0;
+        loss->rack_sent_ns = 0; /* of which sending it was is in doubt */
+        leave_recovery(connection, cold);
+    }
+    tcp_undo(stack, connection, loss);
 }
 
 /* ---- the acknowledgement as a whole ---- */
@@ -441,14 +533,46 @@ static void window_update(struct tcp_connection *connection, struct tcp_cold *co
     cold->snd_wnd_bytes_max = u32_max(cold->snd_wnd_bytes_max, connection->snd_wnd_bytes);
 }
 
+/*
+ * Karn: an acknowledgement of what was sent twice measures no round trip. An echoed timestamp would
+ * (RFC 7323 4.1), but where acknowledgements are lost that is as long as the last timeouts: it is
+ * taken only when there is nothing better yet.
+ */
+static uint32_t round_trip_of(const struct tcp_stack *stack,
+                              const struct tcp_connection *connection, const struct ack_news *news)
+{
+    if (news->rtt_us != 0 || connection->srtt_us8 != 0 || !news->undo.is_advance ||
+        !news->undo.has_timestamp)
+        return news->rtt_us;
+    uint32_t ticks = stack->now_tick - news->undo.timestamp_tick;
+    if (ticks > tcp_ticks_of_ms(TCP_RTO_MAX_MS))
+        return 0; /* not one of ours */
+    return u32_max(ticks, 1) * TCP_TICK_US;
+}
+
+static void round_trip_learned(struct tcp_connection *connection, struct tcp_cold *cold,
+                               uint32_t rtt_us)
+{
+    tcp_round_trip(connection, rtt_us);
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (!own)
+        return;
+    own->rtt_us_min = own->rtt_us_min == 0 ? rtt_us : u32_min(own->rtt_us_min, rtt_us);
+    own->backoff = 0; /* RFC 6298 5: not before there is a new measurement */
+}
+
 static void progress(struct tcp_stack *stack, struct tcp_connection *connection,
-                     struct tcp_cold *cold)
+                     struct tcp_cold *cold, bool has_timestamp)
 {
     struct tcp_loss *own = connection_own_loss(cold);
     if (own) {
-        own->backoff = 0;
         own->stalled_tick = 0;
         own->duplicate_acks = 0;
+        /*
+         * RFC 6298 5: it stays until a round trip was measured. A timestamp tells as well that this
+         * was no late answer; and where all is sent twice no measurement may ever come.
+         */
+        own->backoff = has_timestamp ? 0 : (uint8_t)u32_min(own->backoff, BACKOFF_KEPT_MAX);
     }
     connection->retransmit_tick = 0;
     if (connection->snd_una != connection->snd_nxt)
@@ -460,14 +584,47 @@ static void progress(struct tcp_stack *stack, struct tcp_connection *connection,
 static void probe_answered(struct tcp_stack *stack, struct tcp_connection *connection,
                            struct tcp_cold *cold, const struct ack_news *news)
 {
-    if (!cold->loss->tlp_in_flight || seq_before(connection->snd_una, cold->loss->tlp_end))
+    if (!cold->loss->tlp_in_flight)
         return;
-    tcp_loss_take(cold)->tlp_in_flight = false;
-    if (!cold->loss->tlp_was_retransmission || news->has_duplicate ||
-        cold->loss->recovery != TCP_OPEN)
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    if (loss->recovery !=
+        TCP_OPEN) { /* whatever arrived, the timer is there for the next silence */
+        loss->tlp_in_flight = !news->has_news;
         return;
-    tcp_congestion_lost(stack, connection, cold); /* the probe mended a loss */
-    connection->cwnd_bytes = u32_min(connection->cwnd_bytes, cold->loss->congestion.ssthresh_bytes);
+    }
+    if (seq_before(connection->snd_una, loss->tlp_end))
+        return;
+    bool has_mended;
+    if (!loss->tlp_was_retransmission || news->has_duplicate) {
+        has_mended = false; /* new data arrived, or the original did too */
+    } else if (news->undo.is_advance && news->undo.has_timestamp) {
+        has_mended = !seq_before(news->undo.timestamp_tick, loss->tlp_tick);
+    } else if (seq_after(connection->snd_una, loss->tlp_end)) {
+        has_mended = true; /* only one of the two has been acknowledged */
+    } else if (!news->undo.is_advance) {
+        has_mended = false; /* a duplicate: both arrived */
+    } else {
+        return; /* the next one tells */
+    }
+    loss->tlp_in_flight = false;
+    if (!has_mended)
+        return;
+    tcp_congestion_lost(stack, connection, cold);
+    connection->cwnd_bytes = u32_min(connection->cwnd_bytes, loss->congestion.ssthresh_bytes);
+}
+
+/* RFC 2883: tells what was sent twice for nothing. */
+static void duplicate_reported(const struct tcp_connection *connection, struct tcp_cold *cold,
+                               const struct ack_news *news)
+{
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    bool is_of_probe = loss->tlp_in_flight && loss->tlp_was_retransmission &&
+                       news->duplicate.right == loss->tlp_end;
+    if (is_of_probe) /* a probe is no mistake */
+        return;
+    reorder_window_grow(connection, loss, news->una_before);
+    tcp_undo_duplicate(loss, news->una_before, news->duplicate.left, news->duplicate.right,
+                       connection->mss_bytes);
 }
 
 static void window_grow(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -495,61 +652,91 @@ static void count_duplicate(struct tcp_connection *connection, struct tcp_cold *
     loss->sacked_bytes = u32_min(loss->sacked_bytes + connection->mss_bytes, outstanding);
     news->delivered_bytes += connection->mss_bytes;
     news->has_news = true;
+    news->undo.has_sacked = true;
+}
+
+static struct ack_news news_of(const struct tcp_connection *connection, struct tcp_cold *cold,
+                               const struct packet *packet)
+{
+    struct ack_news news = {.una_before = connection->snd_una,
+                            .acknowledgement = packet->rx.acknowledgement,
+                            .known_end = connection->snd_una};
+    struct tcp_loss *own = connection_own_loss(cold);
+    news.undo.is_advance = seq_after(packet->rx.acknowledgement, connection->snd_una);
+    news.undo.has_timestamp = (packet->rx.option_flags & TCP_OPTION_TIMESTAMP) &&
+                              (connection->flags & CONNECTION_TIMESTAMPS);
+    news.undo.timestamp_tick = packet->rx.timestamp_echo - cold->timestamp_offset;
+    if (own) {
+        if (!seq_between(connection->snd_una, own->sacked_end, connection->snd_nxt))
+            own->sacked_end = connection->snd_una; /* of long ago */
+        news.known_end = own->sacked_end;
+    }
+    return news;
+}
+
+/* The peer's window has opened again. */
+static void end_persisting(struct tcp_stack *stack, struct tcp_connection *connection,
+                           struct tcp_cold *cold)
+{
+    cold->retransmit_timer = TCP_TIMER_RTO;
+    connection->retransmit_tick = 0;
+    if (cold->loss->backoff > 0)
+        tcp_loss_take(cold)->backoff = 0;
+    if (connection->snd_una != connection->snd_nxt)
+        tcp_retransmit_arm(stack, connection);
+}
+
+/* True: something is lost that was not before. */
+static bool losses_found(struct tcp_stack *stack, struct tcp_connection *connection,
+                         struct tcp_cold *cold, const struct ack_news *news)
+{
+    if (!news->has_news || connection->snd_una == connection->snd_nxt)
+        return false;
+    if (connection->flags & CONNECTION_SACK)
+        return rack_detect(stack, connection, cold);
+    bool is_partial = news->undo.is_advance && cold->loss->recovery == TCP_RECOVERY;
+    return newreno_detect(connection, cold, is_partial);
 }
 
 void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
                      struct tcp_cold *cold, const struct packet *packet)
 {
-    struct ack_news news = {0};
-    uint32_t acknowledgement = packet->rx.acknowledgement;
+    struct ack_news news = news_of(connection, cold, packet);
     uint32_t window_before = connection->snd_wnd_bytes;
-    uint32_t una_before = connection->snd_una;
     window_update(connection, cold, packet);
-    bool is_advance = seq_after(acknowledgement, connection->snd_una);
     if ((packet->rx.option_flags & TCP_OPTION_SACK) && (connection->flags & CONNECTION_SACK))
         mark_sacked(stack, connection, cold, packet, &news);
-    if (is_advance)
-        take_acknowledged(stack, connection, cold, acknowledgement, &news);
+    if (news.undo.is_advance)
+        take_acknowledged(stack, connection, cold, packet->rx.acknowledgement, &news);
     else if (is_duplicate(connection, packet, window_before))
         count_duplicate(connection, cold, &news);
-    if (news.rtt_us != 0) {
-        tcp_round_trip(connection, news.rtt_us);
-        struct tcp_loss *own = connection_own_loss(cold);
-        if (own)
-            own->rtt_us_min =
-                own->rtt_us_min == 0 ? news.rtt_us : u32_min(own->rtt_us_min, news.rtt_us);
-    }
-    if (is_advance)
-        progress(stack, connection, cold);
-    if (news.has_duplicate && cold->loss->reorder_windows < REORDER_WINDOWS_MAX)
-        tcp_loss_take(cold)->reorder_windows++;
+    uint32_t rtt_us = round_trip_of(stack, connection, &news);
+    if (rtt_us != 0)
+        round_trip_learned(connection, cold, rtt_us);
+    if (news.undo.is_advance)
+        progress(stack, connection, cold, news.undo.has_timestamp);
+    if (news.has_duplicate)
+        duplicate_reported(connection, cold, &news);
     probe_answered(stack, connection, cold, &news);
 
+    struct tcp_loss *own = connection_own_loss(cold);
     bool is_recovered = cold->loss->recovery != TCP_OPEN &&
                         !seq_before(connection->snd_una, cold->loss->recover_sequence);
-    if (is_recovered)
+    news.undo.is_complete = is_recovered;
+    bool is_undone = own && tcp_undo_is_due(connection, own, &news.undo);
+    if (is_undone)
+        recovery_undo(stack, connection, cold);
+    else if (is_recovered)
         leave_recovery(connection, cold);
-    bool has_lost = false;
-    if (news.has_news && connection->snd_una != connection->snd_nxt) {
-        if (connection->flags & CONNECTION_SACK)
-            has_lost = rack_detect(stack, connection, cold);
-        else
-            has_lost = newreno_detect(connection, cold,
-                                      is_advance && cold->loss->recovery == TCP_RECOVERY);
-    }
-    if (has_lost)
+    if (losses_found(stack, connection, cold, &news))
         enter_recovery(stack, connection, cold);
-    if (!is_recovered)
-        window_grow(stack, connection, cold, connection->snd_una - una_before,
+    if (!is_recovered && !is_undone)
+        window_grow(stack, connection, cold, connection->snd_una - news.una_before,
                     news.delivered_bytes);
-    if (connection->snd_wnd_bytes > 0 && cold->retransmit_timer == TCP_TIMER_PERSIST) {
-        cold->retransmit_timer = TCP_TIMER_RTO;
-        connection->retransmit_tick = 0;
-        if (cold->loss->backoff > 0)
-            tcp_loss_take(cold)->backoff = 0;
-        if (connection->snd_una != connection->snd_nxt)
-            tcp_retransmit_arm(stack, connection);
-    }
+    if (news.has_news && cold->loss->recovery != TCP_OPEN)
+        tcp_probe_put_off(stack, connection);
+    if (connection->snd_wnd_bytes > 0 && cold->retransmit_timer == TCP_TIMER_PERSIST)
+        end_persisting(stack, connection, cold);
     if (connection->send_next || cold->loss->lost_bytes > 0)
         connection_wants_output(stack, connection);
     tcp_predictability(connection, cold);
@@ -574,6 +761,8 @@ void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
 uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *connection,
                              struct tcp_cold *cold, uint32_t budget)
 {
+    if (tcp_undo_prefers_new_data(connection, cold->loss))
+        return 0;
     uint32_t sent = 0;
     for (struct packet *packet = connection->send_head;
          packet != connection->send_next && sent < budget && cold->loss->lost_bytes > 0;
@@ -590,8 +779,10 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
         if (!tcp_transmit(stack, connection, packet))
             break;
         packet_forget_lost(cold, packet);
-        if (cold->loss->recovery == TCP_RECOVERY)
-            tcp_loss_take(cold)->prr_out_bytes += bytes;
+        struct tcp_loss *loss = tcp_loss_take(cold);
+        tcp_undo_retransmitted(stack, loss);
+        if (loss->recovery == TCP_RECOVERY)
+            loss->prr_out_bytes += bytes;
         count(stack->counters, cold->loss->recovery == TCP_LOSS ? COUNTER_TCP_RETRANSMITS_TIMEOUT
                                                                 : COUNTER_TCP_RETRANSMITS_FAST);
         sent++;
@@ -600,26 +791,42 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
         connection_wants_output(stack, connection);
     if (connection->retransmit_tick == 0)
         tcp_retransmit_arm(stack, connection);
+    else if (sent > 0)
+        tcp_probe_put_off(stack, connection);
     return sent;
 }
 
-/* RFC 6298 5.4 to 5.7, RFC 6675 5.1: everything not sacked counts as lost. */
+/* RFC 8985 6.3: the oldest one, and all that had their time. */
+static void mark_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
+                           struct tcp_cold *cold, bool has_reneged)
+{
+    bool uses_rack = (connection->flags & CONNECTION_SACK) && cold->loss->rack_sent_ns != 0;
+    uint64_t patience = uses_rack ? patience_ns(connection, cold->loss) : 0;
+    for (struct packet *packet = connection->send_head; packet != connection->send_next;
+         packet = packet->next) {
+        if (has_reneged)
+            packet->tx.flags &= (uint16_t)~TX_SACKED;
+        if (packet == connection->send_head || packet->tx.sent_ns + patience <= stack->now_ns)
+            packet_mark_lost(cold, packet);
+    }
+}
+
+/* RFC 6298 5.4 to 5.7, RFC 5682 3.1 step 1. */
 void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                         struct tcp_cold *cold)
 {
     struct tcp_loss *loss = tcp_loss_take(cold);
-    bool is_first = loss->backoff == 0 && loss->recovery != TCP_LOSS;
+    bool is_first = loss->backoff == 0 || loss->recovery != TCP_LOSS;
     struct packet *head = connection->send_head;
-    bool reneged = head && (head->tx.flags & TX_SACKED); /* RFC 2018 section 8 */
-    if (reneged || !(connection->flags & CONNECTION_SACK))
+    bool has_reneged = head && (head->tx.flags & TX_SACKED); /* RFC 2018 section 8 */
+    if (has_reneged || !(connection->flags & CONNECTION_SACK))
         loss->sacked_bytes = 0;
-    for (struct packet *packet = head; packet != connection->send_next; packet = packet->next) {
-        if (reneged)
-            packet->tx.flags &= (uint16_t)~TX_SACKED;
-        packet_mark_lost(cold, packet);
-    }
+    mark_timed_out(stack, connection, cold, has_reneged);
+    if (is_first)
+        tcp_undo_begin(connection, loss, true);
     tcp_congestion_timed_out(stack, connection, cold, is_first);
     loss->recovery = TCP_LOSS;
+    loss->frto = TCP_FRTO_WAITS;
     loss->recover_sequence = connection->snd_nxt;
     loss->tlp_in_flight = false;
     loss->duplicate_acks = 0;
@@ -630,21 +837,47 @@ void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connecti
     tcp_predictability(connection, cold);
 }
 
-/* RFC 8985 7.3: new data if there is any, else the last packet again. */
+/*
+ * What is known to be lost and waits for the window, else the last segment of what was sent. A
+ * large frame is cut. NULL: that has arrived.
+ */
+static struct packet *probe_packet(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    struct packet *last = NULL;
+    for (struct packet *packet = connection->send_head; packet != connection->send_next;
+         packet = packet->next) {
+        if (packet->tx.flags & TX_SACKED)
+            continue;
+        last = packet;
+        if (packet->tx.flags & TX_LOST)
+            break;
+    }
+    if (!last || last->tx.payload_bytes <= connection->mss_bytes)
+        return last;
+    if (last->tx.flags & TX_LOST)
+        return tcp_split_packet(stack, connection, last, connection->mss_bytes) ? last : NULL;
+    uint32_t before = last->tx.payload_bytes - connection->mss_bytes;
+    return tcp_split_packet(stack, connection, last, before) ? last->next : NULL;
+}
+
+/* RFC 8985 7.3: new data if there is any, else the last segment again. */
 void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold)
 {
     struct tcp_loss *loss = tcp_loss_take(cold);
-    struct packet *last = NULL;
-    for (struct packet *packet = connection->send_head; packet != connection->send_next;
-         packet = packet->next)
-        last = packet;
-    loss->tlp_in_flight = true;
-    loss->tlp_was_retransmission = true;
+    bool is_new = loss->lost_bytes == 0 && tcp_output_probe(stack, connection, cold);
+    struct packet *again = is_new ? NULL : probe_packet(stack, connection);
+    bool is_again = again && tcp_transmit(stack, connection, again);
+    if (is_again)
+        packet_forget_lost(cold, again);
+    if (is_again && loss->recovery != TCP_OPEN)
+        tcp_undo_retransmitted(stack, loss);
+    if (is_new || is_again)
+        count(stack->counters, COUNTER_TCP_RETRANSMITS_PROBE);
+    loss->tlp_in_flight = true; /* also when none could leave: what comes next is the timeout */
+    loss->tlp_was_retransmission = is_again;
     loss->tlp_end = connection->snd_nxt;
-    count(stack->counters, COUNTER_TCP_RETRANSMITS_PROBE);
-    if (last && !(last->tx.flags & (TX_SACKED | TX_LOST)))
-        tcp_transmit(stack, connection, last);
+    loss->tlp_tick = stack->now_tick;
     tcp_retransmit_arm(stack, connection);
     tcp_predictability(connection, cold);
 }

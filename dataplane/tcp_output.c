@@ -126,25 +126,27 @@ static uint32_t window_allows(const struct tcp_connection *connection, const str
 }
 
 /*
- * Cuts the next packet to what may be sent. False: stop here. The congestion window holds back
- * whole segments; when nothing is in flight one may always go.
+ * The congestion window holds back whole segments; when nothing is in flight one may always go.
+ * False: stop here.
  */
-static bool next_fits(struct tcp_stack *stack, struct tcp_connection *connection,
-                      struct tcp_cold *cold, struct packet *packet)
+static bool congestion_allows(struct tcp_connection *connection, const struct tcp_cold *cold,
+                              uint32_t *wanted)
 {
-    uint32_t wanted = packet->tx.payload_bytes;
-    uint32_t segment = tcp_frame_payload_max(stack, connection, cold, packet);
-    if (wanted > segment)
-        wanted = segment;
     uint32_t pipe = connection_pipe_bytes(connection, cold);
-    if (pipe > 0 && pipe + wanted > connection->cwnd_bytes) {
-        if (wanted <= connection->mss_bytes ||
-            pipe + connection->mss_bytes > connection->cwnd_bytes) {
-            connection->flags |= CONNECTION_CWND_LIMITED;
-            return false;
-        }
-        wanted = connection->mss_bytes;
+    if (pipe == 0 || pipe + *wanted <= connection->cwnd_bytes)
+        return true;
+    if (*wanted <= connection->mss_bytes || pipe + connection->mss_bytes > connection->cwnd_bytes) {
+        connection->flags |= CONNECTION_CWND_LIMITED;
+        return false;
     }
+    *wanted = connection->mss_bytes;
+    return true;
+}
+
+/* Cuts the next packet to `wanted` and what peer and budget allow. False: stop here. */
+static bool next_fits(struct tcp_stack *stack, struct tcp_connection *connection,
+                      struct tcp_cold *cold, struct packet *packet, uint32_t wanted)
+{
     uint32_t outstanding = connection->snd_nxt - connection->snd_una;
     if (outstanding > 0 && outstanding + wanted > stack->config.send_budget_bytes)
         return false; /* bounds what a connection may pin, whatever the peer's window is */
@@ -158,27 +160,47 @@ static bool next_fits(struct tcp_stack *stack, struct tcp_connection *connection
     return true;
 }
 
+static bool next_send(struct tcp_stack *stack, struct tcp_connection *connection,
+                      struct tcp_cold *cold, uint32_t wanted)
+{
+    struct packet *packet = connection->send_next;
+    if (!next_fits(stack, connection, cold, packet, wanted) ||
+        !tcp_transmit(stack, connection, packet))
+        return false;
+    if (packet->tx.flags & TX_FIN)
+        fin_sent(connection);
+    if (cold->loss->recovery == TCP_RECOVERY)
+        tcp_loss_take(cold)->prr_out_bytes += packet->tx.payload_bytes;
+    connection->send_next = packet->next;
+    return true;
+}
+
+bool tcp_output_probe(struct tcp_stack *stack, struct tcp_connection *connection,
+                      struct tcp_cold *cold)
+{
+    struct packet *packet = connection->send_next;
+    return packet && next_send(stack, connection, cold,
+                               u32_min(packet->tx.payload_bytes, connection->mss_bytes));
+}
+
 static void send_new(struct tcp_stack *stack, struct tcp_connection *connection,
                      struct tcp_cold *cold, uint32_t budget)
 {
-    struct packet *packet = connection->send_next;
-    if (!packet)
+    struct packet *packet;
+    if (!connection->send_next)
         return;
     uint32_t idle_ticks = stack->now_tick - cold->last_sent_tick;
     if (connection->snd_una == connection->snd_nxt && UNLIKELY(idle_ticks > stack->rto_ticks_min) &&
         idle_ticks > tcp_rto_ticks(stack, connection, cold))
         tcp_congestion_idle(stack, connection, cold);
     bool has_sent = false;
-    for (; packet && budget > 0; budget--) {
-        if (!next_fits(stack, connection, cold, packet) || !tcp_transmit(stack, connection, packet))
+    for (; (packet = connection->send_next) != NULL && budget > 0; budget--) {
+        uint32_t wanted = u32_min(packet->tx.payload_bytes,
+                                  tcp_frame_payload_max(stack, connection, cold, packet));
+        if (!congestion_allows(connection, cold, &wanted) ||
+            !next_send(stack, connection, cold, wanted))
             break;
         has_sent = true;
-        if (packet->tx.flags & TX_FIN)
-            fin_sent(connection);
-        if (cold->loss->recovery == TCP_RECOVERY)
-            tcp_loss_take(cold)->prr_out_bytes += packet->tx.payload_bytes;
-        packet = packet->next;
-        connection->send_next = packet;
     }
     if (packet && budget == 0)
         connection_wants_output(stack, connection);
@@ -186,10 +208,11 @@ static void send_new(struct tcp_stack *stack, struct tcp_connection *connection,
         connection->cwnd_bytes < connection_pipe_bytes(connection, cold) + connection->mss_bytes)
         connection->flags |= CONNECTION_CWND_LIMITED;
     /* With data in flight its timer runs; with none and data waiting, the peer's window is shut. */
-    bool is_moved_by_sending =
-        cold->retransmit_timer == TCP_TIMER_TLP || cold->retransmit_timer == TCP_TIMER_PERSIST;
-    if (connection->retransmit_tick == 0 || (has_sent && is_moved_by_sending))
+    if (connection->retransmit_tick == 0 ||
+        (has_sent && cold->retransmit_timer == TCP_TIMER_PERSIST))
         tcp_retransmit_arm(stack, connection);
+    else if (has_sent)
+        tcp_probe_put_off(stack, connection);
 }
 
 /* A window that opened by two segments or half of all is worth a segment (RFC 1122 4.2.3.3). */

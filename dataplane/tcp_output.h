@@ -21,6 +21,10 @@ struct tcp_time_wait;
 /* Everything that is due on one connection. */
 void tcp_output_connection(struct tcp_stack *stack, struct tcp_connection *connection);
 
+/* The next new segment, whatever the congestion window says (RFC 8985 7.3). False: none went. */
+bool tcp_output_probe(struct tcp_stack *stack, struct tcp_connection *connection,
+                      struct tcp_cold *cold);
+
 /* SYN or SYN-ACK, as the state says; again when called again. */
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_send_ack(struct tcp_stack *stack, struct tcp_connection *connection);

@@ -65,7 +65,6 @@ static void queue_remove(struct tcp_loss *loss, struct packet *previous, struct 
     if (loss->out_of_order_tail == packet)
         loss->out_of_order_tail = previous;
     loss->out_of_order_count--;
-    loss->out_of_order_bytes -= packet->rx.payload_bytes;
     loss->stack->out_of_order_held--;
 }
 
@@ -74,6 +73,38 @@ static void keep_fin(struct packet *from, struct packet *to)
 {
     if ((from->rx.tcp_flags & TCP_FLAG_FIN) && end_of(from) == end_of(to))
         to->rx.tcp_flags |= TCP_FLAG_FIN;
+}
+
+/* The block that has just changed comes first, together with those that it now touches. */
+static void block_remember(struct tcp_loss *loss, uint32_t left, uint32_t right)
+{
+    if (left == right) /* a FIN alone cannot be told */
+        return;
+    struct tcp_sack_block others[TCP_SACK_BLOCKS_MAX], block = {left, right};
+    uint32_t other_count = 0;
+    for (uint32_t i = 0; i < loss->sack_recent_count; i++) {
+        const struct tcp_sack_block *known = &loss->sack_recent[i];
+        if (seq_before(known->right, block.left) || seq_after(known->left, block.right)) {
+            others[other_count++] = *known;
+            continue;
+        }
+        block.left = seq_before(known->left, block.left) ? known->left : block.left;
+        block.right = seq_max(known->right, block.right);
+    }
+    other_count = u32_min(other_count, TCP_SACK_BLOCKS_MAX - 1);
+    loss->sack_recent[0] = block;
+    memcpy(&loss->sack_recent[1], others, other_count * sizeof(*others));
+    loss->sack_recent_count = (uint8_t)(1 + other_count);
+}
+
+/* Blocks that have become part of the stream. */
+static void blocks_forget(struct tcp_loss *loss, uint32_t rcv_nxt)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < loss->sack_recent_count; i++)
+        if (seq_after(loss->sack_recent[i].right, rcv_nxt))
+            loss->sack_recent[kept++] = loss->sack_recent[i];
+    loss->sack_recent_count = (uint8_t)kept;
 }
 
 /* Puts a packet in its place; overlaps are cut from the new one, swallowed ones are dropped. */
@@ -92,6 +123,7 @@ static void queue_insert(struct tcp_stack *stack, struct tcp_loss *loss, struct 
         if (overlap >= packet->rx.payload_bytes) {
             loss->duplicate_left = packet->rx.sequence;
             loss->duplicate_right = end_of(packet);
+            block_remember(loss, packet->rx.sequence, end_of(packet)); /* RFC 2883 4.1, second */
             keep_fin(packet, previous);
             stack_packet_free(stack, packet);
             return;
@@ -116,8 +148,8 @@ static void queue_insert(struct tcp_stack *stack, struct tcp_loss *loss, struct 
     if (!next)
         loss->out_of_order_tail = packet;
     loss->out_of_order_count++;
-    loss->out_of_order_bytes += packet->rx.payload_bytes;
     stack->out_of_order_held++;
+    block_remember(loss, packet->rx.sequence, end_of(packet));
 }
 
 /* RFC 9293 3.10.7.4, eighth: the peer has sent everything. */
@@ -159,6 +191,7 @@ static bool queue_take(struct tcp_stack *stack, struct tcp_connection *connectio
         if (has_fin)
             return true;
     }
+    blocks_forget(tcp_loss_take(cold), connection->rcv_nxt);
     return false;
 }
 
@@ -172,7 +205,7 @@ static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connect
         tcp_drop(stack, packet, DROP_TCP_REASSEMBLY_FULL);
     } else {
         struct tcp_loss *loss = tcp_loss_take(cold);
-        loss->sack_recent = packet->rx.sequence;
+        loss->quick_acks = TCP_QUICK_ACKS;
         stack->packets_held++;
         queue_insert(stack, loss, packet);
         connection->flags |= CONNECTION_UNPREDICTABLE;
@@ -188,6 +221,7 @@ static void give_up_queue(struct tcp_stack *stack, struct tcp_loss *loss)
         stack_packet_free(stack, packet);
         count(stack->counters, COUNTER_TCP_OUT_OF_ORDER_PRUNED);
     }
+    loss->sack_recent_count = 0;
 }
 
 /*
@@ -205,11 +239,32 @@ void tcp_reassembly_prune(struct tcp_stack *stack)
     }
 }
 
+/*
+ * RFC 5681 4.2: at once when a hole was filled, at least every second full segment otherwise. While
+ * segments are being lost, one acknowledgement for each: it may be lost too.
+ */
+static void acknowledge_in_order(struct tcp_stack *stack, struct tcp_connection *connection,
+                                 struct tcp_cold *cold, bool is_full, bool had_holes,
+                                 bool is_second)
+{
+    struct tcp_loss *own = connection_own_loss(cold);
+    if (own && own->quick_acks > 0 && (had_holes || is_full)) {
+        own->quick_acks--;
+        tcp_send_ack(stack, connection);
+        return;
+    }
+    connection->flags |= CONNECTION_ACK_PENDING;
+    if (had_holes || (is_full && is_second))
+        connection->flags |= CONNECTION_ACK_NOW;
+    connection_wants_output(stack, connection);
+}
+
 void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *connection,
                             struct tcp_cold *cold, struct packet *packet)
 {
     bool has_fin = packet->rx.tcp_flags & TCP_FLAG_FIN;
-    if (packet->rx.payload_bytes == 0 && !has_fin) {
+    uint32_t payload_bytes = packet->rx.payload_bytes;
+    if (payload_bytes == 0 && !has_fin) {
         packet_free(packet);
         return;
     }
@@ -221,7 +276,7 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
         tcp_silent_remove(stack, connection);
     bool had_holes = cold->loss->out_of_order != NULL;
     uint32_t before = connection->rcv_nxt;
-    if (packet->rx.payload_bytes > 0) {
+    if (payload_bytes > 0) {
         if (UNLIKELY(!stack_makes_room(stack))) {
             tcp_drop(stack, packet, DROP_TCP_PACKETS_SHORT);
             return;
@@ -235,10 +290,10 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
         has_fin = queue_take(stack, connection, cold);
     if (connection->rcv_nxt != before)
         connection_event(stack, connection, TCP_EVENT_READABLE);
-    connection->flags |= CONNECTION_ACK_PENDING;
-    if (had_holes) /* a hole was filled, at least in part: RFC 5681 4.2 */
-        connection->flags |= CONNECTION_ACK_NOW;
-    connection_wants_output(stack, connection);
+    if (!has_fin) /* that has an acknowledgement of its own */
+        acknowledge_in_order(stack, connection, cold,
+                             tcp_segment_is_full(connection, payload_bytes), had_holes,
+                             connection->last_ack_sent != before);
     if (connection->flags & CONNECTION_UNPREDICTABLE) /* no hole is left, or others made one go */
         tcp_predictability(connection, cold);
     if (has_fin)
@@ -253,31 +308,8 @@ uint32_t tcp_reassembly_blocks(struct tcp_cold *cold, struct tcp_sack_block *blo
             (struct tcp_sack_block){cold->loss->duplicate_left, cold->loss->duplicate_right};
         tcp_loss_take(cold)->duplicate_left = cold->loss->duplicate_right;
     }
-    uint32_t recent_at = count; /* the block with the latest packet comes first (RFC 2018 4) */
-    bool has_recent = false;
-    const struct packet *packet = cold->loss->out_of_order;
-    while (packet) {
-        struct tcp_sack_block block = {packet->rx.sequence, end_of(packet)};
-        packet = packet->next;
-        while (packet && packet->rx.sequence == block.right) {
-            block.right = end_of(packet);
-            packet = packet->next;
-        }
-        bool is_recent = seq_between(block.left, cold->loss->sack_recent, block.right - 1);
-        if (block.left == block.right) /* a FIN alone cannot be told */
-            continue;
-        if (is_recent && !has_recent) {
-            has_recent = true;
-            uint32_t last = u32_min(count, limit - 1);
-            if (last > recent_at)
-                memmove(&blocks[recent_at + 1], &blocks[recent_at],
-                        (last - recent_at) * sizeof(*blocks));
-            blocks[recent_at] = block;
-            count = last + 1;
-        } else if (count < limit) {
-            blocks[count++] = block;
-        }
-    }
+    for (uint32_t i = 0; i < cold->loss->sack_recent_count && count < limit; i++)
+        blocks[count++] = cold->loss->sack_recent[i];
     return count;
 }
 

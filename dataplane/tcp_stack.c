@@ -50,6 +50,7 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
     config->offer_sack = server->tcp.sack;
     config->rto_min_ms = (uint32_t)server->tcp.rto_min_ms;
     config->delayed_ack_ms = (uint32_t)server->tcp.delayed_ack_ms;
+    config->tlp_ack_delay_ms = (uint32_t)server->tcp.tlp_ack_delay_ms;
     config->keepalive_ms = (uint32_t)server->tcp.keepalive_s * 1000;
     config->user_timeout_ms = (uint32_t)server->tcp.user_timeout_s * 1000;
     config->time_wait_ms = (uint32_t)server->tcp.time_wait_s * 1000;
@@ -107,6 +108,7 @@ static void take_tuning(struct tcp_stack *stack)
     stack->receive_window_bytes = config->receive_window_bytes;
     stack->rto_ticks_min = tcp_ticks_of_ms(config->rto_min_ms);
     stack->delayed_ack_ticks = tcp_ticks_of_ms(config->delayed_ack_ms);
+    stack->tlp_ack_delay_us = u32_max(config->tlp_ack_delay_ms * 1000, 1);
     stack->keepalive_ticks = tcp_ticks_of_ms(config->keepalive_ms);
     stack->user_timeout_ticks = tcp_ticks_of_ms(config->user_timeout_ms);
     stack->time_wait_ticks = tcp_ticks_of_ms(config->time_wait_ms);
@@ -124,6 +126,7 @@ void tcp_stack_retune(struct tcp_stack *stack, const struct tcp_stack_config *co
     own->mss_max_bytes = config->mss_max_bytes;
     own->rto_min_ms = config->rto_min_ms;
     own->delayed_ack_ms = config->delayed_ack_ms;
+    own->tlp_ack_delay_ms = config->tlp_ack_delay_ms;
     own->keepalive_ms = config->keepalive_ms;
     own->keepalive_interval_ms = config->keepalive_interval_ms;
     own->keepalive_probes = config->keepalive_probes;

@@ -12,7 +12,7 @@
 
 #define TIMERS_PER_ROUND_MAX 1024u
 #define TIMER_BATCH 64u
-#define PEER_DELAYED_ACK_MS 40u /* what a peer may wait before it acknowledges a lone segment */
+#define TLP_SLACK_US 2000u
 #define KEEPALIVE_PROBE_MS 75000u
 #define UNRESOLVED_RETRY_MS 20u
 
@@ -25,9 +25,8 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
         ticks = tcp_ticks_of_ms(has_lost_syn ? TCP_RTO_LOST_SYN_MS /* RFC 6298 5.7 */
                                              : TCP_RTO_INITIAL_MS /* 2.1 */);
     } else {
-        const uint32_t granularity_us = 1049;
         uint64_t us =
-            (connection->srtt_us8 >> 3) + (uint64_t)u32_max(connection->rttvar_us4, granularity_us);
+            (connection->srtt_us8 >> 3) + (uint64_t)u32_max(connection->rttvar_us4, TCP_TICK_US);
         ticks = u32_max(tcp_ticks_of_us(us), stack->rto_ticks_min);
     }
     uint64_t backed_off = (uint64_t)ticks << cold->loss->backoff;
@@ -35,16 +34,23 @@ uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connectio
     return backed_off > most ? most : (uint32_t)backed_off;
 }
 
-/* RFC 8985 7.2 and 7.3: when a probe goes out instead of waiting for the RTO; 0: it does not. */
-static uint32_t probe_ticks(const struct tcp_connection *connection, const struct tcp_cold *cold)
+/*
+ * RFC 8985 7.2: when a probe goes out instead of waiting for the RTO; 0: it does not. Beyond the
+ * RFC, recoveries are probed too, once until something arrives (as in RFC 9002 6.2): what was sent
+ * again may be lost again, and then nothing else would tell before the RTO.
+ */
+static uint32_t probe_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                            const struct tcp_cold *cold)
 {
-    if (!(connection->flags & CONNECTION_SACK) || cold->loss->recovery != TCP_OPEN ||
-        cold->loss->tlp_in_flight || cold->loss->backoff > 0 || connection->srtt_us8 == 0 ||
-        cold->loss->sacked_bytes > 0 || connection->state < TCP_ESTABLISHED)
+    const struct tcp_loss *loss = cold->loss;
+    if (!(connection->flags & CONNECTION_SACK) || loss->tlp_in_flight || loss->backoff > 0 ||
+        connection->srtt_us8 == 0 || connection->state < TCP_ESTABLISHED)
         return 0;
+    /* A peer without holes may wait before it acknowledges less than two full segments. */
+    bool may_wait = connection->snd_nxt - connection->snd_una <= connection->mss_bytes &&
+                    loss->recovery == TCP_OPEN;
     uint64_t us = connection->srtt_us8 >> 2;
-    bool is_lone = connection->send_head && connection->send_head->next == connection->send_next;
-    us += is_lone ? PEER_DELAYED_ACK_MS * 1000u : 2000u;
+    us += may_wait ? stack->tlp_ack_delay_us : TLP_SLACK_US;
     return tcp_ticks_of_us(us) + 1;
 }
 
@@ -62,7 +68,7 @@ void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connecti
         connection->flags |= CONNECTION_UNPREDICTABLE;
         ticks = tcp_rto_ticks(stack, connection, cold);
     } else {
-        uint32_t probe = probe_ticks(connection, cold);
+        uint32_t probe = probe_ticks(stack, connection, cold);
         cold->retransmit_timer = TCP_TIMER_TLP;
         ticks = probe;
         /* with a round trip known no RTO is shorter than the least: then it need not be computed */
@@ -78,6 +84,20 @@ void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connecti
         ticks = u32_min(ticks, tcp_ticks_of_ms(UNRESOLVED_RETRY_MS));
     connection->retransmit_tick = tcp_tick_at(stack->now_tick, ticks);
     tcp_timer_update(stack, connection, connection->retransmit_tick);
+}
+
+void tcp_probe_put_off(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    if (cold->retransmit_timer != TCP_TIMER_TLP || connection->snd_una == connection->snd_nxt)
+        return;
+    tcp_retransmit_arm(stack, connection);
+    uint32_t expires_tick = tcp_tick_at(tcp_tick(connection->send_head->tx.sent_ns),
+                                        tcp_rto_ticks(stack, connection, cold));
+    if ((int32_t)(connection->retransmit_tick - expires_tick) <= 0)
+        return;
+    connection->retransmit_tick = expires_tick;
+    tcp_timer_update(stack, connection, expires_tick);
 }
 
 void tcp_timer_update_slow(struct tcp_stack *stack, struct tcp_connection *connection,

@@ -305,6 +305,7 @@ int main(int count, char **values)
         .offer_sack = true,
         .rto_min_ms = 200,
         .delayed_ack_ms = 40,
+        .tlp_ack_delay_ms = 40,
         .user_timeout_ms = 120000,
         .time_wait_ms = 60000,
         .fin_wait_ms = 60000,

@@ -276,6 +276,7 @@ static void side_create(struct simulation *sim, int index)
         .offer_sack = random_chance(random, 700),
         .rto_min_ms = random_chance(random, 500) ? 200 : 10,
         .delayed_ack_ms = random_chance(random, 700) ? 40 : 0,
+        .tlp_ack_delay_ms = 40,
         .keepalive_ms = random_chance(random, 300) ? 60000 : 7200000,
         .user_timeout_ms = 3600000,
         .time_wait_ms = 1000 + random_below(random, 60000),

@@ -518,18 +518,18 @@ class World:
         self.servers = []
         self.mounts = []
 
-    def link(self):
-        link = Link(len(self.links))
+    def link(self, kind=Link):
+        link = kind(len(self.links))
         self.links.append(link)
         if len(self.links) == 1:
             set_namespace(f'/run/netns/{link.client}')
         return link
 
-    def server(self, *changes):
-        """A server that is not started yet, on a cable of its own. Later changes win."""
+    def server(self, *changes, link=None):
+        """A server that is not started yet, on a cable of its own if none is given. Later changes win."""
         folder = self.folder / f'server{len(self.servers)}'
         folder.mkdir()
-        server = Server(self.link(), folder, {})
+        server = Server(link or self.link(), folder, {})
         for change in changes:
             server.change(change)
         self.servers.append(server)

@@ -57,7 +57,7 @@ def run_in_this_process(test):
 
 def remove_leftovers(pid):
     """After a kill: the namespaces carry the number of the process that made them."""
-    for path in glob.glob(f'/run/netns/gannet-[cs]-{pid}-*'):
+    for path in glob.glob(f'/run/netns/gannet-[cms]-{pid}-*'):
         subprocess.run(['ip', 'netns', 'del', os.path.basename(path)], check=False)
 
 

@@ -48,6 +48,7 @@ static int create_stack(struct generator *generator, const struct generator_conf
         .offer_sack = true,
         .rto_min_ms = 200,
         .delayed_ack_ms = 40,
+        .tlp_ack_delay_ms = 40,
         .user_timeout_ms = 120000,
         .time_wait_ms = 1000,
         .fin_wait_ms = 10000,

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Bulk both ways over bad links, every byte compared, beside the kernel's own TCP over the same link.
+
+A round is one PUT and one GET of fresh random bytes, by the same client, to both servers in turn.
+"""
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness import (SERVER_IPV4, VALUES, Client, check, check_equal, depth, inside, program, random_bytes,
+                     system_test, wait_for)
+from rough_link import RoughLink
+
+MIB = 1 << 20
+GOODPUT_MIB = depth('GANNET_GOODPUT_MIB', 4)
+GOODPUT_ROUNDS = depth('GANNET_GOODPUT_ROUNDS', 3)
+# The congestion control of the kernel's end, and which direction it matters for: the sender's.
+KERNEL_CONGESTION = os.environ.get('GANNET_GOODPUT_CONGESTION', 'cubic')
+LOSS_PERCENT = depth('GANNET_GOODPUT_LOSS', 10)
+# A few transfers of a few MiB scatter widely: only the long form can judge the 20 %.
+RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.4
+LONG_ENOUGH_S = 120 + GOODPUT_MIB * GOODPUT_ROUNDS * 4
+
+BULK = {
+    'workers': {'poll': 'busy'},
+    'memory': {'packets': 16384, 'values_mib': 768},
+    'http': {'body_max': 128 * MIB, 'body_memory_mib': 512,
+             'body_rate_min': 1},
+    'store': {'segment_mib': 256, 'request_timeout_ms': 60000},
+}
+
+
+def bulk_server(world, link, *changes):
+    """A server for values of 100 MiB, on memory: its disk is not what is measured."""
+    server = world.server(BULK, {'store': {'directory': str(world.tmpfs(4096) / 'data')},
+                                 'namespaces': [{'name': 'demo', 'value_max': 128 * MIB}]}, *changes, link=link)
+    return server.start()
+
+
+class KernelServer:
+    def __init__(self, link):
+        link.serve_by_kernel()
+        with inside(link.server):
+            self.process = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name('kernel_server.py'), SERVER_IPV4, '80',
+                 KERNEL_CONGESTION],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        check_equal(self.process.stdout.readline(), b'ready\n', 'the comparison server')
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def connect(client):
+    client.connect()
+    client.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, KERNEL_CONGESTION.encode())
+
+
+def put_and_get(link, key, value):
+    """(seconds up, seconds down); a byte that differs is an error."""
+    with inside(link.client):
+        client = Client(timeout_s=600)
+        connect(client)
+        started = time.monotonic()
+        answer = client.put(key, value)
+        up_s = time.monotonic() - started
+        check(answer.status in (201, 204), f'PUT: {answer}')
+        client.close()
+        connect(client)
+        started = time.monotonic()
+        answer = client.get(key)
+        down_s = time.monotonic() - started
+        client.close()
+    check_equal(answer.status, 200, 'GET')
+    check(answer.body == value, f'{len(answer.body)} bytes came back, and not those that were sent')
+    return up_s, down_s
+
+
+def rates(mib, seconds):
+    return [mib / each for each in seconds]
+
+
+def show(name, ours, kernels):
+    ratio = statistics.median(ours) / statistics.median(kernels)
+    print(f'{name}: gannet {statistics.median(ours):.2f} MiB/s ({min(ours):.2f}..{max(ours):.2f}), '
+          f'kernel {statistics.median(kernels):.2f} MiB/s ({min(kernels):.2f}..{max(kernels):.2f}), '
+          f'ratio {ratio:.2f}', flush=True)
+    return ratio
+
+
+RECOVERY_COUNTERS = ('retransmits_fast', 'retransmits_timeout', 'retransmits_probe', 'spurious_timeouts',
+                     'spurious_recoveries')
+
+
+def show_recovery(server):
+    metrics = server.metrics()
+    found = {name: int(sum(value for (metric, _), value in metrics.samples.items()
+                           if metric == f'gannet_tcp_{name}_total')) for name in RECOVERY_COUNTERS}
+    print('gannet: ' + ', '.join(f'{name} {count}' for name, count in found.items()), flush=True)
+
+
+def compare(world, mib, rounds, prepare, *changes):
+    """Both servers behind links made alike by prepare(link); returns ratios of medians (up, down)."""
+    links = [world.link(RoughLink), world.link(RoughLink)]
+    for link in links:
+        link.set_kernel('net.ipv4.tcp_no_metrics_save', 1)  # no round helps or hinders the next one
+    server = bulk_server(world, links[0], *changes)
+    kernel = KernelServer(links[1])
+    try:
+        for link in links:
+            prepare(link)
+        seconds = {0: ([], []), 1: ([], [])}
+        for number in range(rounds):
+            value = random_bytes(mib * MIB, number)
+            for which in (0, 1) if number % 2 else (1, 0):
+                up_s, down_s = put_and_get(links[which], f'bulk-{number % 2}', value)
+                print(f"{('gannet', 'kernel')[which]}: up {up_s:.2f} s, down {down_s:.2f} s", flush=True)
+                seconds[which][0].append(up_s)
+                seconds[which][1].append(down_s)
+        show_recovery(server)
+        return [show(f'{mib} MiB {name}, {rounds} rounds', rates(mib, seconds[0][way]),
+                     rates(mib, seconds[1][way])) for way, name in ((0, 'up'), (1, 'down'))]
+    finally:
+        kernel.stop()
+
+
+@system_test(f'{GOODPUT_MIB} MiB up and down through {LOSS_PERCENT} % loss each way, beside the kernel\'s TCP',
+             LONG_ENOUGH_S)
+def goodput_with_loss(world):
+    links = []
+
+    def prepare(link):
+        link.lose(LOSS_PERCENT)
+        links.append(link)
+    ratios = compare(world, GOODPUT_MIB, GOODPUT_ROUNDS, prepare)
+    for link in links:
+        lost, carried = link.frames()
+        print(f'{lost} frames lost, {carried} carried')
+        check(LOSS_PERCENT * 0.7 < 100 * lost / (lost + carried) < LOSS_PERCENT * 1.3, 'as many as wanted')
+    for ratio, way in zip(ratios, ('up', 'down')):
+        check(ratio >= RATIO_MIN, f'{way}: {ratio:.2f} of the kernel\'s goodput, wanted {RATIO_MIN}')
