@@ -55,7 +55,7 @@ struct tcp_stack_config {
     uint32_t rto_min_ms;
     uint32_t delayed_ack_ms;
     uint32_t tlp_ack_delay_ms; /* what a peer may wait with the acknowledgement of a lone segment */
-    uint32_t keepalive_ms;          /* 0: off */
+    uint32_t keepalive_ms;     /* 0: off */
     uint32_t keepalive_interval_ms; /* between probes; 0: as keepalive_ms, at most 75 s */
     uint8_t keepalive_probes;       /* without an answer, until it is given up; 0: 8 */
     uint16_t mss_max_bytes;         /* offered and used at most; 0: what the MTU allows */

@@ -172,6 +172,7 @@ static bool do_config(struct script *script, struct script_words *words)
         {"packets_held_max", &config->packets_held_max},
         {"rto_min_ms", &config->rto_min_ms},
         {"delayed_ack_ms", &config->delayed_ack_ms},
+        {"tlp_ack_delay_ms", &config->tlp_ack_delay_ms},
         {"keepalive_ms", &config->keepalive_ms},
         {"user_timeout_ms", &config->user_timeout_ms},
         {"time_wait_ms", &config->time_wait_ms},

@@ -142,6 +142,7 @@ void settings_apply(const struct settings *settings, struct tcp_stack_config *co
     config->offer_sack = settings->sack;
     config->rto_min_ms = (uint32_t)settings->rto_min_ms;
     config->delayed_ack_ms = (uint32_t)(settings->delack_us / 1000);
+    config->tlp_ack_delay_ms = 40;
     config->user_timeout_ms = USER_TIMEOUT_MS;
     config->time_wait_ms = 60000;
     config->fin_wait_ms = 60000;

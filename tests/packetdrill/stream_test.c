@@ -117,7 +117,7 @@ static void a_write_leaves_before_it_returns_and_ends_with_push(void **state)
     assert_int_equal(CALL(ioctl, fd, SIOCOUTQ, &waiting), 0);
     assert_int_equal(waiting, 6000);
     assert_int_equal(CALL(ioctl, fd, SIOCOUTQNSD, &waiting), 0);
-    assert_int_equal(waiting, 2000);
+    assert_int_equal(waiting, 2000 - 1460); /* the silence ended with a probe of new data */
     driver_reset(&driver, 1);
     CALL(close, fd);
     driver_stop(&driver);

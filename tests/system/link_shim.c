@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A cable that is bad in a chosen way: carries frames between two interfaces of a namespace, by
- * raw sockets, through tests/support/virtual_wire.h in real time. Stops with SIGTERM; prints what it
- * carried.
+ * A cable that is bad in a chosen way: carries frames between two interfaces of a namespace by
+ * raw sockets, through tests/support/virtual_wire.h in real time. Stops with SIGTERM; prints what
+ * it carried.
  *
  *   link_shim INTERFACE INTERFACE [loss=PERMILLE] [delay_us=N] [jitter_us=N] [reorder=PERMILLE]
  *             [reorder_us=N] [duplicate=PERMILLE] [corrupt=PERMILLE] [rate_mbit=N] [queue=FRAMES]
