@@ -88,7 +88,7 @@ struct tcp_stack {
     uint32_t receive_window_bytes;
     uint32_t packets_held, packets_held_max;
     uint32_t out_of_order_held; /* of them: waiting for a missing one */
-    bool is_traced; /* somebody looks at one client's segments (tcp_trace.h) */
+    bool is_traced;             /* somebody looks at one client's segments (tcp_trace.h) */
     struct siphash_key key;
     struct packet_bin bin; /* of the pool all packets of ours come from; empty between rounds */
 
@@ -126,9 +126,9 @@ struct tcp_stack {
     struct tcp_rate resets_to_acknowledgements, resets_to_others, time_wait_answers;
     struct tcp_challenges *challenges; /* like the slots; memory only where some were sent */
     uint32_t prune_next;               /* of the losses */
-    struct trace_ring *trace; /* NULL: there is none */
-    uint32_t traced_ports;    /* of the segment under way, if its client is the chosen one */
-    uint8_t traced_drop;      /* enum drop_reason: the last one */
+    struct trace_ring *trace;          /* NULL: there is none */
+    uint32_t traced_ports; /* of the segment under way, if its client is the chosen one */
+    uint8_t traced_drop;   /* enum drop_reason: the last one */
     struct tcp_stack_config config;
     uint16_t listen_ports[TCP_LISTENERS_MAX];
     uint32_t listen_port_count;
