@@ -26,7 +26,7 @@ struct ack_news {
 };
 
 /* RFC 6298 section 2 in fixed point, as Van Jacobson wrote it. */
-static inline void round_trip(struct tcp_connection *connection, uint32_t rtt_us)
+void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
 {
     const uint32_t rtt_us_max = 60000000;
     rtt_us = rtt_us == 0 ? 1 : u32_min(rtt_us, rtt_us_max);
@@ -43,11 +43,6 @@ static inline void round_trip(struct tcp_connection *connection, uint32_t rtt_us
         error = -error;
     connection->rttvar_us4 = (uint32_t)((int32_t)connection->rttvar_us4 + error -
                                         (int32_t)(connection->rttvar_us4 >> 2));
-}
-
-void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
-{
-    round_trip(connection, rtt_us);
 }
 
 static inline uint32_t us_since(const struct tcp_stack *stack, uint64_t then_ns)
@@ -140,7 +135,7 @@ void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connec
     }
     connection->snd_una = acknowledgement;
     if (LIKELY(sent_ns != 0 && !was_retransmitted))
-        round_trip(connection, us_since(stack, sent_ns));
+        tcp_round_trip(connection, us_since(stack, sent_ns));
     if (connection->flags & CONNECTION_CWND_LIMITED) {
         connection->flags &= (uint16_t)~CONNECTION_CWND_LIMITED;
         tcp_congestion_acked(stack, connection, connection_cold(connection), acked_bytes);
@@ -764,14 +759,22 @@ uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *con
     if (tcp_undo_prefers_new_data(connection, cold->loss))
         return 0;
     uint32_t sent = 0;
-    for (struct packet *packet = connection->send_head;
-         packet != connection->send_next && sent < budget && cold->loss->lost_bytes > 0;
-         packet = packet->next) {
+    struct packet *packet, *next = connection->send_head;
+    while ((packet = next) != connection->send_next && sent < budget &&
+           cold->loss->lost_bytes > 0) {
+        next = packet->next;
         if (!(packet->tx.flags & TX_LOST))
             continue;
-        if (packet->tx.payload_bytes > connection->mss_bytes &&
-            !tcp_split_packet(stack, connection, packet, connection->mss_bytes))
-            break;
+        if (packet->tx.payload_bytes > connection->mss_bytes) {
+            if (!tcp_split_packet(stack, connection, packet, connection->mss_bytes))
+                break;
+            next = packet->next;
+        }
+        if (UNLIKELY(!seq_after(packet_sequence_end(packet), connection->snd_una))) {
+            packet_forget_lost(cold, packet); /* cut off the head, acknowledged in part before */
+            send_head_free(stack, connection);
+            continue;
+        }
         uint32_t bytes = packet_sequence_bytes(packet);
         uint32_t pipe = connection_pipe_bytes(connection, cold);
         if (pipe > 0 && pipe + bytes > connection->cwnd_bytes)

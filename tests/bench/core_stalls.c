@@ -48,7 +48,7 @@ static void *watch_run(void *argument)
     return NULL;
 }
 
-/* Of all moments, on all cores: the share from which more than `wait_ns` of a gap are still left. */
+/* Of all moments, on all cores: the share from which more than `wait_ns` of a gap are left. */
 static double share_waiting(const struct watch *watches, int count, double wait_ns)
 {
     double waiting_ns = 0;
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
         return 2;
     }
     for (int i = 0; i < count; i++) {
-        watches[i].core = atoi(argv[i + 2]);
+        watches[i].core = (int)strtoul(argv[i + 2], NULL, 10);
         watches[i].duration_ns = (uint64_t)(seconds * 1e9);
         watches[i].gaps_ns = calloc(GAPS_MAX, sizeof(uint32_t));
         if (!watches[i].gaps_ns ||

@@ -11,8 +11,9 @@
 #include "tests/sim/tcp_sim.h"
 
 #define EVENTS_MAX 40u
-#define FIRST_JUMP_NS_MAX (100 * NS_PER_S) /* as after a suspended virtual machine */
-#define JUMP_NS_MAX NS_PER_S               /* every jump costs a handshake one of its few tries */
+/* As after a suspended virtual machine. What was in flight then is a round trip of that length. */
+#define FIRST_JUMP_NS_MAX (15 * NS_PER_S)
+#define JUMP_NS_MAX NS_PER_S /* every jump costs a handshake one of its few tries */
 
 void trouble_choose(struct tcp_trouble *trouble, struct random *random, uint64_t now_ns)
 {

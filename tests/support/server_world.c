@@ -24,6 +24,7 @@
 #include "tests/support/dpdk_environment.h"
 #include "tests/support/fake_nic.h"
 
+#define WIRE_SEGMENTS_MAX 256u /* of the largest frame, on the narrowest path */
 #define SERVER_SIDE 0
 #define CLIENT_SIDE 1
 #define SERVER_PACKETS 8191u
@@ -483,9 +484,10 @@ static uint32_t deliver_due(struct server_world *world)
 
 static void collect(struct server_world *world, int side, struct fake_nic *nic, uint32_t queue)
 {
-    struct packet *packet, *frames[64];
+    struct packet *packet, *frames[WIRE_SEGMENTS_MAX];
     while (fake_nic_take(nic, queue, &packet, 1) == 1) {
-        uint32_t count = fake_nic_wire_frames(nic, packet, client_packets, frames, 64);
+        uint32_t count =
+            fake_nic_wire_frames(nic, packet, client_packets, frames, WIRE_SEGMENTS_MAX);
         for (uint32_t i = 0; i < count; i++) {
             virtual_wire_send(world->wire, side, packet_data(frames[i]),
                               packet_first_bytes(frames[i]), world->now_ns);

@@ -3,6 +3,7 @@
 
 A round is one PUT and one GET of random bytes of its own, by the same client, to both servers.
 """
+import errno
 import os
 import socket
 import statistics
@@ -57,7 +58,14 @@ class KernelServer:
 
 
 def connect(client):
-    client.connect()
+    """The link loses requests for addresses too, and the kernel gives up after three."""
+    for attempt in range(5):
+        try:
+            client.connect()
+            break
+        except OSError as error:
+            if error.errno != errno.EHOSTUNREACH or attempt == 4:
+                raise
     client.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, KERNEL_CONGESTION.encode())
 
 

@@ -351,8 +351,8 @@ static void the_plan_says_memory_queues_and_loss_window(void **state)
         "port 0       net_tap0, 1 queue, mtu 1500, offloads auto\n",
         "fewer queues than workers: flows are dispatched in software\n",
         "10.0.0.5/8, gateway none\n",
-        "what is not ours goes to the kernel's interface k0, at most 50000 frames/s each way; TCP "
-        "ports of ours that the kernel serves: 22,179\n",
+        ("what is not ours goes to the kernel's interface k0, at most 50000 frames/s each way; TCP "
+         "ports of ours that the kernel serves: 22,179\n"),
         "listeners    none\n",
         "memory       860 MiB at start (pages: auto)",
         "loss window  250 ms",

@@ -18,7 +18,7 @@
 
 static struct rte_mempool *pool;
 static struct ip_fragments *fragments;
-static uint8_t payload[65536];
+static uint8_t payload[65536 + 64];
 static const uint64_t start_ns = 100 * TIMEOUT_NS;
 
 static int set_up(void **state)

@@ -32,9 +32,9 @@ def step(bench: Bench, server: Gannet, link: Link, closed: Load, share: float, p
 
 
 def stalls(bench: Bench) -> Entry:
-    """The floor under all other rows: what kernel and host take from the two cores while nothing is asked."""
-    row = bench.row('open-loop', 'p99 of waiting for a core that only looks at the clock', 'this machine', unit='us',
-                    is_less_better=True)
+    """The floor under all other rows: what kernel and host take from the two cores meanwhile."""
+    row = bench.row('open-loop', 'p99 of waiting for a core that only looks at the clock', 'this machine',
+                    unit='us', is_less_better=True)
 
     def take() -> Sample:
         p99_us, share = bench.ask_machine('core_stalls', bench.depth.seconds, bench.cores.client,
