@@ -382,6 +382,8 @@ def slow_readers(world):
     print(f'they hold {sum(full) / len(full):.0f} bytes each unread; the server grew by {grown:.0f} MiB; '
           f'GETs beside them {rate:.0f}/s, without them {rate_before:.0f}/s')
     check(server.metrics().total('gannet_connections') >= len(readers), 'they are all still there')
+    check(grown < 200, f'the server grew by {grown:.0f} MiB')
+    check(rate > rate_before / 2, f'GETs fell from {rate_before:.0f}/s to {rate:.0f}/s')
     for one in readers[::2]:
         one.close()
     wait_for(lambda: server.metrics().total('http_timeouts') >= len(readers) // 2, 20, 'a deadline ends the rest')
