@@ -531,7 +531,7 @@ static void window_update(struct tcp_connection *connection, struct tcp_cold *co
 /*
  * Karn: an acknowledgement of what was sent twice measures no round trip. An echoed timestamp would
  * (RFC 7323 4.1), but where acknowledgements are lost that is as long as the last timeouts: it is
- * taken only when there is nothing better yet.
+ * taken only when there is nothing better yet, and not when it would itself hold up what follows.
  */
 static uint32_t round_trip_of(const struct tcp_stack *stack,
                               const struct tcp_connection *connection, const struct ack_news *news)
@@ -540,8 +540,8 @@ static uint32_t round_trip_of(const struct tcp_stack *stack,
         !news->undo.has_timestamp)
         return news->rtt_us;
     uint32_t ticks = stack->now_tick - news->undo.timestamp_tick;
-    if (ticks > tcp_ticks_of_ms(TCP_RTO_MAX_MS))
-        return 0; /* not one of ours */
+    if (ticks > tcp_ticks_of_ms(TCP_RTO_INITIAL_MS))
+        return 0;
     return u32_max(ticks, 1) * TCP_TICK_US;
 }
 
