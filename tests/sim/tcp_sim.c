@@ -26,7 +26,7 @@
 #define POOL_PACKETS 8191u
 #define BATCH 64u
 #define TIME_LIMIT_NS (UINT64_C(20000) * NS_PER_S)
-#define ROUNDS_MAX 4000000u
+#define ROUNDS_MAX 25000000u /* a round a millisecond, for all of that time */
 #define FULL_ROUND_NS (20 * NS_PER_US)
 
 static struct rte_mempool *pools[SIDES], *descriptor_pools[SIDES];
