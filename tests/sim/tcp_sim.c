@@ -187,6 +187,12 @@ static void connect_end(struct simulation *sim, uint32_t index)
         simulation_fail(sim, "tcp_connect found no slot");
 }
 
+/* Every SYN was lost, or all that could have told the server that its SYN-ACK came. */
+static bool never_arrived(const struct simulation *sim, const struct endpoint *client)
+{
+    return !client->was_opened || !sim->sides[1].ends[client - sim->sides[0].ends].connection;
+}
+
 static void run_application(struct simulation *sim, struct side *side)
 {
     struct tcp_connection *ready[FLOWS_MAX];
@@ -202,8 +208,10 @@ static void run_application(struct simulation *sim, struct side *side)
             end->peer_closed = true;
         if ((events & TCP_EVENT_GONE) && end->is_excused) {
             end->is_gone = true;
-        } else if ((events & TCP_EVENT_GONE) && !end->was_opened && side == &sim->sides[0]) {
-            connect_end(sim, (uint32_t)(end - side->ends)); /* every SYN was lost: once more */
+        } else if ((events & TCP_EVENT_GONE) && side == &sim->sides[0] && never_arrived(sim, end)) {
+            end->was_opened = end->has_closed = false;
+            end->sent = 0;
+            connect_end(sim, (uint32_t)(end - side->ends)); /* once more */
         } else if (events & TCP_EVENT_GONE) {
             end->is_gone = true;
             if (!end->was_opened || end->received != end->to_receive || !end->has_closed)
