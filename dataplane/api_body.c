@@ -75,7 +75,7 @@ static bool wants_content(const struct api_request *request)
 static void start_reading(struct api_handler *handler, struct http_connection *http)
 {
     http->body_left = http->request.content_length;
-    connection_deadline(handler, http->tcp, BODY_CHECK_MS);
+    connection_deadline(handler, http->tcp, handler->config.server->http.body_rate_over_ms);
     if (http->request.expects_continue && tcp_receive_bytes(http->tcp) == 0)
         answer_continue(handler, http->tcp);
     body_continue(handler, http);

@@ -72,27 +72,45 @@ void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp
     tcp_set_deadline(handler->config.tcp, tcp, handler->time.now_ns + after_ms * NS_PER_MS);
 }
 
+/*
+ * Long before a time can be over: at the first look it is seen how much the client has read, at the
+ * second whether that is still so.
+ */
+static uint64_t first_look_ms(const struct server_config *server)
+{
+    uint64_t idle_ms = server->http.idle_timeout_ms, write_ms = server->http.write_timeout_ms;
+    return (idle_ms < write_ms ? idle_ms : write_ms) / 8;
+}
+
+void connection_rest(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    connection_deadline(handler, tcp, first_look_ms(handler->config.server));
+}
+
 /* No request under way: the client reads slowly, is being closed, or has nothing more to ask. */
 static void on_idle_timer(struct api_handler *handler, struct tcp_connection *tcp)
 {
+    const struct server_config *server = handler->config.server;
     uint64_t user = tcp_user(tcp);
     uint64_t closing = user & CONNECTION_CLOSING;
-    uint32_t waiting_bytes = tcp_unacknowledged(tcp);
-    if (waiting_bytes == 0 && !closing) {
-        count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
-        tcp_set_user(tcp, CONNECTION_CLOSING);
-        tcp_close(handler->config.tcp, tcp);
-        connection_deadline(handler, tcp, CLOSING_TIMEOUT_MS);
+    bool has_to_read = tcp_unacknowledged(tcp) > 0;
+    uint64_t mark = (uint64_t)tcp_acknowledged(tcp) << CONNECTION_MARK_SHIFT | closing |
+                    CONNECTION_PROGRESS_MARK | (has_to_read ? CONNECTION_HAS_TO_READ : 0);
+    if (user != mark && (has_to_read || !closing)) {
+        tcp_set_user(tcp, mark);
+        connection_deadline(handler, tcp,
+                            has_to_read ? server->http.write_timeout_ms
+                                        : server->http.idle_timeout_ms - first_look_ms(server));
         return;
     }
-    uint64_t mark = (uint64_t)waiting_bytes << 2 | closing | CONNECTION_PROGRESS_MARK;
-    if (waiting_bytes == 0 || user == mark) { /* nothing was acknowledged since the last look */
-        count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+    count(handler->config.counters, COUNTER_HTTP_TIMEOUTS);
+    if (has_to_read || closing) {
         tcp_abort(handler->config.tcp, tcp);
         return;
     }
-    tcp_set_user(tcp, mark);
-    connection_deadline(handler, tcp, handler->config.server->http.write_timeout_ms);
+    tcp_set_user(tcp, CONNECTION_CLOSING);
+    tcp_close(handler->config.tcp, tcp);
+    connection_deadline(handler, tcp, CLOSING_TIMEOUT_MS);
 }
 
 /*
@@ -111,7 +129,7 @@ void connection_close(struct api_handler *handler, struct tcp_connection *tcp)
  */
 void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp)
 {
-    connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+    connection_rest(handler, tcp);
     if (tcp_receive_bytes(tcp) > 0)
         tcp_make_ready(handler->config.tcp, tcp, TCP_EVENT_READABLE);
     else if (UNLIKELY(tcp_peer_is_closed(tcp)))
@@ -124,10 +142,10 @@ static void on_body_timer(struct api_handler *handler, struct http_connection *h
     uint32_t received = http->body_bytes;
     if (http->state == HTTP_READING_SMALL)
         received = tcp_receive_bytes(http->tcp);
-    uint64_t needed = server->http.body_rate_min * BODY_CHECK_MS / 1000;
+    uint64_t needed = server->http.body_rate_min * server->http.body_rate_over_ms / 1000;
     if (received - http->body_bytes_checked >= needed) {
         http->body_bytes_checked = received;
-        connection_deadline(handler, http->tcp, BODY_CHECK_MS);
+        connection_deadline(handler, http->tcp, server->http.body_rate_over_ms);
         return;
     }
     struct tcp_connection *tcp = http->tcp;

@@ -437,7 +437,7 @@ static void on_peer_closed(struct api_handler *handler, struct tcp_connection *t
 
 static void on_opened(struct api_handler *handler, struct tcp_connection *tcp)
 {
-    connection_deadline(handler, tcp, handler->config.server->http.idle_timeout_ms);
+    connection_rest(handler, tcp);
     if (UNLIKELY(handler->is_draining) && tcp_receive_bytes(tcp) == 0)
         connection_close(handler, tcp); /* its handshake began before the drain */
 }

@@ -29,7 +29,6 @@ struct tcp_connection;
 #define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
 /* A blob that will grow begins with large chunks: small ones hold 16 MiB at most. */
 #define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)
-#define BODY_CHECK_MS 5000u /* how often http.body_rate_min is looked at */
 #define HIT_BATCH 64u
 #define PIPELINE_MAX 16u   /* requests of one connection looked at in one go */
 #define KEY_STEP_BYTES 16u /* keys are copied in steps */
@@ -113,11 +112,13 @@ struct api_handler {
 
 /*
  * The word that TCP keeps per connection: the address of an http_connection, or a number with these
- * bits. With the mark, the number's upper part is what was unacknowledged when it was looked at
- * last.
+ * bits. With the mark, the number's upper part is how much had been acknowledged when it was looked
+ * at last, and whether something waited to be.
  */
 #define CONNECTION_PROGRESS_MARK UINT64_C(1)
 #define CONNECTION_CLOSING UINT64_C(2)
+#define CONNECTION_HAS_TO_READ UINT64_C(4)
+#define CONNECTION_MARK_SHIFT 3
 
 static inline struct http_connection *connection_state(const struct tcp_connection *tcp)
 {
@@ -140,6 +141,8 @@ void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp
 void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp);
 void connection_close(struct api_handler *handler, struct tcp_connection *tcp);
 void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp);
+/* Nothing is under way: the time it may stay silent, or leave answers unread, begins. */
+void connection_rest(struct api_handler *handler, struct tcp_connection *tcp);
 
 /* api_body.c: bodies, their memory, and what happens when they are complete */
 void body_begin(struct api_handler *handler, struct http_connection *http);

@@ -95,6 +95,8 @@ void tcp_send_tail_grew(struct tcp_stack *stack, struct tcp_connection *connecti
 /* What is queued so far ends with PSH, whatever is queued behind it. */
 void tcp_send_push(struct tcp_connection *connection);
 uint32_t tcp_unacknowledged(const struct tcp_connection *connection); /* queued plus in flight */
+/* A number that changes whenever the peer acknowledges something. */
+uint32_t tcp_acknowledged(const struct tcp_connection *connection);
 
 /*
  * A reference to value bytes costs no memory of its own, so tcp_send_blob takes any length at once;

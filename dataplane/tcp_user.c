@@ -280,6 +280,11 @@ uint32_t tcp_unacknowledged(const struct tcp_connection *connection)
     return connection->send_bytes;
 }
 
+uint32_t tcp_acknowledged(const struct tcp_connection *connection)
+{
+    return connection->snd_una;
+}
+
 /* ---- closing ---- */
 
 void tcp_close(struct tcp_stack *stack, struct tcp_connection *connection)

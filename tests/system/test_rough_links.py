@@ -27,10 +27,9 @@ RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.1
 LONG_ENOUGH_S = int(60 + GOODPUT_MIB * GOODPUT_ROUNDS * 60)
 
 BULK = {
-    'workers': {'poll': 'busy'},
-    'memory': {'packets': 16384, 'values_mib': 768},
-    'http': {'body_max': 128 * MIB, 'body_memory_mib': 512,
-             'body_rate_min': 1},
+    'workers': {'poll': 'adaptive', 'idle_us': 20, 'sleep_us': 20},
+    'memory': {'packets': 16384, 'values_mib': 1536},
+    'http': {'body_max': 128 * MIB, 'body_memory_mib': 1024, 'body_rate_min': 1, 'body_rate_over_ms': 120000},
     'store': {'segment_mib': 256, 'request_timeout_ms': 60000},
 }
 
@@ -39,7 +38,13 @@ def bulk_server(world, link, *changes):
     """A server for values of 100 MiB, on memory: its disk is not what is measured."""
     server = world.server(BULK, {'store': {'directory': str(world.tmpfs(4096) / 'data')},
                                  'namespaces': [{'name': 'demo', 'value_max': 128 * MIB}]}, *changes, link=link)
-    return server.start()
+    server.start()
+    # The kernel answers in its interrupts, whatever else runs here; a worker that waits for a core would be
+    # judged for the machine's load.
+    for thread, name in server.threads().items():
+        if name.startswith('rte-worker'):
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+    return server
 
 
 class KernelServer:
@@ -72,7 +77,7 @@ def connect(client):
 def put_and_get(link, key, value):
     """(seconds up, seconds down); a byte that differs is an error."""
     with inside(link.client):
-        client = Client(timeout_s=600)
+        client = Client(timeout_s=LONG_ENOUGH_S)  # for the whole of a body
         connect(client)
         started = time.monotonic()
         answer = client.put(key, value)
