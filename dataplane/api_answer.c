@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Answers: heads, values, problems; how bytes get onto a connection. */
+#include "dataplane/api_condition.h"
 #include "dataplane/api_state.h"
 #include "dataplane/packet.h"
 #include "dataplane/response_cache.h"
@@ -57,8 +58,10 @@ static struct http_writer begin_answer(struct api_handler *handler,
 static void end_request(struct api_handler *handler, struct tcp_connection *tcp, bool must_close)
 {
     struct http_connection *http = connection_state(tcp);
-    if (http)
+    if (http) {
+        tcp_receive_consume(handler->config.tcp, tcp, http->unread_bytes);
         connection_state_drop(handler, http);
+    }
     if (must_close || handler->is_draining)
         connection_close(handler, tcp);
     else
@@ -95,16 +98,6 @@ static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
 
 /* ---- values ---- */
 
-/* RFC 9110 section 13.2.2, for a value that exists: 200, 304 or 412. */
-static uint16_t evaluate_conditions(const struct api_request *request, uint64_t version)
-{
-    if (request->if_match.is_present && !etag_list_matches(&request->if_match, version))
-        return 412;
-    if (request->if_none_match.is_present && etag_list_matches(&request->if_none_match, version))
-        return 304;
-    return 200;
-}
-
 static void write_cache_status(struct api_handler *handler, struct http_writer *writer,
                                const char *cache_status, uint64_t expires_at_ms)
 {
@@ -128,12 +121,14 @@ void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
                   const struct api_request *request, const struct value_view *value,
                   const char *cache_status)
 {
-    uint16_t status = evaluate_conditions(request, value->version);
-    if (status == 412) {
+    enum condition_verdict verdict =
+        condition_evaluate(request, value->version, value->modified_at_ms);
+    if (verdict == CONDITION_FAILED) {
         answer_problem(handler, tcp, request, HTTP_PROBLEM_PRECONDITION_FAILED, NULL,
                        value->version);
         return;
     }
+    uint16_t status = verdict == CONDITION_NOT_MODIFIED ? 304 : 200;
     struct http_writer writer = begin_answer(handler, request, status);
     write_cache_status(handler, &writer, cache_status, value->expires_at_ms);
     if (status == 304) {

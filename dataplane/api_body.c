@@ -205,10 +205,12 @@ void body_continue(struct api_handler *handler, struct http_connection *http)
     struct tcp_stack *stack = handler->config.tcp;
     struct tcp_connection *tcp = http->tcp;
     if (http->state == HTTP_READING_SMALL) {
-        if (tcp_receive_bytes(tcp) >= http->body_left)
-            request_complete(handler, http);
-        else
+        if (tcp_receive_bytes(tcp) < http->body_left) {
             end_when_cut_off(handler, http);
+            return;
+        }
+        http->unread_bytes = (uint32_t)http->body_left;
+        request_complete(handler, http);
         return;
     }
     if (!api_request_has_body(&http->request)) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/api_condition.h"
 #include "dataplane/api_state.h"
 #include "dataplane/response_cache.h"
 #include "dataplane/shard_client.h"
@@ -18,6 +19,80 @@
 
 #define READY_BATCH 64u
 #define DRAIN_WALK 64u /* connections looked at per round while draining */
+
+/* ---- requests that go to the store ---- */
+
+/* The body moves into the operation: inline from the receive queue, or the blob as it is. */
+static void move_body(struct api_handler *handler, struct http_connection *http,
+                      struct shard_operation *operation)
+{
+    if (!http->body) {
+        operation->value_bytes = http->unread_bytes;
+        tcp_receive_peek(http->tcp, 0, operation_inline_value(operation), http->unread_bytes);
+        tcp_receive_consume(handler->config.tcp, http->tcp, http->unread_bytes);
+        http->unread_bytes = 0;
+        return;
+    }
+    operation->value = http->body;
+    operation->value_bytes = http->body->length_bytes;
+    http->body = NULL; /* its share of body memory is given back when the operation comes home */
+}
+
+static enum shard_verb verb_of(const struct api_request *request)
+{
+    if (request->method == HTTP_PUT)
+        return SHARD_PUT;
+    return request->method == HTTP_DELETE ? SHARD_DELETE : SHARD_GET;
+}
+
+/* NULL: there is none, and that is answered. */
+static struct shard_operation *prepare_operation(struct api_handler *handler,
+                                                 struct http_connection *http, enum shard_verb verb)
+{
+    const struct api_request *request = &http->request;
+    struct shard_operation *operation = shard_client_take(handler->config.shards);
+    if (!operation) {
+        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
+                       "all store operations are in use; see workers.operations", 0);
+        return NULL;
+    }
+    operation->verb = (uint8_t)verb;
+    operation->connection = tcp_handle(http->tcp);
+    operation->key_bytes = request->key_bytes;
+    memcpy(operation->bytes, request->bytes, request->key_bytes);
+    if (verb == SHARD_PUT) {
+        operation->attributes_bytes = request->attributes_bytes;
+        memcpy(operation_attributes(operation), request->bytes + request->key_bytes,
+               request->attributes_bytes);
+        operation->expires_at_ms = request->expires_at_ms;
+        move_body(handler, http, operation);
+    }
+    return operation;
+}
+
+static void send_operation(struct api_handler *handler, struct http_connection *http,
+                           struct shard_operation *operation)
+{
+    uint64_t timeout_ms = handler->config.server->store.request_timeout_ms;
+    operation->deadline_ns = handler->time.now_ns + timeout_ms * NS_PER_MS;
+    http->state = HTTP_WAITING_STORE;
+    http->operation = operation;
+    /* A little longer than the store's own limit: its answer is better than our guess. */
+    connection_deadline(handler, http->tcp, timeout_ms + timeout_ms / 8);
+    shard_client_send(handler->config.shards, operation, &handler->time);
+}
+
+static void ask_store(struct api_handler *handler, struct http_connection *http)
+{
+    bool must_look = !condition_fits_operation(&http->request);
+    enum shard_verb verb = must_look ? SHARD_GET : verb_of(&http->request);
+    struct shard_operation *operation = prepare_operation(handler, http, verb);
+    if (!operation)
+        return;
+    if (verb != SHARD_GET)
+        condition_into_operation(&http->request, operation);
+    send_operation(handler, http, operation);
+}
 
 /* ---- results of the store ---- */
 
@@ -59,6 +134,7 @@ static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
     uint8_t head[CACHE_HEAD_BYTES_MAX];
     struct value_view value = {
         .version = operation->version,
+        .modified_at_ms = operation->modified_at_ms,
         .expires_at_ms = operation->expires_at_ms,
         .head = head,
         .head_bytes = http_value_head(head, operation),
@@ -77,16 +153,39 @@ static void answer_operation(struct api_handler *handler, struct http_connection
     enum http_problem problem = problem_of_status(operation->status);
     if (operation->verb == SHARD_DELETE && operation->status == SHARD_NOT_FOUND)
         problem = HTTP_PROBLEM_NONE; /* gone is gone */
-    if (problem == HTTP_PROBLEM_NOT_FOUND && request->if_match.is_present)
-        problem = HTTP_PROBLEM_PRECONDITION_FAILED;
+    if (problem == HTTP_PROBLEM_PRECONDITION_FAILED && !condition_fits_operation(request))
+        problem = HTTP_PROBLEM_WRITE_CONFLICT; /* the condition was ours: what was seen before */
     if (problem != HTTP_PROBLEM_NONE)
         answer_problem(handler, tcp, request, problem, NULL,
-                       problem == HTTP_PROBLEM_PRECONDITION_FAILED ? operation->version : 0);
+                       operation->status == SHARD_CONDITION_FAILED ? operation->version : 0);
     else if (operation->verb == SHARD_GET)
         answer_read(handler, tcp, request, operation);
     else
         answer_written(handler, tcp, request, operation->status == SHARD_CREATED ? 201 : 204,
                        operation->version);
+}
+
+/* The store was asked what is there, for a write whose conditions are evaluated here. */
+static void write_after_look(struct api_handler *handler, struct http_connection *http,
+                             const struct shard_operation *operation)
+{
+    const struct api_request *request = &http->request;
+    enum http_problem problem = problem_of_status(operation->status);
+    uint64_t version = operation->status == SHARD_OK ? operation->version : 0;
+    if (problem == HTTP_PROBLEM_NOT_FOUND)
+        problem = HTTP_PROBLEM_NONE;
+    if (problem == HTTP_PROBLEM_NONE &&
+        condition_evaluate(request, version, operation->modified_at_ms) != CONDITION_PASSED)
+        problem = HTTP_PROBLEM_PRECONDITION_FAILED;
+    if (problem != HTTP_PROBLEM_NONE) {
+        answer_problem(handler, http->tcp, request, problem, NULL, version);
+        return;
+    }
+    struct shard_operation *write = prepare_operation(handler, http, verb_of(request));
+    if (!write)
+        return;
+    condition_expect(version, write);
+    send_operation(handler, http, write);
 }
 
 void api_take_answer(struct api_handler *handler, struct shard_operation *operation)
@@ -97,79 +196,15 @@ void api_take_answer(struct api_handler *handler, struct shard_operation *operat
         body_memory_release(handler, operation->value->capacity_bytes);
     if (http && http->operation == operation) {
         http->operation = NULL;
-        answer_operation(handler, http, operation);
+        if (operation->verb == verb_of(&http->request))
+            answer_operation(handler, http, operation);
+        else
+            write_after_look(handler, http, operation);
     }
     shard_client_release(handler->config.shards, operation);
 }
 
-/* ---- requests that go to the store ---- */
-
-static void set_condition(struct shard_operation *operation, const struct api_request *request)
-{
-    const struct etag_list *list = &request->if_match;
-    enum shard_condition any = SHARD_IF_PRESENT, listed = SHARD_IF_VERSION_IN;
-    if (!list->is_present) {
-        list = &request->if_none_match;
-        any = SHARD_IF_ABSENT;
-        listed = SHARD_IF_VERSION_NOT;
-    }
-    if (!list->is_present)
-        return;
-    static_assert(ETAG_VERSIONS_MAX == SHARD_CONDITION_VERSIONS_MAX, "copied as they are");
-    operation->condition = (uint8_t)(list->is_any ? any : listed);
-    operation->version_count = list->count;
-    memcpy(operation->versions, list->versions, sizeof(operation->versions));
-}
-
-/* The body moves into the operation: inline from the receive queue, or the blob as it is. */
-static void move_body(struct api_handler *handler, struct http_connection *http,
-                      struct shard_operation *operation)
-{
-    if (http->state == HTTP_READING_SMALL) {
-        uint32_t bytes = (uint32_t)http->request.content_length;
-        tcp_receive_peek(http->tcp, 0, operation_inline_value(operation), bytes);
-        tcp_receive_consume(handler->config.tcp, http->tcp, bytes);
-        operation->value_bytes = bytes;
-        return;
-    }
-    operation->value = http->body;
-    operation->value_bytes = http->body->length_bytes;
-    http->body = NULL; /* its share of body memory is given back when the operation comes home */
-}
-
-static void ask_store(struct api_handler *handler, struct http_connection *http,
-                      enum shard_verb verb)
-{
-    const struct api_request *request = &http->request;
-    struct shard_operation *operation = shard_client_take(handler->config.shards);
-    if (!operation) {
-        if (http->state == HTTP_READING_SMALL)
-            tcp_receive_consume(handler->config.tcp, http->tcp, (uint32_t)request->content_length);
-        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
-                       "all store operations are in use; see workers.operations", 0);
-        return;
-    }
-    uint64_t timeout_ms = handler->config.server->store.request_timeout_ms;
-    operation->verb = (uint8_t)verb;
-    operation->connection = tcp_handle(http->tcp);
-    operation->deadline_ns = handler->time.now_ns + timeout_ms * NS_PER_MS;
-    operation->key_bytes = request->key_bytes;
-    memcpy(operation->bytes, request->bytes, request->key_bytes);
-    if (verb == SHARD_PUT) {
-        operation->attributes_bytes = request->attributes_bytes;
-        memcpy(operation_attributes(operation), request->bytes + request->key_bytes,
-               request->attributes_bytes);
-        operation->expires_at_ms = request->expires_at_ms;
-        move_body(handler, http, operation);
-    }
-    if (verb != SHARD_GET)
-        set_condition(operation, request);
-    http->state = HTTP_WAITING_STORE;
-    http->operation = operation;
-    /* A little longer than the store's own limit: its answer is better than our guess. */
-    connection_deadline(handler, http->tcp, timeout_ms + timeout_ms / 8);
-    shard_client_send(handler->config.shards, operation, &handler->time);
-}
+/* ---- complete requests ---- */
 
 static void read_value(struct api_handler *handler, struct http_connection *http)
 {
@@ -180,12 +215,13 @@ static void read_value(struct api_handler *handler, struct http_connection *http
         handler->config.cache, hash, request->bytes, request->key_bytes, handler->time.wall_ms);
     if (!entry) {
         count(handler->config.counters, COUNTER_CACHE_MISSES);
-        ask_store(handler, http, SHARD_GET);
+        ask_store(handler, http);
         return;
     }
     count(handler->config.counters, COUNTER_CACHE_HITS);
     struct value_view value = {
         .version = entry->version,
+        .modified_at_ms = entry->modified_at_ms,
         .expires_at_ms = entry->expires_at_ms,
         .head = cache_entry_head(entry),
         .head_bytes = entry->head_bytes,
@@ -209,10 +245,8 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
         body_memory_release(handler, content->capacity_bytes);
         http->body = NULL;
         answer_echo(handler, tcp, request, content, content->length_bytes);
-    } else if (request->method == HTTP_PUT) {
-        ask_store(handler, http, SHARD_PUT);
-    } else if (request->method == HTTP_DELETE) {
-        ask_store(handler, http, SHARD_DELETE);
+    } else if (verb_of(request) != SHARD_GET) {
+        ask_store(handler, http);
     } else {
         read_value(handler, http);
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dataplane/http_date.h"
 #include "include/server_config.h"
 
 /* A client's id is echoed when it is 1 to 64 visible characters that need no quoting anywhere. */
@@ -96,21 +97,39 @@ static enum http_problem read_expiry(const struct http_request *http, uint64_t f
     return HTTP_PROBLEM_NONE;
 }
 
-static enum http_problem read_conditions(const struct http_request *http,
+/* RFC 9110 13.1.3: what is not one valid date does not count, nor do two lines of it. */
+static bool read_date(const struct http_request *http, const char *name, uint64_t wall_ms,
+                      uint64_t *unix_s)
+{
+    const struct http_field *field = http_find_field(http, name);
+    if (LIKELY(field == NULL) || !http_date_parse(field->value, wall_ms / 1000, unix_s))
+        return false;
+    while (++field < http->fields + http->field_count)
+        if (http_slice_is(field->name, name))
+            return false;
+    return true;
+}
+
+static enum http_problem read_conditions(const struct http_request *http, uint64_t wall_ms,
                                          struct api_request *request, const char **detail)
 {
-    enum etag_verdict match = etag_list_parse(http, "if-match", ETAG_STRONG, &request->if_match);
+    request->tags.count = 0;
+    enum etag_verdict match =
+        etag_list_parse(http, "if-match", ETAG_STRONG, &request->tags, &request->if_match);
     enum etag_verdict none =
-        etag_list_parse(http, "if-none-match", ETAG_WEAK, &request->if_none_match);
-    if (match != ETAG_LIST_GOOD || none != ETAG_LIST_GOOD) {
-        *detail = "allowed is * or up to 4 entity tags, such as \"17\", \"18\"";
+        etag_list_parse(http, "if-none-match", ETAG_WEAK, &request->tags, &request->if_none_match);
+    if (match == ETAG_LIST_MALFORMED || none == ETAG_LIST_MALFORMED) {
+        *detail = "allowed is * or a list of entity tags, such as \"17\", \"18\"";
         return HTTP_PROBLEM_BAD_CONDITION;
     }
-    bool is_write = request->method == HTTP_PUT || request->method == HTTP_DELETE;
-    if (is_write && request->if_match.is_present && request->if_none_match.is_present) {
-        *detail = "a write takes If-Match or If-None-Match, not both";
-        return HTTP_PROBLEM_BAD_CONDITION;
+    if (match == ETAG_LIST_TOO_LONG || none == ETAG_LIST_TOO_LONG) {
+        *detail = "If-Match and If-None-Match take at most 64 entity tags of ours together";
+        return HTTP_PROBLEM_CONDITION_TOO_LONG;
     }
+    request->has_if_modified_since =
+        read_date(http, "if-modified-since", wall_ms, &request->if_modified_since_s);
+    request->has_if_unmodified_since =
+        read_date(http, "if-unmodified-since", wall_ms, &request->if_unmodified_since_s);
     return HTTP_PROBLEM_NONE;
 }
 
@@ -133,7 +152,7 @@ static enum http_problem read_value_request(const struct server_config *server,
                                             struct api_request *request, const char **detail)
 {
     const struct config_namespaces *space = &server->namespaces[request->namespace_index];
-    enum http_problem problem = read_conditions(http, request, detail);
+    enum http_problem problem = read_conditions(http, wall_ms, request, detail);
     if (problem != HTTP_PROBLEM_NONE || request->method != HTTP_PUT)
         return problem;
     if (request->content_length > space->value_max) {

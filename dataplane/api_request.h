@@ -38,9 +38,12 @@ struct api_request {
     uint16_t key_bytes;
     uint16_t attributes_bytes;
     uint64_t content_length;
-    uint64_t expires_at_ms; /* 0: never */
-    struct etag_list if_match, if_none_match;
+    uint64_t expires_at_ms;                   /* 0: never */
+    struct etag_list if_match, if_none_match; /* into tags */
+    bool has_if_modified_since, has_if_unmodified_since;
+    uint64_t if_modified_since_s, if_unmodified_since_s;
     uint8_t request_id[REQUEST_ID_BYTES_MAX];
+    struct etag_versions tags;
     uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX]; /* key, then attributes */
 };
 

@@ -51,6 +51,7 @@ struct http_connection {
     uint32_t body_bytes;      /* received so far */
     uint32_t body_bytes_checked;
     uint32_t prefix_bytes; /* of the blob: the echoed head in front of the body */
+    uint32_t unread_bytes; /* of a complete small body: still in the receive queue */
     uint32_t head_bytes_seen;
     uint8_t state; /* enum http_state */
     bool is_discarding;
@@ -164,7 +165,7 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
 /* api_answer.c: what goes out; all of these queue bytes on the connection */
 struct value_view { /* a value wherever it lies: in the cache or in an operation */
     uint64_t version;
-    uint64_t expires_at_ms;
+    uint64_t modified_at_ms, expires_at_ms;
     const uint8_t *head; /* ready-made block */
     uint32_t head_bytes;
     uint32_t value_bytes;

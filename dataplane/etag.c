@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/etag.h"
 
-#include <string.h>
-
 #include "include/assert_policy.h"
 
 /* RFC 9110 8.8.3 etagc: any visible byte but the quote. */
@@ -34,20 +32,31 @@ static uint64_t version_of(const uint8_t *at, const uint8_t *end)
     return version;
 }
 
-static enum etag_verdict add_version(struct etag_list *list, uint64_t version)
+static bool is_listed(const struct etag_list *list, const struct etag_versions *versions,
+                      uint64_t version)
 {
     for (uint32_t i = 0; i < list->count; i++)
-        if (list->versions[i] == version)
-            return ETAG_LIST_GOOD;
-    if (list->count == ETAG_VERSIONS_MAX)
+        if (versions->at[list->first + i] == version)
+            return true;
+    return false;
+}
+
+static enum etag_verdict add_version(struct etag_list *list, struct etag_versions *versions,
+                                     uint64_t version)
+{
+    if (is_listed(list, versions, version))
+        return ETAG_LIST_GOOD;
+    if (versions->count == ETAG_VERSIONS_MAX)
         return ETAG_LIST_TOO_LONG;
-    list->versions[list->count++] = version;
+    versions->at[versions->count++] = version;
+    list->count++;
     return ETAG_LIST_GOOD;
 }
 
 /* One entity tag from *at, which moves behind it. */
 static enum etag_verdict parse_tag(const uint8_t **at, const uint8_t *end,
-                                   enum etag_comparison comparison, struct etag_list *list)
+                                   enum etag_comparison comparison, struct etag_versions *versions,
+                                   struct etag_list *list)
 {
     const uint8_t *byte = *at;
     bool is_weak = end - byte >= 2 && byte[0] == 'W' && byte[1] == '/';
@@ -64,7 +73,7 @@ static enum etag_verdict parse_tag(const uint8_t **at, const uint8_t *end,
 
     uint64_t version = version_of(opaque, byte);
     if (version != 0 && (!is_weak || comparison == ETAG_WEAK))
-        return add_version(list, version);
+        return add_version(list, versions, version);
     list->has_unmatchable = true;
     return ETAG_LIST_GOOD;
 }
@@ -76,7 +85,7 @@ static bool is_empty(const struct etag_list *list)
 
 /* One field line; empty elements are skipped (RFC 9110 5.6.1.2). */
 static enum etag_verdict parse_line(struct http_slice line, enum etag_comparison comparison,
-                                    struct etag_list *list)
+                                    struct etag_versions *versions, struct etag_list *list)
 {
     const uint8_t *at = line.at, *end = line.at + line.bytes;
     if (list->is_any)
@@ -90,7 +99,7 @@ static enum etag_verdict parse_line(struct http_slice line, enum etag_comparison
             at++;
         if (at == end)
             return ETAG_LIST_GOOD;
-        enum etag_verdict verdict = parse_tag(&at, end, comparison, list);
+        enum etag_verdict verdict = parse_tag(&at, end, comparison, versions, list);
         if (verdict != ETAG_LIST_GOOD)
             return verdict;
         while (at < end && (*at == ' ' || *at == '\t'))
@@ -101,9 +110,11 @@ static enum etag_verdict parse_line(struct http_slice line, enum etag_comparison
 }
 
 enum etag_verdict etag_list_parse(const struct http_request *request, const char *name,
-                                  enum etag_comparison comparison, struct etag_list *list)
+                                  enum etag_comparison comparison, struct etag_versions *versions,
+                                  struct etag_list *list)
 {
-    memset(list, 0, sizeof(*list));
+    ASSERT_HOT(versions->count <= ETAG_VERSIONS_MAX);
+    *list = (struct etag_list){.first = (uint8_t)versions->count};
     const struct http_field *field = http_find_field(request, name);
     if (LIKELY(field == NULL))
         return ETAG_LIST_GOOD;
@@ -111,7 +122,7 @@ enum etag_verdict etag_list_parse(const struct http_request *request, const char
     for (; field < request->fields + request->field_count; field++) {
         if (!http_slice_is(field->name, name))
             continue;
-        enum etag_verdict verdict = parse_line(field->value, comparison, list);
+        enum etag_verdict verdict = parse_line(field->value, comparison, versions, list);
         if (verdict != ETAG_LIST_GOOD)
             return verdict;
     }
@@ -122,17 +133,19 @@ enum etag_verdict etag_list_parse(const struct http_request *request, const char
     return is_empty(list) && !list->is_any ? ETAG_LIST_MALFORMED : ETAG_LIST_GOOD;
 }
 
-bool etag_list_matches(const struct etag_list *list, uint64_t version)
+bool etag_list_matches(const struct etag_list *list, const struct etag_versions *versions,
+                       uint64_t version)
 {
-    ASSERT_HOT(list->count <= ETAG_VERSIONS_MAX);
-    if (version == 0)
+    ASSERT_HOT((uint32_t)list->first + list->count <= ETAG_VERSIONS_MAX);
+    return version != 0 && (list->is_any || is_listed(list, versions, version));
+}
+
+bool etag_parse_strong(struct http_slice text, uint64_t *version)
+{
+    if (text.bytes < 3 || text.at[0] != '"' || text.at[text.bytes - 1] != '"')
         return false;
-    if (list->is_any)
-        return true;
-    for (uint32_t i = 0; i < list->count; i++)
-        if (list->versions[i] == version)
-            return true;
-    return false;
+    *version = version_of(text.at + 1, text.at + text.bytes - 1);
+    return *version != 0;
 }
 
 uint32_t etag_format(uint64_t version, uint8_t out[ETAG_BYTES_MAX])

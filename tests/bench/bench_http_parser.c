@@ -75,8 +75,10 @@ static uint64_t run_once(enum stage stage, const uint8_t *bytes, uint32_t length
     uint64_t result = http_parse_request(bytes, length, &limits, &request);
     if (stage >= STAGE_CONDITION) {
         struct etag_list if_match, if_none_match;
-        result += etag_list_parse(&request, "if-match", ETAG_STRONG, &if_match);
-        result += etag_list_parse(&request, "if-none-match", ETAG_WEAK, &if_none_match);
+        struct etag_versions versions;
+        versions.count = 0;
+        result += etag_list_parse(&request, "if-match", ETAG_STRONG, &versions, &if_match);
+        result += etag_list_parse(&request, "if-none-match", ETAG_WEAK, &versions, &if_none_match);
     }
     if (stage >= STAGE_ROUTE) {
         struct route_match match;

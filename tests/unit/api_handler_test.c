@@ -1,15 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Raw bytes in, raw bytes out: the whole server on a perfect wire, in virtual time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "control/io_simulator.h"
 #include "dataplane/api_state.h"
 #include "dataplane/core_loop.h"
@@ -17,120 +7,9 @@
 #include "include/counters.h"
 #include "include/log.h"
 #include "tests/support/server_world.h"
-
-#define SETTLE_MS 100u /* longer than any answer of an unhurried store takes */
-
-static struct server_world world;
-static struct world_client client;
-static bool is_running;
-
-static void start(const struct world_config *config)
-{
-    server_world_start(&world, config);
-    server_world_connect(&world, &client);
-    server_world_run_ms(&world, 10 + config->wire.delay_ns / NS_PER_MS * 8);
-    assert_true(client.is_open);
-    is_running = true;
-}
-
-static void start_plain(void)
-{
-    struct world_config config;
-    server_world_defaults(&config, 1);
-    start(&config);
-}
-
-/* Every test ends here: whatever happened, nothing may be held any more. */
-static void stop(void)
-{
-    world.is_store_stopped = false;
-    server_world_forget(&world, &client);
-    server_world_run_ms(&world, 5000);
-    const char *held = server_world_stop(&world);
-    if (held)
-        fail_msg("after the test: %s", held);
-    is_running = false;
-}
-
-static void say(struct world_client *who, const char *text)
-{
-    server_world_send(&world, who, text, (uint32_t)strlen(text), UINT32_MAX);
-}
-
-/* What has come since the last call, as text. */
-static const char *hear(struct world_client *who)
-{
-    static char text[1 << 20];
-    uint32_t bytes =
-        who->received_bytes < sizeof(text) - 1 ? who->received_bytes : (uint32_t)sizeof(text) - 1;
-    if (bytes > 0)
-        memcpy(text, who->received, bytes);
-    text[bytes] = 0;
-    who->received_bytes = 0;
-    return text;
-}
-
-static const char *ask(const char *request)
-{
-    hear(&client);
-    say(&client, request);
-    server_world_run_ms(&world, SETTLE_MS);
-    return hear(&client);
-}
-
-static bool begins(const char *answer, const char *with)
-{
-    return strncmp(answer, with, strlen(with)) == 0;
-}
-
-static void expect_begin(const char *what, const char *answer, const char *with)
-{
-    if (!begins(answer, with))
-        fail_msg("'%s': expected %s, came: %s", what ? what : "", with,
-                 *answer ? answer : "nothing");
-}
-
-static void expect_has(const char *what, const char *answer, const char *text)
-{
-    if (text && !strstr(answer, text))
-        fail_msg("'%s': '%s' is missing in: %s", what, text, answer);
-}
-
-static void expect_without(const char *what, const char *answer, const char *text)
-{
-    if (text && strstr(answer, text))
-        fail_msg("'%s': '%s' should not be in: %s", what, text, answer);
-}
-
-static uint32_t count_of(const char *text, const char *word)
-{
-    uint32_t found = 0;
-    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
-        found++;
-    return found;
-}
-
-static void put(const char *key, uint32_t bytes)
-{
-    char *request = malloc(bytes + 200);
-    int head =
-        snprintf(request, 200,
-                 "PUT /v1/ns/default/values/%s HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\n\r\n",
-                 key, bytes);
-    memset(request + head, 'v', bytes);
-    hear(&client);
-    server_world_send(&world, &client, request, (uint32_t)head + bytes, UINT32_MAX);
-    server_world_run_ms(&world, SETTLE_MS);
-    const char *answer = hear(&client);
-    if (!begins(answer, "HTTP/1.1 201") && !begins(answer, "HTTP/1.1 204"))
-        fail_msg("PUT %s of %u bytes: %s", key, bytes, *answer ? answer : "nothing came");
-    free(request);
-}
+#include "tests/unit/api_talk.h"
 
 /* ---- one answer each ---- */
-
-#define VALUE "/v1/ns/default/values/"
-#define HOST "Host: h\r\n"
 
 static const struct {
     const char *what, *request, *status, *has, *has_not;
@@ -150,8 +29,11 @@ static const struct {
      "304 Not Modified", "ETag: \"", "vvvvv", false},
     {"If-Match that fails", "GET " VALUE "there HTTP/1.1\r\n" HOST "If-Match: \"999999\"\r\n\r\n",
      "412 Precondition Failed", "precondition-failed", "vvvvv", false},
-    {"If-Match of nothing", "GET " VALUE "gone HTTP/1.1\r\n" HOST "If-Match: *\r\n\r\n",
-     "412 Precondition Failed", "precondition-failed", NULL, false},
+    {"If-Match of nothing to read", "GET " VALUE "gone HTTP/1.1\r\n" HOST "If-Match: *\r\n\r\n",
+     "404 Not Found", "not-found", NULL, false},
+    {"If-Match of nothing to delete",
+     "DELETE " VALUE "gone HTTP/1.1\r\n" HOST "If-Match: *\r\n\r\n", "412 Precondition Failed",
+     "precondition-failed", NULL, false},
     {"created", "PUT " VALUE "new HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nab", "201 Created",
      "Location: /v1/ns/default/values/new\r\n", NULL, false},
     {"replaced", "PUT " VALUE "there HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nab",
@@ -842,27 +724,6 @@ static void a_handshake_that_ends_while_draining_is_closed(void **state)
     server_world_forget(&world, &other);
     stop();
 }
-
-/* A test that failed leaves a server in the middle of something: nothing later is believable. */
-static int check_stopped(void **state)
-{
-    (void)state;
-    if (is_running) {
-        fprintf(stderr, "the tests after this one are not run\n");
-        exit(EXIT_FAILURE);
-    }
-    return 0;
-}
-
-static int prepare(void **state)
-{
-    (void)state;
-    log_set_level(LOG_LEVEL_ERROR);
-    server_world_prepare();
-    return 0;
-}
-
-#define ONE(test) cmocka_unit_test_teardown(test, check_stopped)
 
 int main(void)
 {
