@@ -2,8 +2,8 @@
 /*
  * admin.h - the admin socket: health, metrics, configuration and drain, on the kernel's network.
  *
- * Purpose:   GET /healthz, /readyz, /metrics, /config, /trace, POST /drain, /trace over HTTP/1.1,
- *            one request per connection.
+ * Purpose:   GET /healthz, /readyz, /metrics, /config, /trace, POST /drain, /reload, /trace over
+ *            HTTP/1.1, one request per connection.
  * Ownership: hooks and their contexts live until admin_stop has returned.
  * Threading: one thread of its own, with its own I/O loop; the hooks are called on it.
  * Units:     none.
@@ -35,6 +35,8 @@ struct admin_hooks {
     bool (*is_ready)(void *context, const char **why);
     void (*write_config)(void *context, struct text_buffer *text); /* the effective configuration */
     void (*start_drain)(void *context); /* only asks for it: returns at once */
+    /* Reads the file again; `said` gets what to tell. False: nothing was changed. */
+    bool (*reload)(void *context, struct text_buffer *said);
     /* Whose segments are traced: an address or "none". False: it is neither. NULL: no tracing. */
     bool (*choose_trace)(void *context, const char *client);
     void (*write_trace)(void *context, enum trace_format format, struct text_buffer *text);

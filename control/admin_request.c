@@ -49,6 +49,8 @@ static const char *reason_of(uint32_t status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 422:
+        return "Unprocessable Content";
     case 431:
         return "Request Header Fields Too Large";
     case 500:
@@ -100,6 +102,11 @@ static uint32_t answer_drain(struct admin_call *call)
     call->hooks->start_drain(call->hooks->context);
     text_format(&call->body, "draining\n");
     return 202;
+}
+
+static uint32_t answer_reload(struct admin_call *call)
+{
+    return call->hooks->reload(call->hooks->context, &call->body) ? 200 : 422;
 }
 
 static bool has_trace(struct admin_call *call)
@@ -154,6 +161,7 @@ static const struct admin_endpoint endpoints[] = {
     {"GET", "/metrics", answer_metrics, TEXT_PROMETHEUS},
     {"GET", "/config", answer_config, TEXT_PLAIN},
     {"POST", "/drain", answer_drain, TEXT_PLAIN},
+    {"POST", "/reload", answer_reload, TEXT_PLAIN},
     {"GET", "/trace", answer_trace, TEXT_PLAIN},
     {"POST", "/trace", answer_choice, TEXT_PLAIN},
 };

@@ -12,6 +12,7 @@
 
 #include "control/config_check.h"
 #include "control/config_keys.h"
+#include "control/config_reload.h"
 #include "include/assert_policy.h"
 
 #define SHOWN_BYTES_MAX 64u /* of a name or value in an error */
@@ -811,14 +812,15 @@ void config_print_reference(FILE *file)
             fprintf(file, "### %s (a list of at most %u)\n\n", section->name, section->record_max);
         else
             fprintf(file, "### %s\n\n", section->name);
-        fputs("| key | allowed | default | what it does |\n|---|---|---|---|\n", file);
+        fputs("| key | allowed | default | reload | what it does |\n|---|---|---|---|---|\n", file);
         for (uint32_t k = section->key_first; k < section->key_end; k++) {
             const struct config_key *key = &config_key_table[k];
             fprintf(file, "| `%s` | ", key->name);
             print_allowed_cell(file, key);
             fputs(" | ", file);
             print_default_cell(file, key);
-            fprintf(file, " | %s |\n", key->sentence);
+            fprintf(file, " | %s | %s |\n", config_key_is_reloadable(key) ? "yes" : "",
+                    key->sentence);
         }
         fputc('\n', file);
     }

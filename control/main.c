@@ -20,6 +20,7 @@
 #include "control/control_loop.h"
 #include "control/io_loop.h"
 #include "control/preflight.h"
+#include "control/server_settings.h"
 #include "control/service_notify.h"
 #include "control/stats_export.h"
 #include "control/store.h"
@@ -47,7 +48,8 @@ struct heartbeat {
 
 struct server {
     const char *config_path;
-    struct server_config config;
+    struct server_config config; /* as started; what a reload changes is in `settings` */
+    struct server_settings *settings;
     uint32_t worker_count;
     uint16_t worker_cores[CORES_MAX];
     bool has_hugepages;
@@ -71,7 +73,7 @@ struct server {
     bool is_link_down[NETWORK_PORTS_MAX];
     _Atomic uint32_t link_downs[NETWORK_PORTS_MAX];
     uint32_t addresses_taken; /* as logged: network_addresses_taken */
-    struct stats_source sources[8];
+    struct stats_source sources[9];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;
     _Atomic bool wants_drain;
@@ -142,6 +144,20 @@ static int start_ports(struct server *server)
 static void stop_ports(struct server *server)
 {
     nic_runtime_stop(server->nic);
+}
+
+static int start_settings(struct server *server)
+{
+    int result = server_settings_create(server->config_path, &server->config, server->worker_count,
+                                        &server->settings);
+    if (result == 0)
+        server->shared.live = server_settings_board(server->settings);
+    return result;
+}
+
+static void stop_settings(struct server *server)
+{
+    server_settings_destroy(server->settings);
 }
 
 static int start_memory(struct server *server)
@@ -456,15 +472,21 @@ static void write_value_memory(void *context, struct text_buffer *text, const ch
 
 static void write_config(void *context, struct text_buffer *text)
 {
-    char *yaml = NULL;
-    size_t bytes = 0;
-    FILE *file = open_memstream(&yaml, &bytes);
-    if (!file)
-        return;
-    config_print(file, &((const struct server *)context)->config);
-    fclose(file);
-    text_add(text, yaml, bytes);
-    free(yaml);
+    server_settings_write(((struct server *)context)->settings, text);
+}
+
+static bool reload(void *context, struct text_buffer *said)
+{
+    return server_settings_reload(((struct server *)context)->settings, said);
+}
+
+static void write_settings(void *context, struct text_buffer *text, const char *name)
+{
+    struct server *server = context;
+    const struct stats_label generation[] = {{"what", "generation"}};
+    const struct stats_label refused[] = {{"what", "refused"}};
+    stats_sample(text, name, generation, 1, server_settings_generation(server->settings));
+    stats_sample(text, name, refused, 1, server_settings_refusals(server->settings));
 }
 
 static bool choose_trace(void *context, const char *client)
@@ -553,11 +575,15 @@ static int start_admin(struct server *server)
         "gannet_store_sync_probe_us",
         "one small commit by each method, measured at the first start; 0: it was not", false,
         write_sync_probe, server};
+    server->sources[8] = (struct stats_source){
+        "gannet_config", "reloads: the generation in effect, and files that were refused", false,
+        write_settings, server};
     struct admin_hooks hooks = {.context = server,
                                 .is_alive = is_alive,
                                 .is_ready = is_ready,
                                 .write_config = write_config,
                                 .start_drain = ask_for_drain,
+                                .reload = reload,
                                 .choose_trace =
                                     server->config.trace.events > 0 ? choose_trace : NULL,
                                 .write_trace = write_trace,
@@ -586,6 +612,7 @@ static const struct {
     {"randomness", start_randomness, NULL},
     {"checks of this machine", start_preflight, NULL},
     {"ports", start_ports, stop_ports},
+    {"settings", start_settings, stop_settings},
     {"value memory", start_memory, stop_memory},
     {"cache", start_cache, stop_cache},
     {"rings", start_fabric, stop_fabric},
@@ -687,6 +714,7 @@ static void watch(struct server *server, struct service_notify *notify)
 {
     watch_links(server);
     watch_addresses(server);
+    server_settings_collect(server->settings);
     const char *hanging = find_hanging_thread(server);
     const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);
     if (hanging && !before)
@@ -706,7 +734,8 @@ static uint32_t open_connections(const struct server *server)
 /* Answers under way are finished; a second signal or the deadline ends it. */
 static void drain(struct server *server)
 {
-    uint64_t end_ns = clock_now_ns() + server->config.admin.drain_timeout_ms * NS_PER_MS;
+    uint64_t timeout_ms = server_settings_drain_timeout_ms(server->settings);
+    uint64_t end_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
     struct timespec interval = {.tv_nsec = 5 * NS_PER_MS};
     atomic_store_explicit(&server->is_ready, false, memory_order_relaxed);
     set_worker_phase(server, CORE_DRAINING);
@@ -720,7 +749,14 @@ static void drain(struct server *server)
             return;
     }
     log_warning("drain: %u connections were still open after %" PRIu64 " ms",
-                open_connections(server), server->config.admin.drain_timeout_ms);
+                open_connections(server), timeout_ms);
+}
+
+static void reload_after_signal(struct server *server)
+{
+    struct text_buffer said = {0};
+    server_settings_reload(server->settings, &said); /* logs what it says */
+    text_buffer_clear(&said);
 }
 
 static int serve(const char *config_path)
@@ -748,7 +784,7 @@ static int serve(const char *config_path)
     int signal_number;
     while ((signal_number = wait_for_signal(&server)) == 0 || signal_number == SIGHUP) {
         if (signal_number == SIGHUP)
-            log_warning("SIGHUP: the configuration cannot be reloaded yet; restart instead");
+            reload_after_signal(&server);
         watch(&server, &notify);
     }
     log_info("stopping: no new connections, %u open", open_connections(&server));

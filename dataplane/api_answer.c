@@ -231,9 +231,13 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
     uint8_t *list = handler->output + API_OUTPUT_BYTES / 2;
     struct http_writer body = http_writer_on(list, API_OUTPUT_BYTES / 2);
     HTTP_WRITE_LITERAL(&body, "{\"namespaces\":[");
+    bool is_first = true;
     for (uint32_t i = 0; i < server->namespaces_count; i++) {
         const struct config_namespaces *space = &server->namespaces[i];
-        http_write_text(&body, i ? ",{\"name\":\"" : "{\"name\":\"");
+        if (space->name[0] == '\0')
+            continue; /* a reload left it out */
+        http_write_text(&body, is_first ? "{\"name\":\"" : ",{\"name\":\"");
+        is_first = false;
         http_write_text(&body, space->name); /* its characters were checked: none needs quoting */
         HTTP_WRITE_LITERAL(&body, "\",\"ttl\":");
         http_write_decimal(&body, space->ttl_s);

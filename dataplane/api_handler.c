@@ -13,7 +13,7 @@
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
-#include "include/log.h"
+#include "include/live_settings.h"
 #include "include/random.h"
 #include "include/server_config.h"
 
@@ -377,7 +377,7 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
     struct api_request *request = &handler->request;
     const char *detail;
     enum http_problem problem =
-        api_request_read(&handler->routes, handler->config.server, &handler->http,
+        api_request_read(handler->routes, handler->config.server, &handler->http,
                          handler->time.wall_ms, request, &detail);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
@@ -528,6 +528,23 @@ uint32_t api_handle_ready(struct api_handler *handler)
     return count_ready;
 }
 
+void api_use_settings(struct api_handler *handler, const struct live_settings *settings)
+{
+    const struct server_config *server = &settings->config;
+    handler->settings = settings;
+    handler->config.server = server;
+    handler->routes = settings->routes;
+    uint64_t body_bytes = server->http.body_memory_mib << 20;
+    /* lint-allow: division: once per reload */
+    handler->body_bytes_budget = body_bytes / handler->config.worker_count;
+    handler->limits = (struct http_limits){
+        .request_line_bytes_max = (uint32_t)server->http.request_line_max,
+        .head_bytes_max = (uint32_t)server->http.head_max,
+        .fields_max = (uint32_t)server->http.fields_max,
+    };
+    handler->repeat = (struct http_repeat){.latest = 0}; /* learned under the limits of before */
+}
+
 void api_begin_round(struct api_handler *handler, const struct round_time *time)
 {
     handler->time = *time;
@@ -542,7 +559,8 @@ void api_drain(struct api_handler *handler)
 
 /* ---- life ---- */
 
-int api_create(const struct api_config *config, struct api_handler **out)
+int api_create(const struct api_config *config, const struct live_settings *settings,
+               struct api_handler **out)
 {
     uint64_t pool = config->server->http.active_requests;
     struct api_handler *handler = calloc(1, sizeof(*handler));
@@ -551,28 +569,16 @@ int api_create(const struct api_config *config, struct api_handler **out)
     handler->config = *config;
     handler->connections =
         aligned_alloc(CACHE_LINE_BYTES, (pool * sizeof(struct http_connection) + 63) / 64 * 64);
-    char problem[256];
-    int result = -ENOMEM;
-    if (handler->connections)
-        result = route_table_build(&handler->routes, config->server, problem, sizeof(problem));
-    if (result == -EINVAL)
-        log_error("routes: %s", problem);
-    if (result != 0) {
+    if (!handler->connections) {
         api_destroy(handler);
-        return result;
+        return -ENOMEM;
     }
     for (uint64_t i = pool; i-- > 0;) {
         handler->connections[i].next = handler->free_connections;
         handler->free_connections = &handler->connections[i];
     }
     handler->memory_queue_end = &handler->memory_queue;
-    handler->body_bytes_budget =
-        (config->server->http.body_memory_mib << 20) / config->worker_count;
-    handler->limits = (struct http_limits){
-        .request_line_bytes_max = (uint32_t)config->server->http.request_line_max,
-        .head_bytes_max = (uint32_t)config->server->http.head_max,
-        .fields_max = (uint32_t)config->server->http.fields_max,
-    };
+    api_use_settings(handler, settings);
     struct random random = {.state = config->random_seed};
     http_clock_init(&handler->clock, random_u64(&random));
     hits_init(handler);

@@ -20,6 +20,7 @@
 struct api_handler;
 struct blob_stock;
 struct counters;
+struct live_settings;
 struct response_cache;
 struct server_config;
 struct shard_client;
@@ -27,7 +28,7 @@ struct shard_operation;
 struct tcp_stack;
 
 struct api_config {
-    const struct server_config *server;
+    const struct server_config *server; /* of the snapshot: see api_use_settings */
     struct tcp_stack *tcp;
     struct response_cache *cache;
     struct shard_client *shards;
@@ -39,8 +40,13 @@ struct api_config {
     uint64_t random_seed;
 };
 
-int api_create(const struct api_config *config, struct api_handler **handler);
+/* config->server is that of `settings`. */
+int api_create(const struct api_config *config, const struct live_settings *settings,
+               struct api_handler **handler);
 void api_destroy(struct api_handler *handler);
+
+/* At the beginning of a round only: what was taken before may be gone from then on. */
+void api_use_settings(struct api_handler *handler, const struct live_settings *settings);
 
 void api_begin_round(struct api_handler *handler, const struct round_time *time);
 

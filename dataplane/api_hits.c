@@ -9,6 +9,7 @@
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
+#include "include/live_settings.h"
 #include "include/server_config.h"
 
 /* ---- stage 1: which requests ---- */
@@ -47,6 +48,13 @@ static bool read_plain_head(struct api_handler *handler, const uint8_t *bytes, u
     return true;
 }
 
+/* Nothing but the key and its entry decide on the answer. */
+static NO_INLINE bool is_plain_namespace(const struct api_handler *handler, struct http_slice space)
+{
+    uint32_t number = route_find_namespace(handler->routes, space.at, space.bytes);
+    return number != UINT32_MAX && !handler->settings->is_careful[number];
+}
+
 /*
  * What the connection's first packet holds of plain GETs, up to the first other request. False:
  * nothing.
@@ -62,6 +70,9 @@ bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp)
         struct api_hit *hit = &handler->hits[handler->hit_count];
         struct value_target target;
         if (!read_plain_head(handler, bytes, length, &target, &hit->head_bytes))
+            break;
+        if (UNLIKELY(handler->settings->has_careful_namespaces) &&
+            !is_plain_namespace(handler, target.space))
             break;
         hit->tcp = tcp;
         set_key(hit, &target);

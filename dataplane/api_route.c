@@ -203,11 +203,10 @@ void route_match(const struct route_table *table, enum http_method method, struc
     match_built_in(table, method, path, key, match);
 }
 
-static int add_namespace(struct route_table *table, const char *name, char *problem,
+static int add_namespace(struct route_table *table, uint32_t index, const char *name, char *problem,
                          size_t problem_bytes)
 {
     size_t bytes = strlen(name);
-    uint32_t index = table->namespace_count;
     bool is_valid = bytes > 0 && bytes <= NAMESPACE_NAME_BYTES_MAX;
     for (size_t i = 0; i < bytes; i++)
         is_valid = is_valid && (http_byte_is((uint8_t)name[i], HTTP_CLASS_HOST) || name[i] == '_');
@@ -226,7 +225,6 @@ static int add_namespace(struct route_table *table, const char *name, char *prob
     table->namespace_slots[slot] = (uint16_t)(index + 1);
     table->namespaces[index].bytes = (uint8_t)bytes;
     memcpy(table->namespaces[index].name, name, bytes);
-    table->namespace_count++;
     return 0;
 }
 
@@ -269,9 +267,12 @@ int route_table_build(struct route_table *table, const struct server_config *con
 {
     ASSERT(config->namespaces_count <= ROUTE_NAMESPACES_MAX);
     ASSERT(config->routes_count <= ROUTE_CONFIGURED_MAX);
-    *table = (struct route_table){.namespace_count = 0};
+    *table = (struct route_table){.configured_count = 0};
     for (uint32_t i = 0; i < config->namespaces_count; i++) {
-        int error = add_namespace(table, config->namespaces[i].name, problem, problem_bytes);
+        const char *name = config->namespaces[i].name;
+        if (name[0] == '\0')
+            continue; /* a reload left it out: its number stays its own */
+        int error = add_namespace(table, i, name, problem, problem_bytes);
         if (error != 0)
             return error;
     }

@@ -44,7 +44,6 @@ struct route_match {
 
 /* Immutable once built. */
 struct route_table {
-    uint32_t namespace_count;
     uint32_t configured_count;
     bool has_routes_under_v1; /* configured routes may lie over the built-in ones */
     uint16_t namespace_slots[ROUTE_NAMESPACE_SLOTS]; /* index + 1; 0 is free */
@@ -61,7 +60,8 @@ struct route_table {
 };
 
 /*
- * From the namespaces and routes of a configuration. 0, or -EINVAL with a sentence in `problem`.
+ * From the namespaces (those that have a name) and routes of a configuration. 0, or -EINVAL with a
+ * sentence in `problem`.
  * Among configured routes the longest wins. One under /v1/ wins over the built-in paths; a shorter
  * one, such as /, never hides them. `backend: values` gives a part of an echo route back to them.
  */

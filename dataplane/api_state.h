@@ -22,6 +22,7 @@
 #include "include/clock.h"
 
 struct cache_bucket;
+struct live_settings;
 struct cache_entry;
 struct tcp_connection;
 
@@ -87,7 +88,8 @@ struct hit_head {
 
 struct api_handler {
     struct api_config config;
-    struct route_table routes;
+    const struct live_settings *settings;
+    const struct route_table *routes; /* of the settings, as config.server is */
     struct http_limits limits;
     struct http_repeat repeat;
     struct http_clock clock;

@@ -17,6 +17,7 @@
 #include "include/assert_policy.h"
 #include "include/blob.h"
 #include "include/counters.h"
+#include "include/live_settings.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 
@@ -91,11 +92,25 @@ static void change_phase(struct core *core)
     }
 }
 
+/* No pointer into the former snapshot is left between two rounds. */
+static void take_settings(struct core *core)
+{
+    const struct live_settings *settings =
+        live_settings_take(core->shared->live, core->index, core->settings);
+    if (LIKELY(settings == core->settings))
+        return;
+    core->settings = settings;
+    api_use_settings(core->api, settings);
+    tcp_stack_use_limits(core->tcp, &settings->config);
+    network_use_icmp_rate(core->network, (uint32_t)settings->config.network.icmp_per_s);
+}
+
 /* One round: the table of contents of the dataplane. */
 uint32_t core_run_once(struct core *core, const struct round_time *time)
 {
     core->time = *time;
     change_phase(core);
+    take_settings(core);
     api_begin_round(core->api, time);
 
     uint32_t work = receive(core); /* frames -> segments -> connections with new bytes */
@@ -202,7 +217,8 @@ static int create_parts(struct core *core, const struct core_config *config)
         if (!tcp_listen(core->tcp, (uint16_t)shared->server->listeners[i].port))
             return -ENOSPC;
 
-    struct api_config api = {.server = shared->server,
+    core->settings = live_settings_take(shared->live, config->index, NULL);
+    struct api_config api = {.server = &core->settings->config,
                              .tcp = core->tcp,
                              .cache = shared->cache,
                              .shards = core->shards,
@@ -212,7 +228,7 @@ static int create_parts(struct core *core, const struct core_config *config)
                              .worker = config->index,
                              .worker_count = shared->fabric->worker_count,
                              .random_seed = config->random_seed};
-    return api_create(&api, &core->api);
+    return api_create(&api, core->settings, &core->api);
 }
 
 int core_create(const struct core_config *config, struct core **out)

@@ -26,6 +26,8 @@ struct api_handler;
 struct blob_pool;
 struct blob_stock;
 struct counters;
+struct live_board;
+struct live_settings;
 struct network;
 struct packet;
 struct response_cache;
@@ -45,7 +47,8 @@ enum core_phase {
 
 /* What all cores of a process share, and what makes runs repeatable. */
 struct core_shared {
-    const struct server_config *server;
+    const struct server_config *server; /* as started: what a reload does not change */
+    struct live_board *live;            /* what it does; worker i is its reader i */
     struct shard_fabric *fabric;
     struct response_cache *cache;
     struct blob_pool *blobs;
@@ -62,6 +65,7 @@ struct core {
     struct api_handler *api;
     struct shard_client *shards;
     struct blob_stock *stock;
+    const struct live_settings *settings;
     struct counters *counters;
     struct sleeper *sleeper;
     uint32_t index;

@@ -86,6 +86,15 @@ struct network *network_create(const struct network_config *config)
     return network;
 }
 
+void network_use_icmp_rate(struct network *network, uint32_t icmp_per_s)
+{
+    uint64_t echo_paid_ns = network->echo_limit.paid_until_ns;
+    uint64_t error_paid_ns = network->error_limit.paid_until_ns;
+    network->echo_limit = network->error_limit = rate_limit_make(icmp_per_s, ICMP_BURST);
+    network->echo_limit.paid_until_ns = echo_paid_ns;
+    network->error_limit.paid_until_ns = error_paid_ns;
+}
+
 void network_destroy(struct network *network)
 {
     if (!network)

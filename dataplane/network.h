@@ -75,6 +75,9 @@ struct network_config {
 struct network *network_create(const struct network_config *config);
 void network_destroy(struct network *network);
 
+/* What a reload may change. */
+void network_use_icmp_rate(struct network *network, uint32_t icmp_per_s);
+
 /* ---- receive ---- */
 
 /* Up to `limit` frames of one port, straight from its queue or through software dispatch. */

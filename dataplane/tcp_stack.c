@@ -32,6 +32,17 @@ static uint32_t packets_for_data(const struct server_config *server)
     return u32_max(spare / 4 * 3, 64);
 }
 
+static void use_limits(struct tcp_stack_config *config, const struct server_config *server)
+{
+    config->reset_rate_per_s = (uint32_t)server->tcp.resets_per_s;
+    config->challenges_per_s = (uint32_t)server->tcp.challenges_per_s;
+}
+
+void tcp_stack_use_limits(struct tcp_stack *stack, const struct server_config *server)
+{
+    use_limits(&stack->config, server);
+}
+
 void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_config *config)
 {
     memset(config, 0, sizeof(*config));
@@ -55,8 +66,7 @@ void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_
     config->user_timeout_ms = (uint32_t)server->tcp.user_timeout_s * 1000;
     config->time_wait_ms = (uint32_t)server->tcp.time_wait_s * 1000;
     config->fin_wait_ms = (uint32_t)server->tcp.fin_wait_s * 1000;
-    config->reset_rate_per_s = (uint32_t)server->tcp.resets_per_s;
-    config->challenges_per_s = (uint32_t)server->tcp.challenges_per_s;
+    use_limits(config, server);
     for (uint32_t i = 0; i < server->listeners_count; i++)
         config->listen_ports[i] = (uint16_t)server->listeners[i].port;
     config->listen_port_count = server->listeners_count;

@@ -82,6 +82,9 @@ struct server_config;
 /* Everything config_keys.def knows, and sensible values for the rest. */
 void tcp_stack_config_from(const struct server_config *server, struct tcp_stack_config *config);
 
+/* What a reload may change: rates. */
+void tcp_stack_use_limits(struct tcp_stack *stack, const struct server_config *server);
+
 int tcp_stack_create(const struct tcp_stack_config *config, uint64_t now_ns,
                      struct tcp_stack **stack);
 void tcp_stack_destroy(struct tcp_stack *stack);

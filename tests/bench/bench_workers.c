@@ -14,6 +14,7 @@
 #include <rte_lcore.h>
 
 #include "control/config_file.h"
+#include "dataplane/api_settings.h"
 #include "dataplane/bulletin.h"
 #include "dataplane/core_loop.h"
 #include "dataplane/http_response.h"
@@ -97,6 +98,9 @@ static void create_shared(struct bench_server *server)
 {
     server->shared = (struct core_shared){
         .server = &config, .blobs = blobs, .cache_hash_seed = 3, .siphash_key = {1, 2}};
+    char problem[256];
+    ASSERT(api_settings_board_create(&config, server->worker_count, problem, sizeof(problem),
+                                     &server->shared.live) == 0);
     ASSERT(shard_fabric_create(server->worker_count, 1, (uint32_t)config.workers.operations,
                                &server->shared.fabric) == 0);
     struct response_cache_config cache = {.workers = server->worker_count,
@@ -190,6 +194,7 @@ static void destroy_server(struct bench_server *server)
     }
     bulletin_board_destroy(server->board);
     shard_fabric_destroy(server->shared.fabric);
+    live_board_destroy(server->shared.live);
 }
 
 /* ---- running ---- */

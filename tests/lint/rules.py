@@ -14,7 +14,7 @@ FOLDER_MAY_INCLUDE = {
     'control': {'include', 'control'},
     'tests': {'include', 'dataplane', 'control', 'tests'},
 }
-SEES_BOTH_SIDES = {'control/main.c'}
+SEES_BOTH_SIDES = {'control/main.c', 'control/server_settings.c'}
 
 # Inside dataplane, a lower rank never includes a higher one; a leaf includes only its own header
 # and other leaves. Files that match nothing are not ranked.
@@ -136,6 +136,7 @@ COVERED_BY = [
     (r'dataplane/(mld|network_errors)\.c', 'tests/unit/network_link_test.c'),
     (r'dataplane/nic_dpdk\.c', 'tests/system/test_values.py'),   # needs a port
     (r'control/main\.c', 'tests/system/test_durability.py'),     # the order of start and stop
+    (r'control/server_settings\.c', 'tests/system/test_reload.py'), # the file, the lock, the threads
     (r'control/admin\w*\.c', 'tests/system/test_tools.py'),      # kernel sockets, /metrics
     (r'control/config_\w+\.c', 'tests/unit/config_file_test.c'),
     (r'control/io_loop_(system|threads|uring)\.c', 'tests/unit/io_loop_test.c'),
@@ -145,7 +146,7 @@ COVERED_BY = [
      'tests/sim/store_model.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
-    (r'dataplane/(api_(answer|body|connection|handler|hits)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
+    (r'dataplane/(api_(answer|body|connection|handler|hits|settings)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
     (r'control/control_loop\.c', 'tests/unit/api_handler_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]
@@ -159,6 +160,7 @@ WITHOUT_OWN_TEST = {
     'control/io_loop_uring.c': 'io_loop_test runs one suite on every back end',
     'control/io_simulator_disk.c': 'io_simulator_test',
     'control/config_check.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
+    'control/config_reload.c': 'tests/unit/config_reload_test.c',
     'control/config_plan.c': 'tests/unit/config_file_test.c',
     'control/config_keys.c': 'reached through config_read: tests/unit/config_file_test.c, check_configs',
     'dataplane/nic_dpdk.c': 'needs a port: tests/system runs it on veth',

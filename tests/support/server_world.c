@@ -8,6 +8,7 @@
 #include "control/config_file.h"
 #include "control/control_loop.h"
 #include "control/io_simulator.h"
+#include "dataplane/api_settings.h"
 #include "dataplane/api_state.h"
 #include "dataplane/bulletin.h"
 #include "dataplane/core_loop.h"
@@ -175,6 +176,9 @@ static void start_shared(struct server_world *world)
     ASSERT(shared);
     world->shared = shared;
     shared->server = &config->server;
+    char problem[256];
+    ASSERT(api_settings_board_create(&config->server, config->core_count, problem, sizeof(problem),
+                                     &shared->live) == 0);
     shared->blobs = blobs;
     shared->cache_hash_seed = config->seed * 3;
     shared->siphash_key = (struct siphash_key){config->seed, 1};
@@ -295,6 +299,7 @@ static void stop_parts(struct server_world *world)
     }
     bulletin_board_destroy(world->board);
     shard_fabric_destroy(world->shared->fabric);
+    live_board_destroy(world->shared->live);
     free(world->shared);
     tcp_stack_destroy(world->client_tcp);
     network_destroy(world->client_network);

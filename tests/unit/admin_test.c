@@ -28,6 +28,7 @@
 static _Atomic bool is_alive_now = true, is_ready_now = true;
 static _Atomic uint32_t drain_count;
 static _Atomic uint32_t config_bytes = 100;
+static _Atomic bool has_bad_file;
 
 static bool is_alive(void *context, const char **why)
 {
@@ -48,6 +49,13 @@ static void write_config(void *context, struct text_buffer *text)
     (void)context;
     for (uint32_t i = 0; i < config_bytes; i++)
         text_add(text, "c", 1);
+}
+
+static bool reload(void *context, struct text_buffer *said)
+{
+    (void)context;
+    text_format(said, has_bad_file ? "f.yaml:3: bad\n" : "in effect\n");
+    return !has_bad_file;
 }
 
 static void start_drain(void *context)
@@ -78,6 +86,7 @@ static const struct admin_hooks hooks = {.is_alive = is_alive,
                                          .is_ready = is_ready,
                                          .write_config = write_config,
                                          .start_drain = start_drain,
+                                         .reload = reload,
                                          .choose_trace = choose_trace,
                                          .write_trace = write_trace};
 
@@ -121,6 +130,11 @@ static int ask(uint16_t port, const char *request, char *answer)
     return status;
 }
 
+static const char *body_of(const char *answer)
+{
+    return strstr(answer, "\r\n\r\n") + 4;
+}
+
 static struct admin *start(enum io_backend backend)
 {
     struct admin *admin = NULL;
@@ -148,6 +162,12 @@ static void endpoints_answer_on_both_backends(void **state)
         assert_int_equal(ask(port, "GET /metrics HTTP/1.1\r\n\r\n", answer), 200);
         assert_non_null(strstr(answer, "\r\nContent-Type: text/plain; version=0.0.4"));
         assert_non_null(strstr(answer, "# TYPE gannet_cache_hits_total counter\n"));
+        assert_int_equal(ask(port, "POST /reload HTTP/1.1\r\n\r\n", answer), 200);
+        assert_string_equal(body_of(answer), "in effect\n");
+        has_bad_file = true;
+        assert_int_equal(ask(port, "POST /reload HTTP/1.1\r\n\r\n", answer), 422);
+        assert_string_equal(body_of(answer), "f.yaml:3: bad\n");
+        has_bad_file = false;
         drain_count = 0;
         assert_int_equal(ask(port, "POST /drain HTTP/1.1\r\nContent-Length: 0\r\n\r\n", answer),
                          202);
@@ -231,6 +251,8 @@ static void wrong_requests_are_refused(void **state)
         {"unknown path", "GET /nothing HTTP/1.1\r\n\r\n", 404},
         {"longer path", "GET /healthzz HTTP/1.1\r\n\r\n", 404},
         {"POST to a GET", "POST /metrics HTTP/1.1\r\n\r\n", 405},
+        {"GET of reload", "GET /reload HTTP/1.1\r\n\r\n", 405},
+        {"reload from a web page", "POST /reload HTTP/1.1\r\nOrigin: http://evil\r\n\r\n", 403},
         {"GET of drain", "GET /drain HTTP/1.1\r\n\r\n", 405},
         {"a trace of nobody", "POST /trace?client=nobody HTTP/1.1\r\n\r\n", 400},
         {"a trace without a client", "POST /trace HTTP/1.1\r\n\r\n", 400},

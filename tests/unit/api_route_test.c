@@ -240,7 +240,6 @@ static void a_bad_table_says_what_is_wrong(void **state)
     static const struct {
         const char *namespace, *route, *problem;
     } cases[] = {
-        {"", NULL, "namespace \"\": a name is"},
         {"a b", NULL, "namespace \"a b\": a name is"},
         {"a/b", NULL, "namespace \"a/b\": a name is"},
         {"demo", NULL, "namespace \"demo\" is there twice"},
@@ -262,9 +261,22 @@ static void a_bad_table_says_what_is_wrong(void **state)
     }
 }
 
+static void a_namespace_that_a_reload_left_out_is_a_gap(void **state)
+{
+    (void)state;
+    static struct route_table gappy;
+    static const struct server_config three = {
+        .namespaces = {{.name = "a"}, {.name = ""}, {.name = "c"}}, .namespaces_count = 3};
+    char problem[128];
+    assert_int_equal(route_table_build(&gappy, &three, problem, sizeof(problem)), 0);
+    assert_int_equal(route_find_namespace(&gappy, "c", 1), 2);
+    assert_int_equal(route_find_namespace(&gappy, "", 0), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_namespace_that_a_reload_left_out_is_a_gap),
         cmocka_unit_test_setup(a_path_leads_to_its_route, set_up),
         cmocka_unit_test_setup(the_key_is_namespace_nul_and_decoded_rest, set_up),
         cmocka_unit_test_setup(a_key_has_at_most_1024_bytes_after_decoding, set_up),

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/server_settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/config_file.h"
+#include "control/config_reload.h"
+#include "dataplane/api_settings.h"
+#include "include/compiler.h"
+#include "include/log.h"
+
+#define PROBLEM_BYTES 256u
+
+struct server_settings {
+    const char *path;
+    struct live_board *board;
+    struct namespace_slots slots;
+    pthread_mutex_t lock;
+    uint64_t refusals;
+};
+
+int server_settings_create(const char *path, const struct server_config *started,
+                           uint32_t reader_count, struct server_settings **out)
+{
+    char problem[PROBLEM_BYTES];
+    struct server_settings *settings = calloc(1, sizeof(*settings));
+    if (!settings)
+        return -ENOMEM;
+    settings->path = path;
+    namespace_slots_init(&settings->slots, started);
+    int result = api_settings_board_create(started, reader_count, problem, sizeof(problem),
+                                           &settings->board);
+    if (result != 0) {
+        log_error("%s: %s", path, problem);
+        free(settings);
+        return result;
+    }
+    pthread_mutex_init(&settings->lock, NULL);
+    *out = settings;
+    return 0;
+}
+
+void server_settings_destroy(struct server_settings *settings)
+{
+    if (!settings)
+        return;
+    live_board_destroy(settings->board);
+    pthread_mutex_destroy(&settings->lock);
+    free(settings);
+}
+
+struct live_board *server_settings_board(struct server_settings *settings)
+{
+    return settings->board;
+}
+
+/* ---- reading again ------------------------------------------------------------ */
+
+PRINTF_LIKE(3, 4)
+static void say(struct text_buffer *said, enum log_level level, const char *format, ...)
+{
+    char line[CONFIG_ERROR_BYTES + 64];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    log_line(level, "reload: %s", line);
+    text_format(said, "%s\n", line);
+}
+
+static void say_list(struct text_buffer *said, enum log_level level,
+                     const struct config_errors *errors)
+{
+    uint32_t shown = errors->count < CONFIG_ERRORS_MAX ? errors->count : CONFIG_ERRORS_MAX;
+    for (uint32_t i = 0; i < shown; i++)
+        say(said, level, "%s", errors->lines[i]);
+    if (errors->count > shown)
+        say(said, level, "%u more", errors->count - shown);
+}
+
+struct reading {
+    struct server_config config;
+    struct config_errors errors, left;
+};
+
+/* From the file to a snapshot that could be published; NULL after saying why not. */
+static struct live_settings *read_again(struct server_settings *settings, struct reading *reading,
+                                        struct text_buffer *said)
+{
+    struct live_settings *fresh;
+    char problem[PROBLEM_BYTES];
+    const struct server_config *running = &settings->board->newest->config;
+    if (config_read(settings->path, &reading->config, &reading->errors) != 0 ||
+        config_check_complete(settings->path, &reading->config, &reading->errors) != 0 ||
+        config_reload_merge(settings->path, running, &settings->slots, &reading->config,
+                            &reading->left, &reading->errors) != 0) {
+        say_list(said, LOG_LEVEL_ERROR, &reading->errors);
+        return NULL;
+    }
+    if (api_settings_create(&reading->config, problem, sizeof(problem), &fresh) != 0) {
+        say(said, LOG_LEVEL_ERROR, "%s: %s", settings->path, problem);
+        return NULL;
+    }
+    return fresh;
+}
+
+static bool reload_locked(struct server_settings *settings, struct reading *reading,
+                          struct text_buffer *said)
+{
+    struct live_settings *fresh = read_again(settings, reading, said);
+    if (!fresh) {
+        settings->refusals++;
+        say(said, LOG_LEVEL_ERROR, "nothing was changed");
+        return false;
+    }
+    log_set_level((enum log_level)fresh->config.admin.log_level);
+    live_board_publish(settings->board, fresh);
+    say_list(said, LOG_LEVEL_WARNING, &reading->left);
+    say(said, LOG_LEVEL_INFO, "%s is in effect, generation %" PRIu64, settings->path,
+        fresh->generation);
+    return true;
+}
+
+bool server_settings_reload(struct server_settings *settings, struct text_buffer *said)
+{
+    struct reading *reading = calloc(1, sizeof(*reading));
+    if (!reading) {
+        say(said, LOG_LEVEL_ERROR, "no memory; nothing was changed");
+        return false;
+    }
+    pthread_mutex_lock(&settings->lock);
+    bool is_good = reload_locked(settings, reading, said);
+    pthread_mutex_unlock(&settings->lock);
+    free(reading);
+    return is_good;
+}
+
+void server_settings_collect(struct server_settings *settings)
+{
+    pthread_mutex_lock(&settings->lock);
+    live_board_collect(settings->board);
+    pthread_mutex_unlock(&settings->lock);
+}
+
+/* ---- looking ------------------------------------------------------------ */
+
+void server_settings_write(struct server_settings *settings, struct text_buffer *text)
+{
+    char *yaml = NULL;
+    size_t bytes = 0;
+    FILE *file = open_memstream(&yaml, &bytes);
+    struct server_config *shown = malloc(sizeof(*shown));
+    if (file && shown) {
+        pthread_mutex_lock(&settings->lock);
+        *shown = settings->board->newest->config;
+        pthread_mutex_unlock(&settings->lock);
+        config_reload_compact(shown);
+        config_print(file, shown);
+    }
+    if (file)
+        fclose(file);
+    if (yaml)
+        text_add(text, yaml, bytes);
+    free(yaml);
+    free(shown);
+}
+
+uint64_t server_settings_drain_timeout_ms(struct server_settings *settings)
+{
+    pthread_mutex_lock(&settings->lock);
+    uint64_t milliseconds = settings->board->newest->config.admin.drain_timeout_ms;
+    pthread_mutex_unlock(&settings->lock);
+    return milliseconds;
+}
+
+uint64_t server_settings_generation(struct server_settings *settings)
+{
+    pthread_mutex_lock(&settings->lock);
+    uint64_t generation = settings->board->newest->generation;
+    pthread_mutex_unlock(&settings->lock);
+    return generation;
+}
+
+uint64_t server_settings_refusals(struct server_settings *settings)
+{
+    pthread_mutex_lock(&settings->lock);
+    uint64_t refusals = settings->refusals;
+    pthread_mutex_unlock(&settings->lock);
+    return refusals;
+}
