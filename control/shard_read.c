@@ -60,6 +60,8 @@ static bool deliver(struct store *store, struct shard_operation *operation,
     operation->attributes_bytes = record->attributes_bytes;
     operation->value_bytes = record->value_bytes;
     memcpy(operation_attributes(operation), record_attributes(record), record->attributes_bytes);
+    if (operation->verb == SHARD_STAT)
+        return true;
     if (blob != NULL) {
         blob_hold(blob);
         operation->value = blob;
@@ -83,6 +85,10 @@ static void answer_value(struct store *store, struct shard_operation *operation,
         operation->attributes_bytes = 0;
         operation->value_bytes = 0;
         store_answer(store, operation, SHARD_NO_MEMORY, SHARD_CACHE_NOTHING);
+        return;
+    }
+    if (operation->verb == SHARD_STAT) {
+        store_answer(store, operation, SHARD_OK, SHARD_CACHE_NOTHING);
         return;
     }
     /* A write of this key outlived its operation: nobody would tell the cache when it lands. */
@@ -160,7 +166,7 @@ static void job_start(struct store *store, struct read_job *job, const struct in
 static bool answer_from_memory(struct store *store, struct shard_operation *operation,
                                const struct index_entry *entry)
 {
-    if (index_entry_flags(entry) & INDEX_EXTENT)
+    if ((index_entry_flags(entry) & INDEX_EXTENT) && operation->verb != SHARD_STAT)
         return false; /* the pointer is in memory, the value is not */
     uint8_t record[RECORD_BYTES_MAX + RECORD_ALIGN_BYTES]
         __attribute__((aligned(RECORD_ALIGN_BYTES)));
@@ -193,24 +199,44 @@ void read_submit(struct store *store, struct shard_operation *operation)
 }
 
 /* Check and answer are one step: what the index says now decides, not what it said at the start. */
+static void job_answer(struct store *store, struct read_job *job, struct shard_operation *operation)
+{
+    struct index_entry *entry = find_entry(store, operation);
+    uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
+    bool is_current = index_entry_is_visible(entry, wall_ms) && entry->version == job->version;
+    if (planted_bug(PLANTED_LATE_FILL) && job->status == SHARD_OK)
+        is_current = true;
+    if (!is_current)
+        read_submit(store, operation); /* overtaken by a write, a delete, or the clock */
+    else if (job->status == SHARD_OK)
+        answer_value(store, operation, job->record, job->copy.blob);
+    else
+        store_answer(store, operation, job->status, SHARD_CACHE_NOTHING);
+}
+
 static void job_answer_waiters(struct store *store, struct read_job *job)
 {
     struct operation_list waiters = job->waiters;
     job->waiters = (struct operation_list){0};
     struct shard_operation *operation;
+    while ((operation = operation_list_pop(&waiters)) != NULL)
+        job_answer(store, job, operation);
+}
+
+/* The record is there: who asked for no more does not wait. False: nobody is left. */
+static bool job_answer_stats(struct store *store, struct read_job *job)
+{
+    struct operation_list waiters = job->waiters;
+    job->waiters = (struct operation_list){0};
+    job->status = SHARD_OK;
+    struct shard_operation *operation;
     while ((operation = operation_list_pop(&waiters)) != NULL) {
-        struct index_entry *entry = find_entry(store, operation);
-        uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
-        bool is_current = index_entry_is_visible(entry, wall_ms) && entry->version == job->version;
-        if (planted_bug(PLANTED_LATE_FILL) && job->status == SHARD_OK)
-            is_current = true;
-        if (!is_current)
-            read_submit(store, operation); /* overtaken by a write, a delete, or the clock */
-        else if (job->status == SHARD_OK)
-            answer_value(store, operation, job->record, job->copy.blob);
+        if (operation->verb == SHARD_STAT)
+            job_answer(store, job, operation);
         else
-            store_answer(store, operation, job->status, SHARD_CACHE_NOTHING);
+            operation_list_append(&job->waiters, operation);
     }
+    return job->waiters.head != NULL;
 }
 
 static void job_finish(struct store *store, struct read_job *job, enum shard_status status)
@@ -282,7 +308,7 @@ void read_record_done(struct store *store, struct read_job *job)
     if (!record_check(bytes, job->record_bytes, &place) || job->record->version != job->version ||
         job->record->record_bytes != job->record_bytes || !record_is_put(job->record))
         job_retry(store, job, SHARD_CORRUPT);
-    else if (job->record->flags & RECORD_EXTENT)
+    else if ((job->record->flags & RECORD_EXTENT) && job_answer_stats(store, job))
         job_open_extent(store, job);
     else
         job_finish(store, job, SHARD_OK);

@@ -10,6 +10,7 @@
 #include "control/shard_commit.h"
 #include "control/shard_compaction.h"
 #include "control/shard_extent.h"
+#include "control/shard_list.h"
 #include "control/shard_read.h"
 #include "control/shard_recovery.h"
 #include "control/store_super.h"
@@ -387,6 +388,8 @@ int store_attach(struct store_set *set, uint32_t thread_index, struct io_loop *l
     if (status == 0)
         status = extent_attach(made);
     if (status == 0)
+        status = list_attach(made);
+    if (status == 0)
         status = segment_maker_init(&made->maker);
     if (status == 0)
         status = compaction_attach(made);
@@ -446,6 +449,7 @@ void store_detach(struct store *store)
     commit_detach(store);
     read_detach(store);
     extent_detach(store);
+    list_detach(store);
     segment_maker_destroy(&store->maker);
     compaction_detach(store);
     while (store->cleanups != NULL)
@@ -488,8 +492,12 @@ void store_submit(struct store *store, struct shard_operation *operation)
     if (store->held_count++ == 0)
         store->deadline_check_ns = 0;
     operation->owner_private[0] = NULL;
-    if (operation->verb == SHARD_GET)
+    if (operation->verb == SHARD_GET || operation->verb == SHARD_STAT)
         read_submit(store, operation);
+    else if (operation->verb == SHARD_LIST)
+        list_submit(store, operation);
+    else if (operation->verb == SHARD_PURGE)
+        store_answer(store, operation, SHARD_OK, (enum shard_cache_action)operation->cache_action);
     else if (extent_takes(store, operation))
         extent_submit(store, operation);
     else

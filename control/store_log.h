@@ -344,6 +344,7 @@ struct store_set {
 };
 
 struct store_cleanup;
+struct lister;
 
 struct store {
     struct store_set *set;
@@ -365,6 +366,7 @@ struct store {
     uint32_t read_jobs_count, read_jobs_busy;
     struct extent_job *extent_jobs;
     uint32_t extent_jobs_busy;
+    struct lister *lister;
     struct segment_maker maker;
     uint64_t maker_retry_ns;
     struct store_transfer super_write;

@@ -37,11 +37,14 @@ enum shard_verb {
     SHARD_GET = 0,
     SHARD_PUT,
     SHARD_DELETE,
+    SHARD_STAT,  /* as GET, without the value: its length and everything that goes with it */
+    SHARD_LIST,  /* the next keys of one control thread: include/shard_listing.h */
+    SHARD_PURGE, /* changes the cache only: cache_action is given by who asks */
     SHARD_VERB_COUNT,
 };
 
 enum shard_status {
-    SHARD_OK = 0,           /* GET: value attached. PUT: replaced. DELETE: was there */
+    SHARD_OK = 0,           /* GET, LIST: value attached. PUT: replaced. DELETE: was there */
     SHARD_CREATED,          /* PUT: there was none */
     SHARD_NOT_FOUND,        /* GET, DELETE */
     SHARD_CONDITION_FAILED, /* `version` is the current one, 0 when absent */
@@ -74,6 +77,7 @@ enum shard_cache_action {
     SHARD_CACHE_NOTHING = 0, /* a refused or failed operation that changed nothing */
     SHARD_CACHE_FILL,        /* store the value (GET, PUT) */
     SHARD_CACHE_INVALIDATE,  /* DELETE, expired, or an outcome that is not known */
+    SHARD_CACHE_MARK_STALE,  /* not served any more before the store has confirmed it */
 };
 
 struct shard_operation {

@@ -65,7 +65,7 @@ void harness_destroy(struct harness *harness)
     io_simulator_destroy(harness->sim);
 }
 
-static void give_back(struct harness *harness, struct shard_operation *operation)
+void harness_give_back(struct harness *harness, struct shard_operation *operation)
 {
     if (operation->value != NULL)
         blob_release(harness->stock, operation->value);
@@ -116,14 +116,14 @@ static void forget_list(struct harness *harness, struct operation_list *list)
 {
     struct shard_operation *operation;
     while ((operation = operation_list_pop(list)) != NULL)
-        give_back(harness, operation);
+        harness_give_back(harness, operation);
 }
 
 static void forget_batch(struct harness *harness, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->entry_count; i++)
         if (batch->entries[i].operation != NULL)
-            give_back(harness, batch->entries[i].operation);
+            harness_give_back(harness, batch->entries[i].operation);
     batch->entry_count = 0;
 }
 
@@ -150,7 +150,7 @@ static void forget_operations(struct harness *harness, struct store *store)
             continue;
         forget_list(harness, &job->followers);
         if (job->operation != NULL && job->state != EXTENT_READY)
-            give_back(harness, job->operation);
+            harness_give_back(harness, job->operation);
         if (job->copy.blob != NULL)
             blob_release(harness->stock, job->copy.blob);
     }
@@ -228,7 +228,7 @@ static void reap(struct harness *harness, struct store *store)
         for (uint32_t i = 0; i < n; i++) {
             if (harness->answer != NULL)
                 harness->answer(harness->context, done[i]);
-            give_back(harness, done[i]);
+            harness_give_back(harness, done[i]);
         }
     }
 }

@@ -59,6 +59,8 @@ struct shard_operation *harness_operation(struct harness *harness, enum shard_ve
 void harness_set_value(struct harness *harness, struct shard_operation *operation,
                        const uint8_t *value, uint32_t value_bytes);
 void harness_submit(struct harness *harness, struct shard_operation *operation);
+/* An operation that the test itself reaped, with the value it may hold. */
+void harness_give_back(struct harness *harness, struct shard_operation *operation);
 uint8_t *harness_copy_value(struct shard_operation *operation, uint8_t *out);
 
 /* One round of every thread and a little time. */

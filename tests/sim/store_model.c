@@ -9,12 +9,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "include/compiler.h"
 #include "include/log.h"
 #include "include/random.h"
-#include "tests/sim/store_harness.h"
+#include "tests/sim/store_listing.h"
 #include "tests/support/depth.h"
 
 #define OPERATIONS_IN_CI 20000u
@@ -179,6 +180,53 @@ static void model_step(struct harness *harness, struct reference *references, ui
     }
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* All keys that begin so, in order; one that expires about now may be there or not. */
+static void check_listing(struct harness *harness, const struct reference *references,
+                          const char *prefix)
+{
+    char expected[KEYS][16];
+    const struct reference *by_name[KEYS];
+    uint32_t count = 0;
+    uint64_t wall_ms = io_wall_ms(harness->loops[0]);
+    for (uint32_t key = 0; key < KEYS; key++) {
+        const struct reference *reference = &references[key];
+        char name[16];
+        snprintf(name, sizeof(name), "model-%u", key);
+        bool is_past = reference->expires_at_ms != 0 && reference->expires_at_ms + 2 < wall_ms;
+        if (reference->exists && !is_past && strncmp(name, prefix, strlen(prefix)) == 0)
+            memcpy(expected[count++], name, sizeof(name));
+    }
+    qsort(expected, count, sizeof(expected[0]), compare_names);
+    for (uint32_t i = 0; i < count; i++)
+        by_name[i] = &references[strtoul(expected[i] + sizeof("model-") - 1, NULL, 10)];
+    struct listing_walk walk;
+    listing_walk_begin(&walk, "ns", prefix, (uint32_t)strlen(prefix));
+    uint32_t at = 0;
+    while (listing_walk_next(&walk, harness)) {
+        char name[32] = {0};
+        memcpy(name, walk.name, walk.name_bytes < 31 ? walk.name_bytes : 31);
+        while (at < count && strcmp(expected[at], name) != 0 && by_name[at]->expires_at_ms != 0 &&
+               by_name[at]->expires_at_ms <= wall_ms + 2)
+            at++;
+        if (at == count || strcmp(expected[at], name) != 0)
+            fail_msg("listed %s, expected %s", name, at == count ? "the end" : expected[at]);
+        assert_true(walk.entry.version == by_name[at]->version);
+        assert_true(walk.entry.expires_at_ms == by_name[at]->expires_at_ms);
+        at++;
+    }
+    while (at < count && by_name[at]->expires_at_ms != 0 &&
+           by_name[at]->expires_at_ms <= wall_ms + 2)
+        at++;
+    if (at != count)
+        fail_msg("%s is missing", expected[at]);
+    listing_walk_end(&walk);
+}
+
 static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state)
 {
     (void)state;
@@ -203,7 +251,15 @@ static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state
             for (uint64_t step = 1; step <= STEPS_PER_START; step++) {
                 model_step(&harness, references, version_max, &random, start * 1000 + step);
                 if (random_chance(&random, 20))
+                    check_listing(&harness, references,
+                                  random_chance(&random, 500) ? "" : "model-1");
+                if (!random_chance(&random, 20))
+                    continue;
+                if (random_chance(&random, 300))
+                    io_simulator_jump_wall_ms(harness.sim, 100);
+                else
                     harness_idle(&harness, UINT64_C(60000000));
+                check_listing(&harness, references, "");
             }
             if (start % 2 == 0)
                 harness_close(&harness);
