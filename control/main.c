@@ -73,7 +73,7 @@ struct server {
     bool is_link_down[NETWORK_PORTS_MAX];
     _Atomic uint32_t link_downs[NETWORK_PORTS_MAX];
     uint32_t addresses_taken; /* as logged: network_addresses_taken */
-    struct stats_source sources[9];
+    struct stats_source sources[11];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;
     _Atomic bool wants_drain;
@@ -398,6 +398,38 @@ static void write_connections(void *context, struct text_buffer *text, const cha
     }
 }
 
+static void write_tcp_tables(void *context, struct text_buffer *text, const char *name)
+{
+    static const char *const whats[CORE_LEVEL_COUNT] = {
+        [CORE_LEVEL_HALF_OPEN] = "half_open",
+        [CORE_LEVEL_TIME_WAIT] = "time_wait",
+        [CORE_LEVEL_PACKETS_HELD] = "packets_held",
+        [CORE_LEVEL_OUT_OF_ORDER] = "out_of_order",
+    };
+    const struct server *server = context;
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        for (uint32_t level = 0; level < CORE_LEVEL_COUNT; level++) {
+            const struct stats_label labels[] = {
+                {"thread", server->worker_counters[i]->thread_name}, {"what", whats[level]}};
+            stats_sample(
+                text, name, labels, ARRAY_COUNT(labels),
+                atomic_load_explicit(&server->cores[i]->levels[level], memory_order_relaxed));
+        }
+}
+
+static void write_packets(void *context, struct text_buffer *text, const char *name)
+{
+    const struct server *server = context;
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        const char *thread = server->worker_counters[i]->thread_name;
+        const struct rte_mempool *pool = nic_runtime_packets(server->nic, i);
+        const struct stats_label used[] = {{"thread", thread}, {"what", "used"}};
+        const struct stats_label total[] = {{"thread", thread}, {"what", "total"}};
+        stats_sample(text, name, used, ARRAY_COUNT(used), packet_pool_used(pool));
+        stats_sample(text, name, total, ARRAY_COUNT(total), packet_pool_size(pool));
+    }
+}
+
 static void write_store(void *context, struct text_buffer *text, const char *name)
 {
     struct store_status status;
@@ -578,6 +610,12 @@ static int start_admin(struct server *server)
     server->sources[8] = (struct stats_source){
         "gannet_config", "reloads: the generation in effect, and files that were refused", false,
         write_settings, server};
+    server->sources[9] = (struct stats_source){
+        "gannet_tcp_tables", "entries of TCP's bounded tables and queues in use, per worker", false,
+        write_tcp_tables, server};
+    server->sources[10] = (struct stats_source){
+        "gannet_packets", "packets of each worker's pool, the port's receive ring included", false,
+        write_packets, server};
     struct admin_hooks hooks = {.context = server,
                                 .is_alive = is_alive,
                                 .is_ready = is_ready,

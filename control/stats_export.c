@@ -13,14 +13,15 @@
 
 /*
  * Bounds at powers of two, where our buckets have edges, so that the counts are exact. `le`
- * includes its bound, so each is one nanosecond below 2^n.
+ * includes its bound, so each is one below 2^n.
  */
-#define LE_EXPONENT_FIRST 10u /* 1 us */
-#define LE_EXPONENT_LAST 33u  /* 8.6 s */
+#define LE_EXPONENT_FIRST 10u /* 1 us, 1 KiB */
+#define LE_EXPONENT_LAST 33u  /* 8.6 s, 8 GiB */
 static_assert(HISTOGRAM_STEPS_PER_OCTAVE == 8, "edges below assume 2^3 steps");
 
 static const struct {
     const char *name, *help;
+    bool is_bytes; /* else nanoseconds, shown as seconds */
 } histogram_texts[HISTOGRAM_COUNT] = {
     [HISTOGRAM_REQUEST_NS] = {"gannet_request_seconds",
                               "request complete to answer queued, as the worker sees it"},
@@ -28,6 +29,13 @@ static const struct {
                             "operation sent to a control thread until back"},
     [HISTOGRAM_COMMIT_NS] = {"gannet_commit_seconds", "one group commit, write and sync"},
     [HISTOGRAM_ROUND_NS] = {"gannet_round_seconds", "one busy round of a worker"},
+    [HISTOGRAM_TCP_ROUND_TRIP_NS] = {"gannet_tcp_round_trip_seconds",
+                                     "segment sent to acknowledged; each worker's first of every "
+                                     "millisecond"},
+    [HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES] = {"gannet_tcp_window_at_loss_bytes",
+                                            "congestion window when a loss was noticed", true},
+    [HISTOGRAM_TCP_WINDOW_AT_CLOSE_BYTES] = {"gannet_tcp_window_at_close_bytes",
+                                             "congestion window of connections that ended", true},
 };
 
 static uint64_t load(const _Atomic uint64_t *counter)
@@ -160,28 +168,39 @@ static uint64_t sum_buckets(struct counters *const *blocks, uint32_t count, uint
     return sum;
 }
 
+/* Nanoseconds as seconds, without going through a float. */
+static void add_value(struct text_buffer *text, uint64_t value, bool is_bytes)
+{
+    if (is_bytes)
+        text_format(text, "%" PRIu64, value);
+    else
+        text_format(text, "%" PRIu64 ".%09" PRIu64, value / NS_PER_S, value % NS_PER_S);
+}
+
 static void export_histogram(struct text_buffer *text, struct counters *const *blocks,
                              uint32_t count, uint32_t histogram)
 {
     const char *name = histogram_texts[histogram].name;
-    uint64_t below = 0, sum_ns = 0;
+    bool is_bytes = histogram_texts[histogram].is_bytes;
+    uint64_t below = 0, sum = 0;
     uint32_t bucket = 0;
     add_header(text, name, histogram_texts[histogram].help, "histogram");
     for (uint32_t exponent = LE_EXPONENT_FIRST; exponent <= LE_EXPONENT_LAST; exponent++) {
-        uint64_t bound_ns = UINT64_C(1) << exponent;
-        uint32_t end = histogram_bucket(bound_ns); /* the first bucket not below the bound */
+        uint64_t bound = UINT64_C(1) << exponent;
+        uint32_t end = histogram_bucket(bound); /* the first bucket not below the bound */
         below += sum_buckets(blocks, count, histogram, bucket, end);
         bucket = end;
-        text_format(text, "%s_bucket{le=\"%" PRIu64 ".%09" PRIu64 "\"} %" PRIu64 "\n", name,
-                    (bound_ns - 1) / NS_PER_S, (bound_ns - 1) % NS_PER_S, below);
+        text_format(text, "%s_bucket{le=\"", name);
+        add_value(text, bound - 1, is_bytes);
+        text_format(text, "\"} %" PRIu64 "\n", below);
     }
     below += sum_buckets(blocks, count, histogram, bucket, HISTOGRAM_BUCKETS);
     for (uint32_t i = 0; i < count; i++)
-        sum_ns += load(&blocks[i]->histogram_sums[histogram]);
+        sum += load(&blocks[i]->histogram_sums[histogram]);
     text_format(text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, below);
-    text_format(text, "%s_sum %" PRIu64 ".%09" PRIu64 "\n", name, sum_ns / NS_PER_S,
-                sum_ns % NS_PER_S);
-    text_format(text, "%s_count %" PRIu64 "\n", name, below);
+    text_format(text, "%s_sum ", name);
+    add_value(text, sum, is_bytes);
+    text_format(text, "\n%s_count %" PRIu64 "\n", name, below);
 }
 
 void stats_export(struct text_buffer *text, const struct stats_source *sources,

@@ -129,6 +129,27 @@ uint32_t core_run_once(struct core *core, const struct round_time *time)
     return work;
 }
 
+static void set_level(struct core *core, enum core_level level, uint32_t value)
+{
+    atomic_store_explicit(&core->levels[level], value, memory_order_relaxed);
+}
+
+/* For /metrics. */
+static void show_levels(struct core *core)
+{
+    atomic_store_explicit(&core->open_connections, tcp_connection_count(core->tcp),
+                          memory_order_relaxed);
+    if (LIKELY(core->time.now_ns - core->levels_shown_ns < NS_PER_MS))
+        return;
+    core->levels_shown_ns = core->time.now_ns;
+    struct tcp_levels levels;
+    tcp_stack_levels(core->tcp, &levels);
+    set_level(core, CORE_LEVEL_HALF_OPEN, levels.half_open);
+    set_level(core, CORE_LEVEL_TIME_WAIT, levels.time_wait);
+    set_level(core, CORE_LEVEL_PACKETS_HELD, levels.packets_held);
+    set_level(core, CORE_LEVEL_OUT_OF_ORDER, levels.out_of_order);
+}
+
 /* Nothing came for idle_us: sleep until a control thread wakes us, a timer is due, or sleep_us. */
 static void sleep_while_idle(struct core *core)
 {
@@ -167,8 +188,7 @@ void core_run(struct core *core)
         time.wall_ms = wall_clock_read(core->shared->wall_clock);
         uint32_t work = core_run_once(core, &time);
         counter_bump(&core->rounds, 1);
-        atomic_store_explicit(&core->open_connections, tcp_connection_count(core->tcp),
-                              memory_order_relaxed);
+        show_levels(core);
 
         uint64_t end_ns = clock_now_ns(); /* this round's end is the next one's start */
         if (work > 0) {

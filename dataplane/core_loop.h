@@ -39,6 +39,14 @@ struct sleeper;
 struct tcp_stack;
 struct trace_ring;
 
+enum core_level {
+    CORE_LEVEL_HALF_OPEN = 0,
+    CORE_LEVEL_TIME_WAIT,
+    CORE_LEVEL_PACKETS_HELD,
+    CORE_LEVEL_OUT_OF_ORDER,
+    CORE_LEVEL_COUNT,
+};
+
 enum core_phase {
     CORE_SERVING = 0,
     CORE_DRAINING, /* no new connections; the open ones are closed after their answer */
@@ -71,12 +79,14 @@ struct core {
     uint32_t index;
     enum core_phase phase;
     uint64_t idle_since_ns;
+    uint64_t levels_shown_ns;
     uint32_t rx_burst; /* frames taken from a port this round: adapts, at most workers.rx_burst */
     uint32_t full_rounds; /* in a row, in which a port had all of them */
 
     /* shared with the main thread */
     alignas(GUARD_BYTES) _Atomic uint32_t wanted_phase; /* enum core_phase */
     _Atomic uint32_t open_connections;
+    _Atomic uint32_t levels[CORE_LEVEL_COUNT]; /* a millisecond old at most while it works */
     _Atomic uint32_t is_running;
     _Atomic uint64_t rounds; /* heartbeat */
 };

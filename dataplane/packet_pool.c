@@ -38,3 +38,8 @@ uint32_t packet_pool_used(const struct rte_mempool *pool)
 {
     return rte_mempool_in_use_count(pool);
 }
+
+uint32_t packet_pool_size(const struct rte_mempool *pool)
+{
+    return pool->size;
+}

@@ -31,5 +31,6 @@ void packet_pool_destroy(struct rte_mempool *pool);
 /* Packets not in the pool right now: what leak checks compare. Walks the caches: not for the hot
  * path. */
 uint32_t packet_pool_used(const struct rte_mempool *pool);
+uint32_t packet_pool_size(const struct rte_mempool *pool);
 
 #endif

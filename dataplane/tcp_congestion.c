@@ -154,6 +154,7 @@ void tcp_congestion_acked(const struct tcp_stack *stack, struct tcp_connection *
 static void lower_ssthresh(const struct tcp_stack *stack, struct tcp_connection *connection,
                            struct tcp_congestion *congestion)
 {
+    histogram_record(stack->counters, HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES, connection->cwnd_bytes);
     uint32_t outstanding = connection->snd_nxt - connection->snd_una;
     uint32_t window = u32_min(connection->cwnd_bytes, u32_max(outstanding, connection->mss_bytes));
     uint32_t lowered;

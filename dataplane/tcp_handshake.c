@@ -46,7 +46,7 @@ void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
     connection->state = TCP_ESTABLISHED;
     connection->snd_una = packet->rx.acknowledgement;
     if (!cold->retransmitted_syn && cold->syn_sent_us != 0)
-        tcp_round_trip(connection, (uint32_t)(stack->now_ns / 1000) - cold->syn_sent_us);
+        tcp_round_trip(stack, connection, (uint32_t)(stack->now_ns / 1000) - cold->syn_sent_us);
     cold->snd_wnd_bytes_max = connection->snd_wnd_bytes;
     tcp_loss_give_back(cold); /* that of a SYN sent again */
     connection->retransmit_tick = 0;

@@ -398,6 +398,16 @@ static void trim_to_window(const struct tcp_connection *connection, struct tcp_c
     }
 }
 
+/* Nobody but the peer is likely to know these numbers, however old they are: it is alive. */
+static bool is_of_the_peer(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                           const struct packet *packet)
+{
+    uint32_t window_bytes = connection_cold(connection)->snd_wnd_bytes_max;
+    return connection->rcv_nxt - packet->rx.sequence <= stack->receive_window_bytes &&
+           seq_between(connection->snd_una - window_bytes, packet->rx.acknowledgement,
+                       connection->snd_nxt);
+}
+
 static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connection,
                          struct packet *packet)
 {
@@ -412,6 +422,8 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
             !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
             note_duplicate(connection, cold, packet->rx.sequence, packet->rx.payload_bytes);
             tcp_predictability(connection, cold);
+            if (is_of_the_peer(stack, connection, packet))
+                connection->last_received_tick = stack->now_tick;
         }
         /* Two hosts can answer each other for ever only with segments that carry nothing. */
         if (packet->rx.payload_bytes > 0 && !(flags & TCP_FLAG_SYN))

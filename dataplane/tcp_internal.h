@@ -89,6 +89,7 @@ struct tcp_stack {
     uint32_t packets_held, packets_held_max;
     uint32_t out_of_order_held; /* of them: waiting for a missing one */
     bool is_traced;             /* somebody looks at one client's segments (tcp_trace.h) */
+    uint32_t round_trip_tick;   /* when one was last put into the histogram */
     struct siphash_key key;
     struct packet_bin bin; /* of the pool all packets of ours come from; empty between rounds */
 

@@ -6,6 +6,7 @@
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_options.h"
 #include "dataplane/tcp_output.h"
+#include "dataplane/tcp_scoreboard.h"
 #include "dataplane/tcp_undo.h"
 
 #define DUPLICATES_MIN 3u
@@ -26,8 +27,12 @@ struct ack_news {
 };
 
 /* RFC 6298 section 2 in fixed point, as Van Jacobson wrote it. */
-void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us)
+void tcp_round_trip(struct tcp_stack *stack, struct tcp_connection *connection, uint32_t rtt_us)
 {
+    if (UNLIKELY(stack->round_trip_tick != stack->now_tick)) {
+        stack->round_trip_tick = stack->now_tick;
+        histogram_record(stack->counters, HISTOGRAM_TCP_ROUND_TRIP_NS, (uint64_t)rtt_us * 1000);
+    }
     const uint32_t rtt_us_max = 60000000;
     rtt_us = rtt_us == 0 ? 1 : u32_min(rtt_us, rtt_us_max);
     if (connection->srtt_us8 == 0) {
@@ -84,20 +89,6 @@ static void writable_again(struct tcp_stack *stack, struct tcp_connection *conne
     connection_event(stack, connection, TCP_EVENT_WRITABLE);
 }
 
-static inline void send_head_free(struct tcp_stack *stack, struct tcp_connection *connection)
-{
-    struct packet *packet = connection->send_head;
-    connection->send_head = packet->next;
-    if (!connection->send_head)
-        connection->send_tail = NULL;
-    connection->send_bytes -= packet->tx.payload_bytes;
-    if (UNLIKELY(packet->tx.blob != NULL)) {
-        connection_cold(connection)->blob_bytes -= packet->tx.payload_bytes;
-        blob_release(stack->config.blob_stock, packet->tx.blob);
-    }
-    stack_packet_free(stack, packet);
-}
-
 /* A large frame acknowledged in part gives up its front; returns what of that is news. */
 static uint32_t head_trim(struct tcp_connection *connection, struct tcp_cold *cold,
                           uint32_t acknowledgement)
@@ -135,7 +126,7 @@ void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connec
     }
     connection->snd_una = acknowledgement;
     if (LIKELY(sent_ns != 0 && !was_retransmitted))
-        tcp_round_trip(connection, us_since(stack, sent_ns));
+        tcp_round_trip(stack, connection, us_since(stack, sent_ns));
     if (connection->flags & CONNECTION_CWND_LIMITED) {
         connection->flags &= (uint16_t)~CONNECTION_CWND_LIMITED;
         tcp_congestion_acked(stack, connection, connection_cold(connection), acked_bytes);
@@ -195,22 +186,6 @@ static void packet_delivered(const struct tcp_stack *stack, struct tcp_cold *col
         own->rack_end = end;
         own->rack_rtt_us = rtt_us;
     }
-}
-
-static void packet_forget_lost(struct tcp_cold *cold, struct packet *packet)
-{
-    if (packet->tx.flags & TX_LOST) {
-        packet->tx.flags &= (uint16_t)~TX_LOST;
-        tcp_loss_take(cold)->lost_bytes -= packet_sequence_bytes(packet);
-    }
-}
-
-static void packet_mark_lost(struct tcp_cold *cold, struct packet *packet)
-{
-    if (packet->tx.flags & (TX_LOST | TX_SACKED))
-        return;
-    packet->tx.flags |= TX_LOST;
-    tcp_loss_take(cold)->lost_bytes += packet_sequence_bytes(packet);
 }
 
 /* Drops blocks that make no sense; tells a duplicate report (RFC 2883) from the rest. */
@@ -368,7 +343,7 @@ static void reorder_window_grow(const struct tcp_connection *connection, struct 
         loss->reorder_windows++;
 }
 
-static uint64_t patience_ns(const struct tcp_connection *connection, const struct tcp_loss *loss)
+uint64_t tcp_loss_patience_ns(const struct tcp_connection *connection, const struct tcp_loss *loss)
 {
     return ((uint64_t)loss->rack_rtt_us + reorder_window_us(connection, loss)) * 1000;
 }
@@ -396,7 +371,7 @@ static bool rack_detect(struct tcp_stack *stack, struct tcp_connection *connecti
 {
     if (cold->loss->rack_sent_ns == 0)
         return false;
-    uint64_t patience = patience_ns(connection, cold->loss);
+    uint64_t patience = tcp_loss_patience_ns(connection, cold->loss);
     uint64_t wait_ns = 0;
     bool has_lost = false;
     for (struct packet *packet = connection->send_head; packet != connection->send_next;
@@ -545,10 +520,10 @@ static uint32_t round_trip_of(const struct tcp_stack *stack,
     return u32_max(ticks, 1) * TCP_TICK_US;
 }
 
-static void round_trip_learned(struct tcp_connection *connection, struct tcp_cold *cold,
-                               uint32_t rtt_us)
+static void round_trip_learned(struct tcp_stack *stack, struct tcp_connection *connection,
+                               struct tcp_cold *cold, uint32_t rtt_us)
 {
-    tcp_round_trip(connection, rtt_us);
+    tcp_round_trip(stack, connection, rtt_us);
     struct tcp_loss *own = connection_own_loss(cold);
     if (!own)
         return;
@@ -707,7 +682,7 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
         count_duplicate(connection, cold, &news);
     uint32_t rtt_us = round_trip_of(stack, connection, &news);
     if (rtt_us != 0)
-        round_trip_learned(connection, cold, rtt_us);
+        round_trip_learned(stack, connection, cold, rtt_us);
     if (news.undo.is_advance)
         progress(stack, connection, cold, news.undo.has_timestamp);
     if (news.has_duplicate)
@@ -748,151 +723,5 @@ void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
     }
     if (connection->retransmit_tick == 0)
         tcp_retransmit_arm(stack, connection);
-    tcp_predictability(connection, cold);
-}
-
-/* ---- sending again ---- */
-
-uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *connection,
-                             struct tcp_cold *cold, uint32_t budget)
-{
-    if (tcp_undo_prefers_new_data(connection, cold->loss))
-        return 0;
-    uint32_t sent = 0;
-    struct packet *packet, *next = connection->send_head;
-    while ((packet = next) != connection->send_next && sent < budget &&
-           cold->loss->lost_bytes > 0) {
-        next = packet->next;
-        if (!(packet->tx.flags & TX_LOST))
-            continue;
-        if (packet->tx.payload_bytes > connection->mss_bytes) {
-            if (!tcp_split_packet(stack, connection, packet, connection->mss_bytes))
-                break;
-            next = packet->next;
-        }
-        if (UNLIKELY(!seq_after(packet_sequence_end(packet), connection->snd_una))) {
-            packet_forget_lost(cold, packet); /* cut off the head, acknowledged in part before */
-            send_head_free(stack, connection);
-            continue;
-        }
-        uint32_t bytes = packet_sequence_bytes(packet);
-        uint32_t pipe = connection_pipe_bytes(connection, cold);
-        if (pipe > 0 && pipe + bytes > connection->cwnd_bytes)
-            break;
-        if (!tcp_transmit(stack, connection, packet))
-            break;
-        packet_forget_lost(cold, packet);
-        struct tcp_loss *loss = tcp_loss_take(cold);
-        tcp_undo_retransmitted(stack, loss);
-        if (loss->recovery == TCP_RECOVERY)
-            loss->prr_out_bytes += bytes;
-        count(stack->counters, cold->loss->recovery == TCP_LOSS ? COUNTER_TCP_RETRANSMITS_TIMEOUT
-                                                                : COUNTER_TCP_RETRANSMITS_FAST);
-        sent++;
-    }
-    if (cold->loss->lost_bytes > 0 && sent == budget)
-        connection_wants_output(stack, connection);
-    if (connection->retransmit_tick == 0)
-        tcp_retransmit_arm(stack, connection);
-    else if (sent > 0)
-        tcp_probe_put_off(stack, connection);
-    return sent;
-}
-
-/* RFC 8985 6.3: the oldest one, and all that had their time. */
-static void mark_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
-                           struct tcp_cold *cold, bool has_reneged)
-{
-    bool uses_rack = (connection->flags & CONNECTION_SACK) && cold->loss->rack_sent_ns != 0;
-    uint64_t patience = uses_rack ? patience_ns(connection, cold->loss) : 0;
-    for (struct packet *packet = connection->send_head; packet != connection->send_next;
-         packet = packet->next) {
-        if (has_reneged)
-            packet->tx.flags &= (uint16_t)~TX_SACKED;
-        if (packet == connection->send_head || packet->tx.sent_ns + patience <= stack->now_ns)
-            packet_mark_lost(cold, packet);
-    }
-}
-
-/* RFC 6298 5.4 to 5.7, RFC 5682 3.1 step 1. */
-void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
-                        struct tcp_cold *cold)
-{
-    struct tcp_loss *loss = tcp_loss_take(cold);
-    bool is_first = loss->backoff == 0 || loss->recovery != TCP_LOSS;
-    struct packet *head = connection->send_head;
-    bool has_reneged = head && (head->tx.flags & TX_SACKED); /* RFC 2018 section 8 */
-    if (has_reneged || !(connection->flags & CONNECTION_SACK))
-        loss->sacked_bytes = 0;
-    mark_timed_out(stack, connection, cold, has_reneged);
-    if (is_first)
-        tcp_undo_begin(connection, loss, true);
-    tcp_congestion_timed_out(stack, connection, cold, is_first);
-    loss->recovery = TCP_LOSS;
-    loss->frto = TCP_FRTO_WAITS;
-    loss->recover_sequence = connection->snd_nxt;
-    loss->tlp_in_flight = false;
-    loss->duplicate_acks = 0;
-    if (loss->backoff < 12)
-        loss->backoff++;
-    connection_wants_output(stack, connection);
-    tcp_retransmit_arm(stack, connection);
-    tcp_predictability(connection, cold);
-}
-
-/*
- * What is known to be lost and waits for the window, else the last segment of what was sent. A
- * large frame is cut. NULL: that has arrived.
- */
-static struct packet *probe_packet(struct tcp_stack *stack, struct tcp_connection *connection)
-{
-    struct packet *last = NULL;
-    for (struct packet *packet = connection->send_head; packet != connection->send_next;
-         packet = packet->next) {
-        if (packet->tx.flags & TX_SACKED)
-            continue;
-        last = packet;
-        if (packet->tx.flags & TX_LOST)
-            break;
-    }
-    if (!last || last->tx.payload_bytes <= connection->mss_bytes)
-        return last;
-    if (last->tx.flags & TX_LOST)
-        return tcp_split_packet(stack, connection, last, connection->mss_bytes) ? last : NULL;
-    uint32_t before = last->tx.payload_bytes - connection->mss_bytes;
-    return tcp_split_packet(stack, connection, last, before) ? last->next : NULL;
-}
-
-/* RFC 8985 7.3: new data if there is any, else the last segment again. */
-void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
-                    struct tcp_cold *cold)
-{
-    struct tcp_loss *loss = tcp_loss_take(cold);
-    bool is_new = loss->lost_bytes == 0 && tcp_output_probe(stack, connection, cold);
-    struct packet *again = is_new ? NULL : probe_packet(stack, connection);
-    bool is_again = again && tcp_transmit(stack, connection, again);
-    if (is_again)
-        packet_forget_lost(cold, again);
-    if (is_again && loss->recovery != TCP_OPEN)
-        tcp_undo_retransmitted(stack, loss);
-    if (is_new || is_again)
-        count(stack->counters, COUNTER_TCP_RETRANSMITS_PROBE);
-    loss->tlp_in_flight = true; /* also when none could leave: what comes next is the timeout */
-    loss->tlp_was_retransmission = is_again;
-    loss->tlp_end = connection->snd_nxt;
-    loss->tlp_tick = stack->now_tick;
-    tcp_retransmit_arm(stack, connection);
-    tcp_predictability(connection, cold);
-}
-
-void tcp_loss_too_big(struct tcp_stack *stack, struct tcp_connection *connection,
-                      struct tcp_cold *cold)
-{
-    for (struct packet *packet = connection->send_head; packet != connection->send_next;
-         packet = packet->next)
-        if (packet->tx.payload_bytes > connection->mss_bytes)
-            packet_mark_lost(cold, packet);
-    if (cold->loss->lost_bytes > 0)
-        connection_wants_output(stack, connection);
     tcp_predictability(connection, cold);
 }

@@ -22,6 +22,15 @@ void tcp_acknowledge(struct tcp_stack *stack, struct tcp_connection *connection,
 /* The same when nothing is lost, sacked or being probed and the segment has no SACK option. */
 void tcp_acknowledge_fast(struct tcp_stack *stack, struct tcp_connection *connection,
                           uint32_t acknowledgement);
+/* The reordering window of RACK ran out. */
+void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
+                     struct tcp_cold *cold);
+/* RFC 8985 6.2: what was sent so long ago is lost, if something sent later has arrived. */
+uint64_t tcp_loss_patience_ns(const struct tcp_connection *connection, const struct tcp_loss *loss);
+void tcp_round_trip(struct tcp_stack *stack, struct tcp_connection *connection, uint32_t rtt_us);
+void tcp_predictability(struct tcp_connection *connection, struct tcp_cold *cold);
+
+/* tcp_retransmit.c */
 /* Sends lost packets again as the congestion window allows; returns how many left. */
 uint32_t tcp_loss_retransmit(struct tcp_stack *stack, struct tcp_connection *connection,
                              struct tcp_cold *cold, uint32_t budget);
@@ -31,13 +40,8 @@ void tcp_loss_timed_out(struct tcp_stack *stack, struct tcp_connection *connecti
 /* The tail loss probe's timer ran out. */
 void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold);
-/* The reordering window of RACK ran out. */
-void tcp_loss_detect(struct tcp_stack *stack, struct tcp_connection *connection,
-                     struct tcp_cold *cold);
 /* All packets beyond the new segment size count as lost: they must be cut (RFC 1191). */
 void tcp_loss_too_big(struct tcp_stack *stack, struct tcp_connection *connection,
                       struct tcp_cold *cold);
-void tcp_round_trip(struct tcp_connection *connection, uint32_t rtt_us);
-void tcp_predictability(struct tcp_connection *connection, struct tcp_cold *cold);
 
 #endif

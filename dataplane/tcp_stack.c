@@ -498,6 +498,9 @@ void tcp_connection_end(struct tcp_stack *stack, struct tcp_connection *connecti
         tcp_source_limit_remove(&stack->source_limit, &flow);
     }
     count(stack->counters, COUNTER_TCP_CONNECTIONS_CLOSED);
+    if (connection->cwnd_bytes > 0) /* it was open once */
+        histogram_record(stack->counters, HISTOGRAM_TCP_WINDOW_AT_CLOSE_BYTES,
+                         connection->cwnd_bytes);
     if (connection->flags & (CONNECTION_KNOWN | CONNECTION_ACTIVE)) {
         connection->events &= TCP_EVENT_PEER_CLOSED; /* tells an orderly end from a reset */
         connection_event(stack, connection, TCP_EVENT_GONE);
@@ -536,6 +539,14 @@ bool tcp_connection_is(const struct tcp_stack *stack, const struct tcp_connectio
     tcp_flow_of(stack, connection, &own);
     return own.ip_version == flow->ip_version && own.port_index == flow->port_index &&
            memcmp(own.local, flow->local, 16) == 0 && memcmp(own.remote, flow->remote, 16) == 0;
+}
+
+void tcp_stack_levels(const struct tcp_stack *stack, struct tcp_levels *levels)
+{
+    levels->half_open = stack->syn_table.entry_count;
+    levels->time_wait = stack->time_wait_live;
+    levels->packets_held = stack->packets_held;
+    levels->out_of_order = stack->out_of_order_held;
 }
 
 uint32_t tcp_connection_count(const struct tcp_stack *stack)

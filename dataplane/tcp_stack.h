@@ -105,6 +105,15 @@ void tcp_timers_run(struct tcp_stack *stack, uint64_t now_ns);
 /* End of a round: sends what is due on every connection that was touched. */
 void tcp_output(struct tcp_stack *stack, uint64_t now_ns);
 
+/* How much of what is bounded is in use. */
+struct tcp_levels {
+    uint32_t half_open;    /* of tcp.half_open */
+    uint32_t time_wait;    /* of tcp.connections */
+    uint32_t packets_held; /* in all queues */
+    uint32_t out_of_order; /* of them, those that wait for a missing one */
+};
+void tcp_stack_levels(const struct tcp_stack *stack, struct tcp_levels *levels);
+
 uint32_t tcp_connection_count(const struct tcp_stack *stack);
 uint32_t tcp_half_open_count(const struct tcp_stack *stack);
 uint32_t tcp_time_wait_count(const struct tcp_stack *stack);

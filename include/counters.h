@@ -7,7 +7,7 @@
  * Ownership: a block belongs to one thread; the registry is append-only, filled before threads
  *            start.
  * Threading: one writer per block, relaxed stores; readers may see a value a moment old.
- * Units:     as in counters.def; histograms in nanoseconds.
+ * Units:     as in counters.def; histograms in nanoseconds or bytes, as their names say.
  * Errors:    none.
  * Source:    log-linear buckets after HdrHistogram: 8 steps per power of two, 6 % resolution.
  */
@@ -37,10 +37,13 @@ enum drop_reason {
 };
 
 enum histogram {
-    HISTOGRAM_REQUEST_NS, /* request complete to answer queued, as the worker sees it */
-    HISTOGRAM_STORE_NS,   /* operation sent to control thread until back */
-    HISTOGRAM_COMMIT_NS,  /* one group commit, write and sync */
-    HISTOGRAM_ROUND_NS,   /* one busy round of a worker */
+    HISTOGRAM_REQUEST_NS,        /* request complete to answer queued, as the worker sees it */
+    HISTOGRAM_STORE_NS,          /* operation sent to control thread until back */
+    HISTOGRAM_COMMIT_NS,         /* one group commit, write and sync */
+    HISTOGRAM_ROUND_NS,          /* one busy round of a worker */
+    HISTOGRAM_TCP_ROUND_TRIP_NS, /* the first measurement of every millisecond */
+    HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES,  /* congestion window when a loss lowers it */
+    HISTOGRAM_TCP_WINDOW_AT_CLOSE_BYTES, /* ... when its connection ends */
     HISTOGRAM_COUNT,
 };
 
@@ -102,21 +105,21 @@ static inline void count_request(struct counters *counters, uint32_t route, uint
     count_requests(counters, route, status, 1);
 }
 
-static inline uint32_t histogram_bucket(uint64_t ns)
+static inline uint32_t histogram_bucket(uint64_t value)
 {
-    if (ns < HISTOGRAM_STEPS_PER_OCTAVE)
-        return (uint32_t)ns;
-    uint32_t octave = 63u - (uint32_t)__builtin_clzll(ns); /* >= 3 */
-    uint32_t step = (uint32_t)(ns >> (octave - 3)) & (HISTOGRAM_STEPS_PER_OCTAVE - 1);
+    if (value < HISTOGRAM_STEPS_PER_OCTAVE)
+        return (uint32_t)value;
+    uint32_t octave = 63u - (uint32_t)__builtin_clzll(value); /* >= 3 */
+    uint32_t step = (uint32_t)(value >> (octave - 3)) & (HISTOGRAM_STEPS_PER_OCTAVE - 1);
     uint32_t bucket = (octave - 2) * HISTOGRAM_STEPS_PER_OCTAVE + step;
     return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
 static inline void histogram_record(struct counters *counters, enum histogram histogram,
-                                    uint64_t ns)
+                                    uint64_t value)
 {
-    counter_bump(&counters->histograms[histogram][histogram_bucket(ns)], 1);
-    counter_bump(&counters->histogram_sums[histogram], ns);
+    counter_bump(&counters->histograms[histogram][histogram_bucket(value)], 1);
+    counter_bump(&counters->histogram_sums[histogram], value);
 }
 
 /* The registry: blocks are made before the threads that write them and live as long as the process.

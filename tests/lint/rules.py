@@ -127,7 +127,7 @@ LONG_FILES = {
 # dataplane/STEM.c and control/STEM.c have a test STEM_test.c (or STEM_WHAT_test.c), or are named here
 # with the tests that cover them; those must exist.
 COVERED_BY = [
-    (r'dataplane/tcp_(frame|loss|options|output|reassembly|timers|congestion|input|user)\.c',
+    (r'dataplane/tcp_(frame|loss|options|output|reassembly|retransmit|timers|congestion|input|user)\.c',
      'tests/unit/tcp_transfer_test.c'),
     (r'dataplane/tcp_(handshake|stack|time_wait)\.c', 'tests/unit/tcp_state_test.c'),
     (r'dataplane/tcp_syn_table\.c', 'tests/unit/tcp_listen_test.c'),

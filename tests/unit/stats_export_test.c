@@ -208,6 +208,30 @@ static void histograms_are_cumulative_and_exact_at_their_bounds(void **state)
     free(parsed);
 }
 
+static void windows_are_shown_in_bytes(void **state)
+{
+    (void)state;
+    histogram_record(worker0, HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES, 14600);
+    histogram_record(worker1, HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES, 1460);
+    struct parsed *parsed = export_all(NULL, 0);
+    static const char family[] = "gannet_tcp_window_at_loss_bytes";
+    char series[100];
+    static const struct {
+        const char *rest;
+        double value;
+    } expected[] = {{"_bucket{le=\"1023\"}", 0},
+                    {"_bucket{le=\"2047\"}", 1},
+                    {"_bucket{le=\"16383\"}", 2},
+                    {"_bucket{le=\"+Inf\"}", 2},
+                    {"_count", 2},
+                    {"_sum", 16060}};
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
+        snprintf(series, sizeof(series), "%s%s", family, expected[i].rest);
+        assert_true(value_of(parsed, series) == expected[i].value);
+    }
+    free(parsed);
+}
+
 static void write_awkward(void *context, struct text_buffer *text, const char *name)
 {
     const struct stats_label label = {"path", "a\"b\\c\nd"};
@@ -234,6 +258,7 @@ int main(void)
         cmocka_unit_test(drops_are_summed_by_reason),
         cmocka_unit_test(requests_are_counted_by_route_and_status),
         cmocka_unit_test(histograms_are_cumulative_and_exact_at_their_bounds),
+        cmocka_unit_test(windows_are_shown_in_bytes),
         cmocka_unit_test(sources_are_added_and_labels_escaped),
     };
     return cmocka_run_group_tests(tests, register_workers, NULL);

@@ -125,6 +125,7 @@ static void an_echoed_timestamp_measures_what_was_sent_twice(void **state)
     peer_discard(&peer);
     peer_wait(&peer, 3000); /* the probe */
     peer_discard(&peer);
+    peer_discard(&peer);
     peer_wait(&peer, 3000); /* the timeout */
     peer_expect(&peer, A, 1, 1, MSS_STAMPED);
     assert_in_range(info().rto_ms, 395, 430);
@@ -340,6 +341,34 @@ static void silence_in_a_recovery_is_probed_before_the_timeout(void **state)
     assert_int_equal(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_TIMEOUT), 1);
 }
 
+/* ---- what /metrics shows ---- */
+
+static uint64_t recorded(enum histogram histogram, uint64_t value)
+{
+    return peer.counters->histograms[histogram][histogram_bucket(value)];
+}
+
+static void round_trips_and_windows_are_recorded(void **state)
+{
+    (void)state;
+    uint64_t round_trip_us = ROUND_TRIP_NS / 1000;
+    uint64_t before = recorded(HISTOGRAM_TCP_ROUND_TRIP_NS, round_trip_us * 1000);
+    send_segments(4);
+    peer.now_ns += ROUND_TRIP_NS;
+    acknowledge(at(1));
+    acknowledge(at(2)); /* in the same millisecond: one of them is enough */
+    assert_int_equal(recorded(HISTOGRAM_TCP_ROUND_TRIP_NS, round_trip_us * 1000), before + 1);
+    peer_wait(&peer, 3000); /* the probe */
+    peer_discard(&peer);
+    uint32_t cwnd_bytes = info().cwnd_bytes;
+    before = recorded(HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES, cwnd_bytes);
+    peer_wait(&peer, 3000); /* the timeout */
+    assert_int_equal(recorded(HISTOGRAM_TCP_WINDOW_AT_LOSS_BYTES, cwnd_bytes), before + 1);
+    before = recorded(HISTOGRAM_TCP_WINDOW_AT_CLOSE_BYTES, MSS);
+    peer_send(&peer, (struct peer_segment){.flags = TCP_FLAG_RST, .seq = 1});
+    assert_int_equal(recorded(HISTOGRAM_TCP_WINDOW_AT_CLOSE_BYTES, MSS), before + 1);
+}
+
 /* ---- RFC 6582: without SACK ---- */
 
 static void duplicates_of_what_a_recovery_sent_again_start_no_other(void **state)
@@ -515,6 +544,7 @@ int main(void)
         TEST(a_probe_that_mended_a_loss_lowers_the_window),
         TEST_BARE(a_timestamp_tells_at_once_whether_a_probe_mended_a_loss),
         TEST(silence_in_a_recovery_is_probed_before_the_timeout),
+        TEST(round_trips_and_windows_are_recorded),
         TEST_PLAIN(duplicates_of_what_a_recovery_sent_again_start_no_other),
         TEST(a_window_that_is_not_used_does_not_grow),
         TEST(after_a_silence_it_begins_with_the_initial_window),
