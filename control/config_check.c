@@ -9,6 +9,7 @@
 
 #include "include/assert_policy.h"
 #include "include/port_set.h"
+#include "include/shard_fabric.h"
 
 /* ---- origins ------------------------------------------------------------ */
 
@@ -444,6 +445,13 @@ static void check_cores(struct check *check)
     const struct core_list *control = &check->config->control.cores;
     if (!workers->is_auto && workers->core_count == 0)
         report(check, CONFIG_KEY_workers_cores, 0, "at least one worker is needed: a list or auto");
+    const struct core_list *tasks = &check->config->tasks.cores;
+    if (workers->core_count + check->config->tasks.threads > FABRIC_CLIENTS_MAX)
+        report(check, CONFIG_KEY_tasks_threads, 0, "workers and task threads are %u at most",
+               FABRIC_CLIENTS_MAX);
+    if (tasks->core_count > check->config->tasks.threads)
+        report(check, CONFIG_KEY_tasks_cores, 0, "more cores than tasks.threads = %" PRIu64,
+               check->config->tasks.threads);
     if (control->core_count > check->config->control.threads)
         report(check, CONFIG_KEY_control_cores, 0, "more cores than control.threads = %" PRIu64,
                check->config->control.threads);
@@ -455,6 +463,12 @@ static void check_cores(struct check *check)
                 report(check, CONFIG_KEY_control_cores, 0,
                        "core %u is a worker's, and with workers.poll = busy it never yields",
                        control->cores[i]);
+    for (uint32_t i = 0; i < tasks->core_count; i++)
+        for (uint32_t j = 0; j < workers->core_count; j++)
+            if (tasks->cores[i] == workers->cores[j])
+                report(check, CONFIG_KEY_tasks_cores, 0,
+                       "core %u is a worker's, and with workers.poll = busy it never yields",
+                       tasks->cores[i]);
 }
 
 /* Every descriptor of a worker's queues holds a packet; a worker without spares stands still. */

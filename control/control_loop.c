@@ -44,8 +44,8 @@ static uint32_t take_requests(struct control_loop *loop)
     struct shard_fabric *fabric = loop->config.fabric;
     struct shard_operation *batch[BATCH];
     uint32_t taken = 0;
-    for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
-        uint32_t got = message_ring_pop(fabric->request[worker][loop->config.index], batch, BATCH);
+    for (uint32_t client = 0; client < fabric->client_count; client++) {
+        uint32_t got = message_ring_pop(fabric->request[client][loop->config.index], batch, BATCH);
         store_expect(loop->store, batch, got);
         for (uint32_t i = 0; i < got; i++)
             store_submit(loop->store, batch[i]);
@@ -80,19 +80,16 @@ static uint32_t send_answers(struct control_loop *loop)
         }
         sent += got;
     } while (got == BATCH);
-    while (loop->workers_to_wake) {
-        uint32_t worker = (uint32_t)__builtin_ctzll(loop->workers_to_wake);
-        loop->workers_to_wake &= loop->workers_to_wake - 1;
-        wake_if_asleep(&fabric->worker_sleepers[worker]);
-    }
+    shard_fabric_wake_clients(fabric, loop->workers_to_wake);
+    loop->workers_to_wake = 0;
     return sent;
 }
 
 static bool has_requests(const struct control_loop *loop)
 {
     const struct shard_fabric *fabric = loop->config.fabric;
-    for (uint32_t worker = 0; worker < fabric->worker_count; worker++)
-        if (message_ring_depth(fabric->request[worker][loop->config.index]) > 0)
+    for (uint32_t client = 0; client < fabric->client_count; client++)
+        if (message_ring_depth(fabric->request[client][loop->config.index]) > 0)
             return true;
     return false;
 }

@@ -24,6 +24,7 @@
 #include "control/service_notify.h"
 #include "control/stats_export.h"
 #include "control/store.h"
+#include "control/task_loop.h"
 #include "dataplane/core_loop.h"
 #include "dataplane/network.h"
 #include "dataplane/nic_dpdk.h"
@@ -61,6 +62,7 @@ struct server {
     struct store_set *stores;
     struct io_loop *recovery_io;
     struct control_loop *controls[FABRIC_CONTROLS_MAX];
+    struct task_loop *task_threads[FABRIC_TASK_THREADS_MAX];
     struct core *cores[FABRIC_WORKERS_MAX];
     struct network *networks[FABRIC_WORKERS_MAX];
     struct blob_stock *stocks[FABRIC_WORKERS_MAX];
@@ -70,6 +72,7 @@ struct server {
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];
     struct heartbeat control_beats[FABRIC_CONTROLS_MAX];
+    struct heartbeat task_beats[FABRIC_TASK_THREADS_MAX];
     bool is_link_down[NETWORK_PORTS_MAX];
     _Atomic uint32_t link_downs[NETWORK_PORTS_MAX];
     uint32_t addresses_taken; /* as logged: network_addresses_taken */
@@ -162,7 +165,8 @@ static void stop_settings(struct server *server)
 
 static int start_memory(struct server *server)
 {
-    uint32_t threads = server->worker_count + (uint32_t)server->config.control.threads + 1;
+    uint32_t threads = server->worker_count + (uint32_t)server->config.control.threads +
+                       (uint32_t)server->config.tasks.threads + 1;
     int result =
         blob_pool_create(server->config.memory.values_mib << 20, threads, &server->shared.blobs);
     for (uint32_t i = 0; i < server->worker_count && result == 0; i++) {
@@ -197,8 +201,14 @@ static void stop_cache(struct server *server)
 
 static int start_fabric(struct server *server)
 {
-    return shard_fabric_create(server->worker_count, (uint32_t)server->config.control.threads,
-                               (uint32_t)server->config.workers.operations, &server->shared.fabric);
+    struct shard_fabric_shape shape = {
+        .workers = server->worker_count,
+        .controls = (uint32_t)server->config.control.threads,
+        .task_threads = (uint32_t)server->config.tasks.threads,
+        .operations_per_worker = (uint32_t)server->config.workers.operations,
+        .operations_per_task_thread = (uint32_t)server->config.tasks.operations,
+        .tasks_per_worker = (uint32_t)server->config.tasks.active};
+    return shard_fabric_create(&shape, &server->shared.fabric);
 }
 
 static void stop_fabric(struct server *server)
@@ -289,7 +299,7 @@ static int start_one_worker(struct server *server, uint32_t index)
         nic_runtime_network(server->nic, index, server->worker_counters[index]);
     if (!server->networks[index])
         return -ENOMEM;
-    nic_runtime_set_sleeper(server->nic, index, &server->shared.fabric->worker_sleepers[index]);
+    nic_runtime_set_sleeper(server->nic, index, &server->shared.fabric->client_sleepers[index]);
     struct core_config config = {
         .shared = &server->shared,
         .network = server->networks[index],
@@ -313,7 +323,7 @@ static void set_worker_phase(struct server *server, enum core_phase phase)
         /* Release pairs with the acquire in the core's loop. */
         atomic_store_explicit(&server->cores[i]->wanted_phase, (uint32_t)phase,
                               memory_order_release);
-        wake_if_asleep(&server->shared.fabric->worker_sleepers[i]);
+        wake_if_asleep(&server->shared.fabric->client_sleepers[i]);
     }
 }
 
@@ -340,6 +350,32 @@ static int start_workers(struct server *server)
     if (result != 0)
         stop_workers(server);
     return result;
+}
+
+static void stop_tasks(struct server *server)
+{
+    for (uint32_t i = 0; i < FABRIC_TASK_THREADS_MAX; i++) {
+        task_loop_stop(server->task_threads[i]);
+        server->task_threads[i] = NULL;
+    }
+}
+
+static int start_tasks(struct server *server)
+{
+    for (uint32_t i = 0; i < server->config.tasks.threads; i++) {
+        struct task_loop_config config = {.server = &server->config,
+                                          .fabric = server->shared.fabric,
+                                          .blobs = server->shared.blobs,
+                                          .wall_clock = &server->wall_clock,
+                                          .cache_hash_seed = server->shared.cache_hash_seed,
+                                          .index = i};
+        int result = task_loop_start(&config, &server->task_threads[i]);
+        if (result != 0) {
+            stop_tasks(server);
+            return result;
+        }
+    }
+    return 0;
 }
 
 /* ---- what /metrics and the probes ask ---- */
@@ -374,10 +410,10 @@ static void write_ring_depths(void *context, struct text_buffer *text, const cha
     const struct shard_fabric *fabric = ((const struct server *)context)->shared.fabric;
     for (uint32_t control = 0; control < fabric->control_count; control++) {
         uint32_t requests = 0, replies = 0;
-        for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
-            requests += message_ring_depth(fabric->request[worker][control]);
+        for (uint32_t client = 0; client < fabric->client_count; client++)
+            requests += message_ring_depth(fabric->request[client][control]);
+        for (uint32_t worker = 0; worker < fabric->worker_count; worker++)
             replies += message_ring_depth(fabric->reply[control][worker]);
-        }
         char index[12];
         snprintf(index, sizeof(index), "%u", control);
         const struct stats_label in[] = {{"control", index}, {"ring", "request"}};
@@ -549,7 +585,8 @@ static bool beats(struct heartbeat *beat, uint64_t now_count, uint64_t now_ns)
 /* By the main thread only, so that the heartbeats' memory needs no lock. */
 static const char *find_hanging_thread(struct server *server)
 {
-    static const char *const hangs[] = {"a worker hangs", "a control thread hangs"};
+    static const char *const hangs[] = {"a worker hangs", "a control thread hangs",
+                                        "a task thread hangs"};
     uint64_t now_ns = clock_now_ns();
     const char *found = NULL;
     for (uint32_t i = 0; i < server->worker_count; i++)
@@ -559,6 +596,9 @@ static const char *find_hanging_thread(struct server *server)
     for (uint32_t i = 0; i < server->config.control.threads; i++)
         if (!beats(&server->control_beats[i], control_loop_heartbeat(server->controls[i]), now_ns))
             found = hangs[1];
+    for (uint32_t i = 0; i < server->config.tasks.threads; i++)
+        if (!beats(&server->task_beats[i], task_loop_heartbeat(server->task_threads[i]), now_ns))
+            found = hangs[2];
     return found;
 }
 
@@ -588,9 +628,9 @@ static int start_admin(struct server *server)
 {
     server->sources[0] = (struct stats_source){
         "gannet_port_events_total", "what the port counted itself", true, write_ports, server};
-    server->sources[1] = (struct stats_source){"gannet_ring_depth",
-                                               "operations waiting in rings, summed over workers",
-                                               false, write_ring_depths, server};
+    server->sources[1] = (struct stats_source){
+        "gannet_ring_depth", "operations waiting in rings, summed over workers and task threads",
+        false, write_ring_depths, server};
     server->sources[2] = (struct stats_source){"gannet_connections", "open connections per worker",
                                                false, write_connections, server};
     server->sources[3] =
@@ -658,6 +698,7 @@ static const struct {
     {"control threads", start_controls, stop_controls},
     {"trace rings", start_traces, stop_traces},
     {"workers", start_workers, stop_workers},
+    {"task threads", start_tasks, stop_tasks}, /* stopped while the workers bring answers home */
     {"admin socket", start_admin, stop_admin},
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
 #include "dataplane/api_state.h"
 #include "dataplane/packet.h"
 #include "dataplane/response_cache.h"
+#include "include/api_task.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 
@@ -77,10 +78,14 @@ static void count_answer(struct api_handler *handler, const struct api_request *
     count_request(handler->config.counters, request->route, status);
 }
 
-/* A head in the writer, and a blob behind it when there is one (one reference is taken over). */
-static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
-                        const struct api_request *request, const struct http_writer *writer,
-                        struct blob *blob, uint32_t blob_bytes, uint16_t status)
+/*
+ * A head in the writer, and part of a blob behind it when there is one (one reference is taken
+ * over).
+ */
+static void send_answer_from(struct api_handler *handler, struct tcp_connection *tcp,
+                             const struct api_request *request, const struct http_writer *writer,
+                             struct blob *blob, uint32_t offset, uint32_t blob_bytes,
+                             uint16_t status)
 {
     bool must_close = request->must_close;
     count_answer(handler, request, status);
@@ -92,8 +97,15 @@ static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
         return;
     }
     if (blob)
-        tcp_send_blob(handler->config.tcp, tcp, blob, 0, blob_bytes);
+        tcp_send_blob(handler->config.tcp, tcp, blob, offset, blob_bytes);
     end_request(handler, tcp, must_close);
+}
+
+static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
+                        const struct api_request *request, const struct http_writer *writer,
+                        struct blob *blob, uint32_t blob_bytes, uint16_t status)
+{
+    send_answer_from(handler, tcp, request, writer, blob, 0, blob_bytes, status);
 }
 
 /* ---- values ---- */
@@ -284,6 +296,30 @@ void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
         content = NULL;
     }
     send_answer(handler, tcp, request, &writer, content, bytes, 200);
+}
+
+void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
+                     const struct api_request *request, const struct api_task *task)
+{
+    struct http_writer writer = begin_answer(handler, request, task->status);
+    struct blob *blob = NULL;
+    uint32_t fields_bytes = task->answer_fields_bytes;
+    if (fields_bytes > 0 && fields_bytes <= (uint32_t)(writer.end - writer.at)) {
+        blob_copy_out(task->answer, 0, writer.at, fields_bytes);
+        writer.at += fields_bytes;
+    }
+    if (task->status != 204) {
+        HTTP_WRITE_LITERAL(&writer, "Content-Length: ");
+        http_write_decimal(&writer, task->answer_body_bytes);
+        HTTP_WRITE_LITERAL(&writer, "\r\n");
+    }
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (!task->is_head && task->answer_body_bytes > 0) {
+        blob = task->answer;
+        blob_hold(blob);
+    }
+    send_answer_from(handler, tcp, request, &writer, blob, fields_bytes, task->answer_body_bytes,
+                     task->status);
 }
 
 void answer_continue(struct api_handler *handler, struct tcp_connection *tcp)

@@ -62,13 +62,14 @@ static bool stays_in_receive_queue(const struct http_connection *http)
 {
     const struct api_request *request = &http->request;
     uint32_t room = OPERATION_INLINE_BYTES - request->key_bytes - request->attributes_bytes;
-    return request->route == ROUTE_VALUE && request->method == HTTP_PUT && !request->is_chunked &&
+    return request->route == ROUTE_VALUE && request->method == HTTP_PUT &&
+           request->task == API_TASK_NONE && !request->is_chunked &&
            request->content_length <= room;
 }
 
 static bool wants_content(const struct api_request *request)
 {
-    return request->route == ROUTE_ECHO ||
+    return request->route == ROUTE_ECHO || api_task_takes_body(request->task) ||
            (request->route == ROUTE_VALUE && request->method == HTTP_PUT);
 }
 
@@ -86,7 +87,8 @@ void body_begin(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
     bool has_body = api_request_has_body(request);
-    if (!has_body && !http->prefix_bytes && !wants_content(request)) {
+    bool needs_blob = wants_content(request) && request->task == API_TASK_NONE;
+    if (!has_body && !http->prefix_bytes && !needs_blob) {
         request_complete(handler, http);
         return;
     }
@@ -141,14 +143,10 @@ static bool store_bytes(struct api_handler *handler, struct http_connection *htt
         refuse(handler, http, HTTP_PROBLEM_BODY_TOO_LARGE, "this method takes no body");
         return false;
     }
-    uint64_t limit = handler->config.server->http.body_max;
-    if (http->request.route == ROUTE_VALUE) {
-        uint64_t own = handler->config.server->namespaces[http->request.namespace_index].value_max;
-        limit = own < limit ? own : limit;
-    }
+    uint64_t limit = http->request.body_max;
     if (http->body_bytes > limit) {
         refuse(handler, http, HTTP_PROBLEM_BODY_TOO_LARGE,
-               "larger than http.body_max or value_max");
+               "larger than http.body_max, tasks.body_max or value_max");
         return false;
     }
     struct blob *blob = http->body;

@@ -6,11 +6,6 @@
 #include "dataplane/api_request.h"
 #include "include/assert_policy.h"
 
-static bool is_read(const struct api_request *request)
-{
-    return request->method == HTTP_GET || request->method == HTTP_HEAD;
-}
-
 /* Steps 1 and 2. RFC 9110 13.1.4: without a modification date there is no If-Unmodified-Since. */
 static bool is_expected_state(const struct api_request *request, uint64_t version,
                               uint64_t modified_at_ms)
@@ -26,7 +21,7 @@ static bool is_news(const struct api_request *request, uint64_t version, uint64_
 {
     if (request->if_none_match.is_present)
         return !etag_list_matches(&request->if_none_match, &request->tags, version);
-    return !request->has_if_modified_since || !is_read(request) ||
+    return !request->has_if_modified_since || !api_request_is_read(request) ||
            modified_at_ms / 1000 > request->if_modified_since_s;
 }
 
@@ -37,7 +32,7 @@ enum condition_verdict condition_evaluate(const struct api_request *request, uin
         return CONDITION_FAILED;
     if (is_news(request, version, modified_at_ms))
         return CONDITION_PASSED;
-    return is_read(request) ? CONDITION_NOT_MODIFIED : CONDITION_FAILED;
+    return api_request_is_read(request) ? CONDITION_NOT_MODIFIED : CONDITION_FAILED;
 }
 
 bool condition_fits_operation(const struct api_request *request)
@@ -49,7 +44,8 @@ bool condition_fits_operation(const struct api_request *request)
            request->if_none_match.count <= SHARD_CONDITION_VERSIONS_MAX;
 }
 
-void condition_into_operation(const struct api_request *request, struct shard_operation *operation)
+void condition_for_shard(const struct api_request *request, uint8_t *condition, uint8_t *count,
+                         uint64_t versions[SHARD_CONDITION_VERSIONS_MAX])
 {
     const struct etag_list *list = &request->if_match;
     enum shard_condition any = SHARD_IF_PRESENT, listed = SHARD_IF_VERSION_IN;
@@ -61,10 +57,9 @@ void condition_into_operation(const struct api_request *request, struct shard_op
     }
     if (!list->is_present)
         return;
-    operation->condition = (uint8_t)(list->is_any ? any : listed);
-    operation->version_count = list->count;
-    memcpy(operation->versions, request->tags.at + list->first,
-           list->count * sizeof(operation->versions[0]));
+    *condition = (uint8_t)(list->is_any ? any : listed);
+    *count = list->count;
+    memcpy(versions, request->tags.at + list->first, list->count * sizeof(versions[0]));
 }
 
 void condition_expect(uint64_t version, struct shard_operation *operation)

@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "include/shard_operation.h"
+
 struct api_request;
-struct shard_operation;
 
 enum condition_verdict {
     CONDITION_PASSED = 0,
@@ -35,7 +36,8 @@ enum condition_verdict condition_evaluate(const struct api_request *request, uin
  * condition of what was seen (condition_expect).
  */
 bool condition_fits_operation(const struct api_request *request);
-void condition_into_operation(const struct api_request *request, struct shard_operation *operation);
+void condition_for_shard(const struct api_request *request, uint8_t *condition, uint8_t *count,
+                         uint64_t versions[SHARD_CONDITION_VERSIONS_MAX]);
 void condition_expect(uint64_t version, struct shard_operation *operation);
 
 #endif

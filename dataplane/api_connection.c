@@ -178,10 +178,17 @@ void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp
         answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_OVERLOADED,
                        "no memory for the body; see http.body_memory_mib", 0);
         break;
+    case HTTP_WAITING_TASK:
+        count(handler->config.counters, COUNTER_HTTP_TASK_TIMEOUTS);
+        answer_problem(handler, tcp, &http->request,
+                       api_request_is_read(&http->request) ? HTTP_PROBLEM_OVERLOADED
+                                                           : HTTP_PROBLEM_STORE_TIMEOUT,
+                       "not done within tasks.timeout_ms", 0);
+        break;
     case HTTP_WAITING_STORE:
         /* The operation comes home later and finds nobody. A read can simply be tried again. */
         count(handler->config.counters, COUNTER_HTTP_STORE_TIMEOUTS);
-        if (http->request.method == HTTP_GET || http->request.method == HTTP_HEAD)
+        if (api_request_is_read(&http->request))
             answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_OVERLOADED,
                            "storage did not answer within store.request_timeout_ms", 0);
         else

@@ -90,43 +90,12 @@ static void ask_store(struct api_handler *handler, struct http_connection *http)
     if (!operation)
         return;
     if (verb != SHARD_GET)
-        condition_into_operation(&http->request, operation);
+        condition_for_shard(&http->request, &operation->condition, &operation->version_count,
+                            operation->versions);
     send_operation(handler, http, operation);
 }
 
 /* ---- results of the store ---- */
-
-static enum http_problem problem_of_status(uint8_t status)
-{
-    switch ((enum shard_status)status) {
-    case SHARD_NOT_FOUND:
-        return HTTP_PROBLEM_NOT_FOUND;
-    case SHARD_CONDITION_FAILED:
-        return HTTP_PROBLEM_PRECONDITION_FAILED;
-    case SHARD_STORE_FULL:
-        return HTTP_PROBLEM_STORE_FULL;
-    case SHARD_INDEX_FULL:
-        return HTTP_PROBLEM_INDEX_FULL;
-    case SHARD_READ_ONLY:
-        return HTTP_PROBLEM_READ_ONLY;
-    case SHARD_OUTCOME_UNKNOWN:
-        return HTTP_PROBLEM_OUTCOME_UNKNOWN;
-    case SHARD_CORRUPT:
-        return HTTP_PROBLEM_CORRUPT;
-    case SHARD_IO_ERROR:
-        return HTTP_PROBLEM_IO_ERROR;
-    case SHARD_DEADLINE:
-        return HTTP_PROBLEM_STORE_TIMEOUT;
-    case SHARD_NO_MEMORY:
-    case SHARD_BUSY:
-        return HTTP_PROBLEM_OVERLOADED;
-    case SHARD_OK:
-    case SHARD_CREATED:
-    case SHARD_STATUS_COUNT:
-        break;
-    }
-    return HTTP_PROBLEM_NONE;
-}
 
 static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
                         const struct api_request *request, struct shard_operation *operation)
@@ -150,7 +119,7 @@ static void answer_operation(struct api_handler *handler, struct http_connection
 {
     const struct api_request *request = &http->request;
     struct tcp_connection *tcp = http->tcp;
-    enum http_problem problem = problem_of_status(operation->status);
+    enum http_problem problem = http_problem_of_shard(operation->status);
     if (operation->verb == SHARD_DELETE && operation->status == SHARD_NOT_FOUND)
         problem = HTTP_PROBLEM_NONE; /* gone is gone */
     if (problem == HTTP_PROBLEM_PRECONDITION_FAILED && !condition_fits_operation(request))
@@ -170,7 +139,7 @@ static void write_after_look(struct api_handler *handler, struct http_connection
                              const struct shard_operation *operation)
 {
     const struct api_request *request = &http->request;
-    enum http_problem problem = problem_of_status(operation->status);
+    enum http_problem problem = http_problem_of_shard(operation->status);
     uint64_t version = operation->status == SHARD_OK ? operation->version : 0;
     if (problem == HTTP_PROBLEM_NOT_FOUND)
         problem = HTTP_PROBLEM_NONE;
@@ -236,7 +205,9 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
     struct tcp_connection *tcp = http->tcp;
-    if (request->route == ROUTE_NAMESPACES) {
+    if (request->task != API_TASK_NONE) {
+        task_begin(handler, http);
+    } else if (request->route == ROUTE_NAMESPACES) {
         answer_namespaces(handler, tcp, request);
     } else if (request->route == ROUTE_OPTIONS) {
         answer_options(handler, tcp, request);
@@ -366,7 +337,7 @@ static struct http_connection *keep_request(struct api_handler *handler, struct 
     if (!http)
         http = connection_state_take(handler, tcp);
     if (http)
-        http->request = handler->request;
+        api_request_copy(&http->request, &handler->request);
     return http;
 }
 
@@ -456,7 +427,8 @@ static void on_peer_closed(struct api_handler *handler, struct tcp_connection *t
     struct http_connection *http = connection_state(tcp);
     if (connection_is_closing(tcp))
         return;
-    if (http && (http->state == HTTP_WAITING_STORE || http->state == HTTP_WAITING_MEMORY))
+    if (http && (http->state == HTTP_WAITING_STORE || http->state == HTTP_WAITING_TASK ||
+                 http->state == HTTP_WAITING_MEMORY))
         return; /* connection_go_on closes after the answer */
     if (tcp_receive_bytes(tcp) > 0) {
         if (!http || http->state == HTTP_READING_BODY)

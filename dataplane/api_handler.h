@@ -18,6 +18,7 @@
 #include "include/clock.h"
 
 struct api_handler;
+struct api_task;
 struct blob_stock;
 struct counters;
 struct live_settings;
@@ -25,6 +26,7 @@ struct response_cache;
 struct server_config;
 struct shard_client;
 struct shard_operation;
+struct task_client;
 struct tcp_stack;
 
 struct api_config {
@@ -32,6 +34,7 @@ struct api_config {
     struct tcp_stack *tcp;
     struct response_cache *cache;
     struct shard_client *shards;
+    struct task_client *tasks;
     struct blob_stock *stock;
     struct counters *counters;
     uint64_t cache_hash_seed;
@@ -54,6 +57,9 @@ void api_begin_round(struct api_handler *handler, const struct round_time *time)
  * An operation that came home: answers the client if it is still there, and gives the credit back.
  */
 void api_take_answer(struct api_handler *handler, struct shard_operation *operation);
+
+/* A task that came back: the same. */
+void api_take_task(struct api_handler *handler, struct api_task *task);
 
 /* All connections with events: parses, answers hits, starts store operations. Returns how many. */
 uint32_t api_handle_ready(struct api_handler *handler);

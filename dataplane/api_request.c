@@ -147,22 +147,74 @@ static enum http_problem problem_of_refusal(uint16_t status)
     }
 }
 
+/* Requests on a value that a task thread serves, and what they may say. */
+static enum http_problem choose_value_task(const struct http_request *http,
+                                           struct api_request *request, const char **detail)
+{
+    struct http_slice operation;
+    if (request->method != HTTP_POST)
+        return HTTP_PROBLEM_NONE;
+    if (!http_query_parameter(http->query, "op", &operation) || !http_slice_is(operation, "incr")) {
+        *detail = "op: allowed is incr, as in ?op=incr&by=1";
+        return HTTP_PROBLEM_BAD_PARAMETER;
+    }
+    request->task = API_TASK_COUNTER;
+    return HTTP_PROBLEM_NONE;
+}
+
+/* A task takes the query with it, behind key and attributes. */
+static enum http_problem keep_query(const struct http_request *http, struct api_request *request,
+                                    const char **detail)
+{
+    if (http->query.bytes > TASK_QUERY_BYTES_MAX) {
+        *detail = "the query is longer than 4096 bytes";
+        return HTTP_PROBLEM_TARGET_TOO_LONG;
+    }
+    request->query_bytes = (uint16_t)http->query.bytes;
+    if (http->query.bytes > 0)
+        memcpy(request->bytes + request->key_bytes + request->attributes_bytes, http->query.at,
+               http->query.bytes);
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem check_body_limit(struct api_request *request, uint64_t limit,
+                                          const char *reason, const char **detail)
+{
+    if (limit < request->body_max)
+        request->body_max = limit;
+    if (request->content_length <= limit)
+        return HTTP_PROBLEM_NONE;
+    *detail = reason;
+    return HTTP_PROBLEM_BODY_TOO_LARGE;
+}
+
 static enum http_problem read_value_request(const struct server_config *server,
                                             const struct http_request *http, uint64_t wall_ms,
                                             struct api_request *request, const char **detail)
 {
     const struct config_namespaces *space = &server->namespaces[request->namespace_index];
     enum http_problem problem = read_conditions(http, wall_ms, request, detail);
-    if (problem != HTTP_PROBLEM_NONE || request->method != HTTP_PUT)
+    if (problem == HTTP_PROBLEM_NONE)
+        problem = choose_value_task(http, request, detail);
+    if (problem != HTTP_PROBLEM_NONE || !api_request_is_write(request))
         return problem;
-    if (request->content_length > space->value_max) {
-        *detail = "larger than the namespace's value_max";
-        return HTTP_PROBLEM_BODY_TOO_LARGE;
-    }
-    problem = read_expiry(http, space->ttl_s, wall_ms, request, detail);
-    if (problem != HTTP_PROBLEM_NONE)
-        return problem;
-    return read_attributes(http, request, detail);
+    request->value_max = space->value_max;
+    problem = check_body_limit(request, space->value_max, "larger than the namespace's value_max",
+                               detail);
+    if (problem == HTTP_PROBLEM_NONE)
+        problem = read_expiry(http, space->ttl_s, wall_ms, request, detail);
+    if (problem == HTTP_PROBLEM_NONE && request->method == HTTP_PUT)
+        problem = read_attributes(http, request, detail);
+    return problem;
+}
+
+static enum http_problem read_task_request(const struct server_config *server,
+                                           const struct http_request *http,
+                                           struct api_request *request, const char **detail)
+{
+    enum http_problem problem =
+        check_body_limit(request, server->tasks.body_max, "larger than tasks.body_max", detail);
+    return problem == HTTP_PROBLEM_NONE ? keep_query(http, request, detail) : problem;
 }
 
 enum http_problem api_request_read(const struct route_table *routes,
@@ -179,10 +231,11 @@ enum http_problem api_request_read(const struct route_table *routes,
     request->expects_continue = http->flags & HTTP_EXPECT_CONTINUE;
     request->content_length = http->flags & HTTP_HAS_LENGTH ? http->content_length : 0;
     read_request_id(http, request);
-    if (request->content_length > server->http.body_max) {
-        *detail = "larger than http.body_max";
-        return HTTP_PROBLEM_BODY_TOO_LARGE;
-    }
+    request->body_max = UINT64_MAX;
+    enum http_problem problem =
+        check_body_limit(request, server->http.body_max, "larger than http.body_max", detail);
+    if (problem != HTTP_PROBLEM_NONE)
+        return problem;
 
     struct route_match match;
     route_match(routes, (enum http_method)http->method, http->path, request->bytes, &match);
@@ -195,6 +248,8 @@ enum http_problem api_request_read(const struct route_table *routes,
         return problem_of_refusal(match.status);
     }
     if (request->route == ROUTE_VALUE)
-        return read_value_request(server, http, wall_ms, request, detail);
-    return HTTP_PROBLEM_NONE;
+        problem = read_value_request(server, http, wall_ms, request, detail);
+    if (problem == HTTP_PROBLEM_NONE && request->task != API_TASK_NONE)
+        problem = read_task_request(server, http, request, detail);
+    return problem;
 }

@@ -15,12 +15,15 @@
 #define GANNET_API_REQUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "dataplane/api_route.h"
 #include "dataplane/etag.h"
 #include "dataplane/http_parser.h"
 #include "dataplane/http_response.h"
+#include "include/api_task.h"
 #include "include/shard_operation.h"
 
 #define REQUEST_ID_BYTES_MAX 64u
@@ -37,15 +40,39 @@ struct api_request {
     uint16_t namespace_index;
     uint16_t key_bytes;
     uint16_t attributes_bytes;
+    uint16_t query_bytes; /* of a task */
+    uint8_t task;         /* enum api_task_kind: who serves it, if not the worker */
     uint64_t content_length;
+    uint64_t body_max;                        /* the least of the limits that apply */
+    uint64_t value_max;                       /* of the namespace */
     uint64_t expires_at_ms;                   /* 0: never */
     struct etag_list if_match, if_none_match; /* into tags */
     bool has_if_modified_since, has_if_unmodified_since;
     uint64_t if_modified_since_s, if_unmodified_since_s;
     uint8_t request_id[REQUEST_ID_BYTES_MAX];
     struct etag_versions tags;
-    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX]; /* key, then attributes */
+    /* key, then attributes, then the query of a task */
+    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX];
 };
+
+static inline void api_request_copy(struct api_request *to, const struct api_request *from)
+{
+    memcpy(to, from,
+           offsetof(struct api_request, bytes) + from->key_bytes + from->attributes_bytes +
+               from->query_bytes);
+}
+
+/* It may store a value. */
+static inline bool api_request_is_write(const struct api_request *request)
+{
+    return request->method == HTTP_PUT || request->method == HTTP_POST;
+}
+
+/* It changes nothing, so it can simply be tried again. */
+static inline bool api_request_is_read(const struct api_request *request)
+{
+    return request->method == HTTP_GET || request->method == HTTP_HEAD;
+}
 
 static inline bool api_request_has_body(const struct api_request *request)
 {

@@ -18,14 +18,14 @@ static const char values_part[] = "/values/";
 
 static const uint32_t value_methods = METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) |
                                       METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
-                                      METHOD_BIT(HTTP_OPTIONS);
+                                      METHOD_BIT(HTTP_POST) | METHOD_BIT(HTTP_OPTIONS);
 static const uint32_t namespaces_methods =
     METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_OPTIONS);
 static const uint32_t echo_methods =
     METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
     METHOD_BIT(HTTP_POST) | METHOD_BIT(HTTP_PATCH) | METHOD_BIT(HTTP_OPTIONS);
 
-static const char value_allow[] = "GET, HEAD, PUT, DELETE, OPTIONS";
+static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 static const char namespaces_allow[] = "GET, HEAD, OPTIONS";
 static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 

@@ -21,6 +21,7 @@
 #include "include/blob.h"
 #include "include/clock.h"
 
+struct api_task;
 struct cache_bucket;
 struct live_settings;
 struct cache_entry;
@@ -40,12 +41,14 @@ enum http_state {
     HTTP_READING_BODY,     /* the body goes into a blob as it comes, or is thrown away */
     HTTP_WAITING_MEMORY,   /* for its share of http.body_memory_mib; the TCP window closes then */
     HTTP_WAITING_STORE,    /* an operation is under way */
+    HTTP_WAITING_TASK,     /* a task thread has it */
 };
 
 struct http_connection {
     struct tcp_connection *tcp; /* NULL: gone, but still in the memory queue */
     struct http_connection *next;
     struct shard_operation *operation;
+    struct api_task *task;
     struct blob *body;
     uint64_t body_left;       /* of Content-Length */
     uint64_t body_checked_ns; /* body rate: when it was looked at last */
@@ -164,6 +167,9 @@ void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp);
 /* api_handler.c: a request that is complete, body and all */
 void request_complete(struct api_handler *handler, struct http_connection *http);
 
+/* api_tasks.c: a request that a task thread serves, body and all */
+void task_begin(struct api_handler *handler, struct http_connection *http);
+
 /* api_answer.c: what goes out; all of these queue bytes on the connection */
 struct value_view { /* a value wherever it lies: in the cache or in an operation */
     uint64_t version;
@@ -189,6 +195,9 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request);
 void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
                  const struct api_request *request, struct blob *content, uint32_t bytes);
+/* What a task made: its fields and its body. */
+void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
+                     const struct api_request *request, const struct api_task *task);
 void answer_continue(struct api_handler *handler, struct tcp_connection *tcp);
 
 #endif

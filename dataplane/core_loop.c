@@ -11,6 +11,7 @@
 #include "dataplane/nic.h"
 #include "dataplane/response_cache.h"
 #include "dataplane/shard_client.h"
+#include "dataplane/task_client.h"
 #include "dataplane/tcp.h"
 #include "dataplane/tcp_input.h"
 #include "dataplane/tcp_stack.h"
@@ -22,6 +23,7 @@
 #include "include/shard_fabric.h"
 
 #define ANSWERS_PER_ROUND 64u
+#define TASKS_PER_ROUND 16u
 #define BURST_FEW 16u
 #define FULL_ROUNDS_BEFORE_MORE 8u
 
@@ -76,7 +78,11 @@ static uint32_t take_answers(struct core *core)
     uint32_t got = shard_client_poll(core->shards, &core->time, answers, ANSWERS_PER_ROUND);
     for (uint32_t i = 0; i < got; i++)
         api_take_answer(core->api, answers[i]);
-    return got;
+    struct api_task *tasks[TASKS_PER_ROUND];
+    uint32_t done = task_client_poll(core->tasks, tasks, TASKS_PER_ROUND);
+    for (uint32_t i = 0; i < done; i++)
+        api_take_task(core->api, tasks[i]);
+    return got + done;
 }
 
 static void change_phase(struct core *core)
@@ -116,13 +122,14 @@ uint32_t core_run_once(struct core *core, const struct round_time *time)
     uint32_t work = receive(core); /* frames -> segments -> connections with new bytes */
     take_icmp_errors(core);
     tcp_timers_run(core->tcp, time->now_ns);
-    work += take_answers(core);          /* from the store: cache first, then the client */
+    work += take_answers(core);          /* from the store: cache first, then the client; tasks */
     work += api_handle_ready(core->api); /* parse, cache, answer or ask the store */
 
     network_timers(core->network, time->now_ns);
     tcp_output(core->tcp, time->now_ns); /* everything this round wants to send, ACKs included */
     network_flush(core->network);
     shard_client_flush(core->shards); /* at most one wake-up per sleeping thread */
+    task_client_flush(core->tasks);
 
     response_cache_maintain(core->shared->cache, core->index, time->wall_ms);
     response_cache_quiescent(core->shared->cache, core->index);
@@ -163,7 +170,8 @@ static void sleep_while_idle(struct core *core)
 
     response_cache_offline(core->shared->cache, core->index);
     sleeper_announce(core->sleeper);
-    if (!shard_client_has_input(core->shards) && !network_has_work(core->network)) {
+    if (!shard_client_has_input(core->shards) && !task_client_has_input(core->tasks) &&
+        !network_has_work(core->network)) {
         struct pollfd input = {.fd = core->sleeper->event_fd, .events = POLLIN};
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
                                    .tv_nsec = (long)(timeout_ns % NS_PER_S)};
@@ -219,6 +227,13 @@ static int create_parts(struct core *core, const struct core_config *config)
     int result = shard_client_create(&shards, &core->shards);
     if (result != 0)
         return result;
+    struct task_client_config tasks = {.fabric = shared->fabric,
+                                       .stock = core->stock,
+                                       .counters = core->counters,
+                                       .worker = config->index};
+    result = task_client_create(&tasks, &core->tasks);
+    if (result != 0)
+        return result;
 
     struct tcp_stack_config tcp;
     tcp_stack_config_from(shared->server, &tcp);
@@ -242,6 +257,7 @@ static int create_parts(struct core *core, const struct core_config *config)
                              .tcp = core->tcp,
                              .cache = shared->cache,
                              .shards = core->shards,
+                             .tasks = core->tasks,
                              .stock = core->stock,
                              .counters = core->counters,
                              .cache_hash_seed = shared->cache_hash_seed,
@@ -263,7 +279,7 @@ int core_create(const struct core_config *config, struct core **out)
     core->counters = config->counters;
     core->index = config->index;
     core->rx_burst = (uint32_t)config->shared->server->workers.rx_burst;
-    core->sleeper = &config->shared->fabric->worker_sleepers[config->index];
+    core->sleeper = &config->shared->fabric->client_sleepers[config->index];
     int result = create_parts(core, config);
     if (result != 0) {
         core_destroy(core);
@@ -279,6 +295,7 @@ void core_destroy(struct core *core)
         return;
     api_destroy(core->api);
     tcp_stack_destroy(core->tcp);
+    task_client_destroy(core->tasks);
     shard_client_destroy(core->shards);
     free(core);
 }

@@ -36,6 +36,7 @@ struct server_config;
 struct shard_client;
 struct shard_fabric;
 struct sleeper;
+struct task_client;
 struct tcp_stack;
 struct trace_ring;
 
@@ -72,6 +73,7 @@ struct core {
     struct tcp_stack *tcp;
     struct api_handler *api;
     struct shard_client *shards;
+    struct task_client *tasks;
     struct blob_stock *stock;
     const struct live_settings *settings;
     struct counters *counters;

@@ -20,12 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HTTP_FIELDS_MAX 64u
+#include "include/http_text.h"
 
-struct http_slice {
-    const uint8_t *at;
-    uint32_t bytes;
-};
+#define HTTP_FIELDS_MAX 64u
 
 enum http_method {
     HTTP_GET = 0,
@@ -127,21 +124,5 @@ struct http_chunked {
  */
 enum http_parse_status http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes,
                                          uint32_t length, uint32_t *used, struct http_slice *body);
-
-/* Percent-decodes; false on a bad escape or when `room` is too small. '+' stays '+'. */
-bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room,
-                         uint32_t *out_bytes);
-
-/*
- * The raw (still encoded) value of a query parameter, the first of several; false when it is not
- * there.
- */
-bool http_query_parameter(struct http_slice query, const char *name, struct http_slice *value);
-
-/* Decimal of 1..19 digits, nothing else; false otherwise. */
-bool http_parse_decimal(struct http_slice text, uint64_t *value);
-
-/* Case-insensitive comparison with a lower-case literal. */
-bool http_slice_is(struct http_slice slice, const char *lower_case);
 
 #endif

@@ -5,24 +5,6 @@
 #include "include/compiler.h"
 #include "include/shard_operation.h"
 
-const uint16_t http_problem_status[HTTP_PROBLEM_COUNT] = {
-#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = status,
-#include "dataplane/http_problems.def"
-#undef HTTP_PROBLEM
-};
-
-static const char *const problem_types[HTTP_PROBLEM_COUNT] = {
-#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = type,
-#include "dataplane/http_problems.def"
-#undef HTTP_PROBLEM
-};
-
-static const char *const problem_titles[HTTP_PROBLEM_COUNT] = {
-#define HTTP_PROBLEM(name, status, type, title) [HTTP_PROBLEM_##name] = title,
-#include "dataplane/http_problems.def"
-#undef HTTP_PROBLEM
-};
-
 void http_write_text(struct http_writer *writer, const char *text)
 {
     http_write(writer, text, strlen(text));
@@ -193,10 +175,10 @@ void http_write_problem(struct http_writer *writer, enum http_problem problem, c
                         const uint8_t *request_id, uint32_t request_id_bytes,
                         uint64_t current_version)
 {
-    HTTP_WRITE_LITERAL(writer, "{\"type\":\"urn:gannet:problem:");
-    http_write_text(writer, problem_types[problem]);
+    HTTP_WRITE_LITERAL(writer, "{\"type\":\"" HTTP_PROBLEM_URN);
+    http_write_text(writer, http_problem_types[problem]);
     HTTP_WRITE_LITERAL(writer, "\",\"title\":\"");
-    http_write_text(writer, problem_titles[problem]);
+    http_write_text(writer, http_problem_titles[problem]);
     HTTP_WRITE_LITERAL(writer, "\",\"status\":");
     http_write_decimal(writer, http_problem_status[problem]);
     if (detail) {

@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "include/http_problem.h"
+
 struct shard_operation;
 
 struct http_writer {
@@ -90,17 +92,6 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "http_hex32");
 
 /* A new request id, 16 hexadecimal digits. */
 void http_clock_request_id(struct http_clock *clock, uint8_t out[16]);
-
-/* Every kind of error answer: status, type (the last part of its URN), title. */
-enum http_problem {
-    HTTP_PROBLEM_NONE = 0,
-#define HTTP_PROBLEM(name, status, type, title) HTTP_PROBLEM_##name,
-#include "dataplane/http_problems.def"
-#undef HTTP_PROBLEM
-    HTTP_PROBLEM_COUNT,
-};
-
-extern const uint16_t http_problem_status[HTTP_PROBLEM_COUNT];
 
 /* The RFC 9457 document. `detail` may be NULL; `current_version` is written when it is not 0. */
 void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,

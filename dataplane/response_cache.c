@@ -28,6 +28,7 @@
 
 #include "dataplane/cache_part.h"
 #include "include/counters.h"
+#include "include/key_hash.h"
 #include "include/log.h"
 #include "include/model_bug.h"
 
@@ -68,7 +69,7 @@ struct response_cache {
 
 static inline const struct part_view *view_of(const struct response_cache *cache, uint64_t hash)
 {
-    return &cache->views[response_cache_owner_of(hash, cache->workers)];
+    return &cache->views[key_hash_owner(hash, cache->workers)];
 }
 
 /* Acquire pairs with the release in response_cache_attach: pair_count is there before the table. */
@@ -342,7 +343,7 @@ void response_cache_apply(struct response_cache *cache, uint32_t worker,
                           uint32_t head_bytes, uint64_t wall_ms)
 {
     struct cache_part *part = cache->parts[worker];
-    ASSERT_HOT(response_cache_owner_of(operation->cache_hash, cache->workers) == worker);
+    ASSERT_HOT(key_hash_owner(operation->cache_hash, cache->workers) == worker);
     ASSERT(head_bytes <= CACHE_HEAD_BYTES_MAX);
     if (!part->table)
         return; /* no memory at start: nothing is cached here */

@@ -77,11 +77,6 @@ void response_cache_destroy(struct response_cache *cache); /* after workers stop
 void response_cache_attach(struct response_cache *cache, uint32_t worker, struct blob_stock *stock,
                            struct counters *counters);
 
-static inline uint32_t response_cache_owner_of(uint64_t hash, uint32_t workers)
-{
-    return (uint32_t)(((hash >> 32) * workers) >> 32); /* high bits; buckets use the low ones */
-}
-
 /*
  * Reader, many keys at a time: three stages, each of which starts loading what the next one reads.
  * NULL: not known this way. A guess is what the table held at that moment, so it is made after the

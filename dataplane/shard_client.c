@@ -9,7 +9,6 @@
 #include "dataplane/response_cache.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
-#include "include/key_hash.h"
 #include "include/shard_fabric.h"
 
 #define POLL_BATCH 32u
@@ -20,10 +19,10 @@ struct shard_client {
     uint32_t in_flight;
     uint32_t next_source; /* round robin over rings, so that none starves the others */
     uint64_t controls_to_wake;
-    uint64_t workers_to_wake;
+    uint64_t clients_to_wake;
 };
 
-static_assert(FABRIC_WORKERS_MAX <= 64 && FABRIC_CONTROLS_MAX <= 64, "one bit each");
+static_assert(FABRIC_CLIENTS_MAX <= 64 && FABRIC_CONTROLS_MAX <= 64, "one bit each");
 
 int shard_client_create(const struct shard_client_config *config, struct shard_client **out)
 {
@@ -34,7 +33,7 @@ int shard_client_create(const struct shard_client_config *config, struct shard_c
     memset(client, 0, sizeof(*client));
     client->config = *config;
     struct shard_operation *operations = config->fabric->operations[config->worker];
-    for (uint32_t i = config->fabric->operations_per_worker; i-- > 0;) {
+    for (uint32_t i = config->fabric->shape.operations_per_worker; i-- > 0;) {
         operations[i].next = client->free_list;
         client->free_list = &operations[i];
     }
@@ -76,19 +75,8 @@ void shard_client_release(struct shard_client *client, struct shard_operation *o
 void shard_client_send(struct shard_client *client, struct shard_operation *operation,
                        const struct round_time *time)
 {
-    struct shard_fabric *fabric = client->config.fabric;
-    const uint8_t *key = operation_key(operation);
-    operation->shard_hash = key_hash_shard(key, operation->key_bytes);
-    operation->cache_hash =
-        key_hash_cache(key, operation->key_bytes, client->config.cache_hash_seed);
-    uint32_t control = shard_fabric_control_of(fabric, operation->shard_hash);
-    operation->control_index = (uint8_t)control;
-    operation->owner_worker =
-        (uint8_t)response_cache_owner_of(operation->cache_hash, fabric->worker_count);
-    operation->wall_ms = time->wall_ms;
-    operation->started_ns = time->now_ns;
-    message_ring_push(fabric->request[client->config.worker][control], operation); /* given away */
-    client->controls_to_wake |= UINT64_C(1) << control;
+    shard_fabric_send(client->config.fabric, operation, client->config.worker,
+                      client->config.cache_hash_seed, time, &client->controls_to_wake);
     count(client->config.counters, COUNTER_SHARD_REQUESTS);
 }
 
@@ -126,7 +114,7 @@ static uint32_t poll_control(struct shard_client *client, uint32_t control,
             home[homed++] = operation;
         } else {
             message_ring_push(fabric->home[worker][origin], operation); /* given away */
-            client->workers_to_wake |= UINT64_C(1) << origin;
+            client->clients_to_wake |= UINT64_C(1) << origin;
         }
     }
     return homed;
@@ -158,17 +146,10 @@ uint32_t shard_client_poll(struct shard_client *client, const struct round_time 
 
 void shard_client_flush(struct shard_client *client)
 {
-    struct shard_fabric *fabric = client->config.fabric;
-    while (client->controls_to_wake) {
-        uint32_t control = (uint32_t)__builtin_ctzll(client->controls_to_wake);
-        client->controls_to_wake &= client->controls_to_wake - 1;
-        wake_if_asleep(&fabric->control_sleepers[control]);
-    }
-    while (client->workers_to_wake) {
-        uint32_t worker = (uint32_t)__builtin_ctzll(client->workers_to_wake);
-        client->workers_to_wake &= client->workers_to_wake - 1;
-        wake_if_asleep(&fabric->worker_sleepers[worker]);
-    }
+    shard_fabric_wake_controls(client->config.fabric, client->controls_to_wake);
+    shard_fabric_wake_clients(client->config.fabric, client->clients_to_wake);
+    client->controls_to_wake = 0;
+    client->clients_to_wake = 0;
 }
 
 bool shard_client_has_input(const struct shard_client *client)

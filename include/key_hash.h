@@ -28,6 +28,12 @@ struct siphash_key {
 uint64_t key_hash_shard(const void *key, size_t bytes);
 uint64_t key_hash_cache(const void *key, size_t bytes, uint64_t seed);
 
+/* Which of `workers` cache parts holds a key: by the high bits, since buckets use the low ones. */
+static inline uint32_t key_hash_owner(uint64_t cache_hash, uint32_t workers)
+{
+    return (uint32_t)(((cache_hash >> 32) * workers) >> 32);
+}
+
 #define SIPHASH_ROUND(v0, v1, v2, v3)                                                              \
     do {                                                                                           \
         (v0) += (v1);                                                                              \

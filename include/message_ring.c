@@ -36,15 +36,15 @@ void message_ring_destroy(struct message_ring *ring)
     free(inner(ring));
 }
 
-void message_ring_push(struct message_ring *ring, struct shard_operation *operation)
+void message_ring_push(struct message_ring *ring, void *message)
 {
-    int result = rte_ring_sp_enqueue(inner(ring), operation);
-    ASSERT(result == 0); /* capacity covers every operation that exists */
+    int result = rte_ring_sp_enqueue(inner(ring), message);
+    ASSERT(result == 0); /* capacity covers every message that exists */
 }
 
-uint32_t message_ring_pop(struct message_ring *ring, struct shard_operation **out, uint32_t limit)
+uint32_t message_ring_pop(struct message_ring *ring, void *out, uint32_t limit)
 {
-    return rte_ring_sc_dequeue_burst(inner(ring), (void **)out, limit, NULL);
+    return rte_ring_sc_dequeue_burst(inner(ring), out, limit, NULL);
 }
 
 uint32_t message_ring_depth(const struct message_ring *ring)

@@ -2,14 +2,14 @@
 /*
  * message_ring.h - the one queue between threads: a typed wrapper over DPDK's rte_ring.
  *
- * Purpose:   carries struct shard_operation pointers, in order, from exactly one producer to one
- *            consumer.
- * Ownership: pushing gives the operation away; popping takes it.
+ * Purpose:   carries pointers to messages (struct shard_operation, struct api_task), in order, from
+ *            exactly one producer to one consumer.
+ * Ownership: pushing gives the message away; popping takes it.
  * Threading: single producer, single consumer (no thread ever waits for a preempted peer, as it can
  *            with multi-producer rings).
- * Units:     operations.
- * Errors:    push cannot fail: capacity is at least the number of operations that exist (every
- *            operation is a credit on every ring it will cross), so a full ring is our bug.
+ * Units:     messages.
+ * Errors:    push cannot fail: capacity is at least the number of messages that exist (each is a
+ *            credit on every ring it will cross), so a full ring is our bug.
  * Source:    DPDK 22.11 rte_ring, lib/ring/rte_ring_c11_pvt.h for the ordering.
  */
 #ifndef GANNET_MESSAGE_RING_H
@@ -17,18 +17,16 @@
 
 #include <stdint.h>
 
-struct shard_operation;
-
 struct message_ring;
 
-/* capacity: the most operations that can ever be in it. NULL when memory is short. */
+/* capacity: the most messages that can ever be in it. NULL when memory is short. */
 struct message_ring *message_ring_create(uint32_t capacity);
 void message_ring_destroy(struct message_ring *ring);
 
-void message_ring_push(struct message_ring *ring, struct shard_operation *operation);
+void message_ring_push(struct message_ring *ring, void *message);
 
-/* Up to `limit` operations into `out`; returns how many. */
-uint32_t message_ring_pop(struct message_ring *ring, struct shard_operation **out, uint32_t limit);
+/* Up to `limit` into `out`, an array of pointers to what this ring carries; returns how many. */
+uint32_t message_ring_pop(struct message_ring *ring, void *out, uint32_t limit);
 
 /* Either side; exact only for the side that asks about what it has done itself. */
 uint32_t message_ring_depth(const struct message_ring *ring);

@@ -211,7 +211,7 @@ static void measure(uint64_t part_bytes, uint32_t keys, uint32_t core, uint32_t 
     for (uint32_t key = 0; key < key_count; key++) {
         uint8_t bytes[32];
         uint32_t length = key_make(bytes, key);
-        if (response_cache_owner_of(key_hash_cache(bytes, length, SEED), WORKERS) == OWNER)
+        if (key_hash_owner(key_hash_cache(bytes, length, SEED), WORKERS) == OWNER)
             owned[owned_count++] = key;
     }
     response_cache_online(cache, OWNER);

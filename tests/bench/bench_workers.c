@@ -26,6 +26,7 @@
 #include "include/clock.h"
 #include "include/compiler.h"
 #include "include/counters.h"
+#include "include/key_hash.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 #include "include/shard_operation.h"
@@ -101,8 +102,11 @@ static void create_shared(struct bench_server *server)
     char problem[256];
     ASSERT(api_settings_board_create(&config, server->worker_count, problem, sizeof(problem),
                                      &server->shared.live) == 0);
-    ASSERT(shard_fabric_create(server->worker_count, 1, (uint32_t)config.workers.operations,
-                               &server->shared.fabric) == 0);
+    struct shard_fabric_shape shape = {.workers = server->worker_count,
+                                       .controls = 1,
+                                       .operations_per_worker =
+                                           (uint32_t)config.workers.operations};
+    ASSERT(shard_fabric_create(&shape, &server->shared.fabric) == 0);
     struct response_cache_config cache = {.workers = server->worker_count,
                                           .part_memory_bytes = config.cache.memory_mib << 20,
                                           .value_bytes_max = 1u << 20,
@@ -166,7 +170,7 @@ static void fill_cache(struct bench_server *server, uint32_t keys)
         operation.cache_hash =
             key_hash_cache(operation.bytes, operation.key_bytes, server->shared.cache_hash_seed);
         memset(operation_inline_value(&operation), 'v', VALUE_BYTES);
-        uint32_t owner = response_cache_owner_of(operation.cache_hash, server->worker_count);
+        uint32_t owner = key_hash_owner(operation.cache_hash, server->worker_count);
         response_cache_apply(server->shared.cache, owner, &operation, head,
                              http_value_head(head, &operation), WALL_MS);
     }

@@ -135,7 +135,10 @@ static void process_start(struct world *world)
     };
     world->hash_seed = config.hash_seed;
     ASSERT(blob_pool_create(shape->pool_bytes, WORKERS_MAX + CONTROLS_MAX, &world->pool) == 0);
-    ASSERT(shard_fabric_create(shape->workers, shape->controls, CREDITS, &world->fabric) == 0);
+    ASSERT(shard_fabric_create(&(struct shard_fabric_shape){.workers = shape->workers,
+                                                            .controls = shape->controls,
+                                                            .operations_per_worker = CREDITS},
+                               &world->fabric) == 0);
     ASSERT(response_cache_create(&config, &world->cache) == 0);
     for (uint32_t i = 0; i < shape->workers; i++) {
         struct worker *worker = &world->workers[i];
@@ -421,7 +424,7 @@ static void worker_forgets(struct world *world, uint32_t index)
                                         .key_bytes = MODEL_KEY_BYTES};
     model_key_make(operation.bytes, random_below(&world->random, world->shape.keys));
     operation.cache_hash = key_hash_cache(operation.bytes, MODEL_KEY_BYTES, world->hash_seed);
-    if (response_cache_owner_of(operation.cache_hash, world->shape.workers) == index)
+    if (key_hash_owner(operation.cache_hash, world->shape.workers) == index)
         response_cache_apply(world->cache, index, &operation, NULL, 0, world->wall_ms);
     if (random_chance(&world->random, 20))
         response_cache_shrink(world->cache, index, 1 << 20);

@@ -8,6 +8,7 @@
 #include "control/config_file.h"
 #include "control/control_loop.h"
 #include "control/io_simulator.h"
+#include "control/task_loop.h"
 #include "dataplane/api_settings.h"
 #include "dataplane/api_state.h"
 #include "dataplane/bulletin.h"
@@ -16,6 +17,7 @@
 #include "dataplane/packet_pool.h"
 #include "dataplane/response_cache.h"
 #include "dataplane/shard_client.h"
+#include "dataplane/task_client.h"
 #include "dataplane/tcp_input.h"
 #include "dataplane/tcp_stack.h"
 #include "include/assert_policy.h"
@@ -44,6 +46,7 @@ static const uint8_t server_ipv6[16] = {0xfd, [15] = 0x10}, client_ipv6[16] = {0
 static struct rte_mempool *server_packets[WORLD_CORES_MAX], *server_descriptors[WORLD_CORES_MAX];
 static struct rte_mempool *client_packets;
 static struct counters *core_counters[WORLD_CORES_MAX], *control_counters[WORLD_CONTROLS_MAX];
+static struct counters *task_counters;
 static struct counters *client_counters;
 static struct blob_pool *blobs;
 
@@ -64,9 +67,11 @@ void server_world_prepare(void)
         control_counters[i] = counters_register(name);
     }
     client_counters = counters_register("clients");
+    task_counters = counters_register("task0");
     client_packets = packet_pool_create("clients", CLIENT_PACKETS, -1, PACKET_ROOM_BYTES);
     ASSERT(client_packets && client_counters);
-    ASSERT(blob_pool_create(VALUE_MEMORY_BYTES, WORLD_CORES_MAX + WORLD_CONTROLS_MAX, &blobs) == 0);
+    ASSERT(blob_pool_create(VALUE_MEMORY_BYTES, WORLD_CORES_MAX + WORLD_CONTROLS_MAX + 1, &blobs) ==
+           0);
 }
 
 struct rte_mempool *server_world_client_packets(void)
@@ -182,8 +187,14 @@ static void start_shared(struct server_world *world)
     shared->blobs = blobs;
     shared->cache_hash_seed = config->seed * 3;
     shared->siphash_key = (struct siphash_key){config->seed, 1};
-    ASSERT(shard_fabric_create(config->core_count, config->control_count,
-                               (uint32_t)config->server.workers.operations, &shared->fabric) == 0);
+    struct shard_fabric_shape shape = {
+        .workers = config->core_count,
+        .controls = config->control_count,
+        .task_threads = 1,
+        .operations_per_worker = (uint32_t)config->server.workers.operations,
+        .operations_per_task_thread = (uint32_t)config->server.tasks.operations,
+        .tasks_per_worker = (uint32_t)config->server.tasks.active};
+    ASSERT(shard_fabric_create(&shape, &shared->fabric) == 0);
     struct response_cache_config cache = {
         .workers = config->core_count,
         .part_memory_bytes = config->server.cache.memory_mib << 20,
@@ -191,6 +202,16 @@ static void start_shared(struct server_world *world)
         .hash_seed = shared->cache_hash_seed,
     };
     ASSERT(response_cache_create(&cache, &shared->cache) == 0);
+}
+
+static void start_tasks(struct server_world *world)
+{
+    struct task_loop_config config = {.server = &world->config.server,
+                                      .fabric = world->shared->fabric,
+                                      .blobs = blobs,
+                                      .cache_hash_seed = world->shared->cache_hash_seed,
+                                      .counters = task_counters};
+    ASSERT(task_loop_create(&config, &world->tasks) == 0);
 }
 
 static void start_cores(struct server_world *world)
@@ -253,6 +274,7 @@ void server_world_start(struct server_world *world, const struct world_config *c
     world->config.server.control.threads = config->control_count;
     start_shared(world);
     start_store(world);
+    start_tasks(world);
     start_cores(world);
     start_client(world);
     world->wire = virtual_wire_create(&world->config.wire);
@@ -275,6 +297,8 @@ static const char *held_by_core(const struct server_world *world, const struct c
         return "a server connection is stuck";
     if (shard_client_in_flight(core->shards) != 0)
         return "a store operation did not come home";
+    if (task_client_in_flight(core->tasks) != 0)
+        return "a task did not come back";
     if (free_states != world->config.server.http.active_requests)
         return "the state of a request was not given back";
     if (core->api->body_bytes_reserved != 0)
@@ -286,6 +310,7 @@ static void stop_parts(struct server_world *world)
 {
     for (uint32_t i = 0; i < world->config.core_count; i++)
         core_destroy(world->cores[i]);
+    task_loop_destroy(world->tasks);
     for (uint32_t i = 0; i < world->config.control_count; i++)
         control_loop_destroy(world->controls[i]);
     store_set_close(world->stores);
@@ -316,6 +341,8 @@ const char *server_world_stop(struct server_world *world)
     for (uint32_t i = 0; i < world->config.control_count && !held; i++)
         if (!control_loop_is_idle(world->controls[i]))
             held = "the store is not idle";
+    if (!held && !task_loop_is_idle(world->tasks))
+        held = "a task is not done";
     if (held)
         return held; /* what is destroyed in this state may assert: leave it to the failing test */
     stop_parts(world);
@@ -513,6 +540,7 @@ static uint32_t run_round(struct server_world *world)
         work += core_run_once(world->cores[i], &time);
     for (uint32_t i = 0; i < world->config.control_count && !world->is_store_stopped; i++)
         work += control_loop_run_once(world->controls[i]);
+    work += task_loop_run_once(world->tasks, &time);
     for (uint32_t i = 0; i < world->config.core_count; i++)
         collect(world, SERVER_SIDE, world->server_nic, i);
     collect(world, CLIENT_SIDE, world->client_nic, 0);

@@ -65,6 +65,7 @@ struct server_world {
     struct store_set *stores;
     struct control_loop *controls[WORLD_CONTROLS_MAX];
     bool is_store_stopped; /* its threads get no more rounds */
+    struct task_loop *tasks; /* one task thread */
     struct core_shared *shared;
     struct core *cores[WORLD_CORES_MAX];
     struct network *networks[WORLD_CORES_MAX];

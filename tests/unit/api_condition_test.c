@@ -135,7 +135,8 @@ static void an_operation_carries_one_short_list_and_nothing_more(void **state)
             fail_msg("'%s'", cases[i].what);
         if (!cases[i].fits)
             continue;
-        condition_into_operation(&request, &operation);
+        condition_for_shard(&request, &operation.condition, &operation.version_count,
+                            operation.versions);
         uint8_t expected = cases[i].match  ? SHARD_IF_VERSION_IN
                            : cases[i].none ? SHARD_IF_VERSION_NOT
                                            : SHARD_ALWAYS;

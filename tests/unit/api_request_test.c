@@ -57,7 +57,7 @@ static void every_refusal_has_its_problem(void **state)
         {"a plain read", "GET /v1/ns/demo/values/k", "", HTTP_PROBLEM_NONE},
         {"unknown namespace", "GET /v1/ns/none/values/k", "", HTTP_PROBLEM_NO_RESOURCE},
         {"unknown path", "GET /nothing", "", HTTP_PROBLEM_NO_RESOURCE},
-        {"method a value does not know", "POST /v1/ns/demo/values/k", "",
+        {"method a value does not know", "TRACE /v1/ns/demo/values/k", "",
          HTTP_PROBLEM_METHOD_NOT_ALLOWED},
         {"broken escape in the key", "GET /v1/ns/demo/values/%zz", "", HTTP_PROBLEM_BAD_KEY},
         {"body over the server's limit", "PUT /v1/ns/demo/values/k", "Content-Length: 1001\r\n",

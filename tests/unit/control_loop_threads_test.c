@@ -176,7 +176,12 @@ static void make_world(enum config_io io, const char *directory)
     config.store.segment_mib = 4;
     snprintf(config.store.directory, sizeof(config.store.directory), "%s", directory);
     assert_int_equal(blob_pool_create(16u << 20, WORKERS + CONTROLS + 1, &pool), 0);
-    assert_int_equal(shard_fabric_create(WORKERS, CONTROLS, 2 * UNDER_WAY_MAX, &fabric), 0);
+    assert_int_equal(shard_fabric_create(
+                         &(struct shard_fabric_shape){.workers = WORKERS,
+                                                      .controls = CONTROLS,
+                                                      .operations_per_worker = 2 * UNDER_WAY_MAX},
+                         &fabric),
+                     0);
     struct response_cache_config cache_config = {.workers = WORKERS,
                                                  .part_memory_bytes = 1u << 20,
                                                  .value_bytes_max = 65536,

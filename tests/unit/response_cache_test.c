@@ -356,7 +356,7 @@ static void a_stalled_reader_leads_to_refusals_not_to_stale_values(void **state)
     uint64_t keys[64], version = 1;
     uint32_t found = 0;
     for (uint64_t key = 0; found < ARRAY_COUNT(keys); key++)
-        if (response_cache_owner_of(key_hash(key), 2) == 0)
+        if (key_hash_owner(key_hash(key), 2) == 0)
             keys[found++] = key;
     for (; version < 500 && counted(COUNTER_CACHE_REFUSED) < 100; version++) {
         for (uint32_t i = 0; i < ARRAY_COUNT(keys); i++) {

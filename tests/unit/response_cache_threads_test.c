@@ -62,7 +62,7 @@ static void write_one(struct worker *worker, uint32_t key, uint64_t version)
     memset(operation, 0, offsetof(struct shard_operation, bytes));
     operation->key_bytes = (uint16_t)key_make(operation->bytes, key);
     operation->cache_hash = key_hash_cache(operation->bytes, operation->key_bytes, SEED);
-    if (response_cache_owner_of(operation->cache_hash, WORKERS) != worker->index)
+    if (key_hash_owner(operation->cache_hash, WORKERS) != worker->index)
         return;
     operation->version = version;
     operation->cache_action = SHARD_CACHE_FILL;

@@ -19,9 +19,10 @@
 #include "include/shard_fabric.h"
 #include "include/shard_operation.h"
 
-#define SPANS_MAX 64u
+#define SPANS_MAX 128u
 #define WORKERS 3u
 #define CONTROLS 2u
+#define TASK_THREADS 1u
 
 static_assert(sizeof(struct sleeper) % GUARD_BYTES == 0, "sleepers stand in an array");
 static_assert(alignof(struct sleeper) == GUARD_BYTES, "sleepers stand in an array");
@@ -94,6 +95,11 @@ static void check_notices_writers_on_neighbouring_lines(void **state)
 }
 
 /* Threads: workers are 1..., control threads follow. */
+static uint32_t task_thread(uint32_t thread)
+{
+    return 1 + WORKERS + CONTROLS + thread;
+}
+
 static uint32_t control_thread(uint32_t control)
 {
     return 1 + WORKERS + control;
@@ -108,22 +114,36 @@ static void add_ring(struct spans *spans, const struct message_ring *ring, uint3
     add(spans, consumer, &inner->cons, sizeof(inner->cons), "consumer of ring", producer, consumer);
 }
 
+static const struct shard_fabric_shape shape = {.workers = WORKERS,
+                                                .controls = CONTROLS,
+                                                .task_threads = TASK_THREADS,
+                                                .operations_per_worker = 8,
+                                                .operations_per_task_thread = 8,
+                                                .tasks_per_worker = 4};
+
 static void ends_of_rings_and_sleepers_have_guard_pairs_of_their_own(void **state)
 {
     (void)state;
     struct shard_fabric *fabric;
     struct spans spans = {.count = 0};
-    assert_int_equal(shard_fabric_create(WORKERS, CONTROLS, 8, &fabric), 0);
+    assert_int_equal(shard_fabric_create(&shape, &fabric), 0);
     for (uint32_t w = 0; w < WORKERS; w++) {
         for (uint32_t c = 0; c < CONTROLS; c++) {
             add_ring(&spans, fabric->request[w][c], 1 + w, control_thread(c), "request ring");
             add_ring(&spans, fabric->reply[c][w], control_thread(c), 1 + w, "reply ring");
         }
-        add(&spans, 1 + w, &fabric->worker_sleepers[w], 8, "sleeper of worker", w, w);
+        add(&spans, 1 + w, &fabric->client_sleepers[w], 8, "sleeper of worker", w, w);
+        add_ring(&spans, fabric->task_request[w][0], 1 + w, task_thread(0), "task request ring");
+        add_ring(&spans, fabric->task_reply[0][w], task_thread(0), 1 + w, "task reply ring");
+        add_ring(&spans, fabric->home[w][WORKERS], 1 + w, task_thread(0), "home ring");
     }
     for (uint32_t c = 0; c < CONTROLS; c++)
+        add_ring(&spans, fabric->request[WORKERS][c], task_thread(0), control_thread(c),
+                 "request ring of a task thread");
+    add(&spans, task_thread(0), &fabric->client_sleepers[WORKERS], 8, "sleeper of tasks", 0, 0);
+    for (uint32_t c = 0; c < CONTROLS; c++)
         add(&spans, control_thread(c), &fabric->control_sleepers[c], 8, "sleeper of control", c, c);
-    add(&spans, 0, fabric, offsetof(struct shard_fabric, worker_sleepers), "pointers", 0, 0);
+    add(&spans, 0, fabric, offsetof(struct shard_fabric, client_sleepers), "pointers", 0, 0);
     assert_int_equal(count_shared(&spans), 0);
     shard_fabric_destroy(fabric);
 }
@@ -134,7 +154,7 @@ static void operations_have_guard_pairs_of_their_own(void **state)
     (void)state;
     struct shard_fabric *fabric;
     struct spans spans = {.count = 0};
-    assert_int_equal(shard_fabric_create(WORKERS, CONTROLS, 8, &fabric), 0);
+    assert_int_equal(shard_fabric_create(&shape, &fabric), 0);
     for (uint32_t w = 0; w < WORKERS; w++)
         for (uint32_t i = 0; i < 8; i++)
             add(&spans, 1 + spans.count, &fabric->operations[w][i], sizeof(struct shard_operation),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "dataplane/http_parser.h"
+#include "include/http_text.h"
 
 #include <string.h>
 

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/task_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/task_run.h"
+#include "control/thread_pin.h"
+#include "include/assert_policy.h"
+#include "include/blob.h"
+#include "include/counters.h"
+#include "include/log.h"
+#include "include/server_config.h"
+#include "include/shard_fabric.h"
+
+#define BATCH 64u
+#define SLEEP_NS_MAX (500 * NS_PER_MS) /* the heartbeat moves at least this often */
+
+struct task_loop {
+    alignas(GUARD_BYTES) struct task_loop_config config;
+    pthread_t thread;
+    sem_t started;
+    int start_result;
+    struct blob_stock *stock;
+    struct counters *counters;
+    struct round_time time;
+    uint32_t client; /* our index among the fabric's clients */
+    struct shard_operation *free_operations;
+    uint32_t runs_under_way;
+    struct task_run *waiting, **waiting_end; /* for an operation, in order */
+    uint64_t controls_to_wake;
+    uint64_t workers_to_wake;
+    _Atomic uint64_t heartbeat;
+    _Atomic bool should_stop;
+};
+
+static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
+    [API_TASK_COUNTER] = &task_counter,
+};
+
+struct blob_stock *task_loop_stock(struct task_loop *loop)
+{
+    return loop->stock;
+}
+
+/* ---- operations ---- */
+
+static void wait_for_operation(struct task_run *run)
+{
+    struct task_loop *loop = run->loop;
+    if (run->is_waiting)
+        return;
+    count(loop->counters, COUNTER_TASK_WAITS);
+    run->is_waiting = true;
+    run->next = NULL;
+    *loop->waiting_end = run;
+    loop->waiting_end = &run->next;
+}
+
+struct shard_operation *task_operation(struct task_run *run, enum shard_verb verb, const void *key,
+                                       uint32_t key_bytes)
+{
+    struct task_loop *loop = run->loop;
+    struct shard_operation *operation = loop->free_operations;
+    if (run->operations_under_way == TASK_OPERATIONS_EACH)
+        return NULL; /* the next answer brings it on */
+    if (!operation) {
+        wait_for_operation(run);
+        return NULL;
+    }
+    loop->free_operations = operation->next;
+    memset(operation, 0, offsetof(struct shard_operation, bytes));
+    uint64_t deadline_ns = loop->time.now_ns + run->server->store.request_timeout_ms * NS_PER_MS;
+    if (deadline_ns > run->task->deadline_ns)
+        deadline_ns = run->task->deadline_ns;
+    operation->verb = (uint8_t)verb;
+    operation->connection = (uintptr_t)run;
+    operation->deadline_ns = deadline_ns;
+    operation->key_bytes = (uint16_t)key_bytes;
+    memcpy(operation_key(operation), key, key_bytes);
+    run->operations_under_way++;
+    return operation;
+}
+
+static void give_back(struct task_run *run, struct shard_operation *operation)
+{
+    struct task_loop *loop = run->loop;
+    if (operation->value)
+        blob_release(loop->stock, operation->value);
+    operation->value = NULL;
+    operation->next = loop->free_operations;
+    loop->free_operations = operation;
+    run->operations_under_way--;
+}
+
+void task_drop(struct task_run *run, struct shard_operation *operation)
+{
+    give_back(run, operation);
+}
+
+void task_send(struct task_run *run, struct shard_operation *operation)
+{
+    struct task_loop *loop = run->loop;
+    count(loop->counters, COUNTER_SHARD_REQUESTS);
+    shard_fabric_send(loop->config.fabric, operation, loop->client, loop->config.cache_hash_seed,
+                      &loop->time, &loop->controls_to_wake);
+}
+
+void task_count_repeat(struct task_run *run)
+{
+    count(run->loop->counters, COUNTER_TASK_REPEATS);
+}
+
+/* ---- runs ---- */
+
+static void send_home(struct task_loop *loop, struct api_task *task)
+{
+    loop->workers_to_wake |= UINT64_C(1) << task->origin_worker;
+    message_ring_push(loop->config.fabric->task_reply[loop->config.index][task->origin_worker],
+                      task);
+}
+
+static void end_run(struct task_run *run)
+{
+    struct task_loop *loop = run->loop;
+    if (run->kind->end)
+        run->kind->end(run);
+    send_home(loop, run->task);
+    text_buffer_clear(&run->fields);
+    text_buffer_clear(&run->body);
+    free(run->state);
+    free(run);
+    loop->runs_under_way--;
+}
+
+/* What a kind said: goes on with the next step, or ends when nothing is under way any more. */
+static void progress(struct task_run *run, enum task_progress said)
+{
+    if (said == TASK_GOES_ON && !run->is_done)
+        said = run->kind->go_on(run);
+    run->is_done |= said == TASK_DONE;
+    ASSERT(run->is_done || run->operations_under_way > 0 || run->is_waiting);
+    if (run->is_done && run->operations_under_way == 0 && !run->is_waiting)
+        end_run(run);
+}
+
+static void start_run(struct task_loop *loop, struct api_task *task)
+{
+    const struct task_kind *kind = kinds[task->kind];
+    struct task_run *run = calloc(1, sizeof(*run));
+    void *state = calloc(1, kind->state_bytes);
+    if (!run || !state) {
+        free(run);
+        free(state);
+        task->problem = HTTP_PROBLEM_OVERLOADED;
+        send_home(loop, task);
+        return;
+    }
+    *run = (struct task_run){
+        .task = task, .kind = kind, .loop = loop, .server = loop->config.server, .state = state};
+    loop->runs_under_way++;
+    progress(run, kind->start(run));
+}
+
+static uint32_t take_tasks(struct task_loop *loop)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    struct api_task *batch[BATCH];
+    uint32_t taken = 0;
+    if (atomic_load_explicit(&loop->should_stop, memory_order_relaxed))
+        return 0;
+    for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
+        uint32_t got =
+            message_ring_pop(fabric->task_request[worker][loop->config.index], batch, BATCH);
+        for (uint32_t i = 0; i < got; i++)
+            start_run(loop, batch[i]);
+        taken += got;
+    }
+    return taken;
+}
+
+static void take_answer(struct shard_operation *operation)
+{
+    struct task_run *run = (struct task_run *)(uintptr_t)operation->connection;
+    enum task_progress said = run->is_done ? TASK_DONE : run->kind->take(run, operation);
+    give_back(run, operation);
+    progress(run, said);
+}
+
+static uint32_t take_answers(struct task_loop *loop)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    struct shard_operation *batch[BATCH];
+    uint32_t taken = 0;
+    for (uint32_t owner = 0; owner < fabric->worker_count; owner++) {
+        uint32_t got = message_ring_pop(fabric->home[owner][loop->client], batch, BATCH);
+        for (uint32_t i = 0; i < got; i++)
+            take_answer(batch[i]);
+        taken += got;
+    }
+    return taken;
+}
+
+/* Those that waited for an operation, in order, while there are any. */
+static void serve_waiting(struct task_loop *loop)
+{
+    while (loop->waiting && loop->free_operations) {
+        struct task_run *run = loop->waiting;
+        loop->waiting = run->next;
+        if (!loop->waiting)
+            loop->waiting_end = &loop->waiting;
+        run->is_waiting = false;
+        progress(run, run->is_done ? TASK_DONE : TASK_GOES_ON);
+    }
+}
+
+uint32_t task_loop_run_once(struct task_loop *loop, const struct round_time *time)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    loop->time = *time;
+    uint32_t work = take_answers(loop);
+    serve_waiting(loop);
+    work += take_tasks(loop);
+    shard_fabric_wake_controls(fabric, loop->controls_to_wake);
+    shard_fabric_wake_clients(fabric, loop->workers_to_wake);
+    loop->controls_to_wake = 0;
+    loop->workers_to_wake = 0;
+    atomic_fetch_add_explicit(&loop->heartbeat, 1, memory_order_relaxed);
+    return work;
+}
+
+static bool has_input(const struct task_loop *loop)
+{
+    const struct shard_fabric *fabric = loop->config.fabric;
+    for (uint32_t worker = 0; worker < fabric->worker_count; worker++)
+        if (message_ring_depth(fabric->task_request[worker][loop->config.index]) > 0 ||
+            message_ring_depth(fabric->home[worker][loop->client]) > 0)
+            return true;
+    return false;
+}
+
+bool task_loop_is_idle(const struct task_loop *loop)
+{
+    return loop->runs_under_way == 0 && !has_input(loop);
+}
+
+/* ---- life ---- */
+
+static void close_parts(struct task_loop *loop)
+{
+    if (loop->stock)
+        blob_stock_destroy(loop->stock);
+    loop->stock = NULL;
+}
+
+static int open_parts(struct task_loop *loop)
+{
+    struct shard_fabric *fabric = loop->config.fabric;
+    loop->client = fabric->worker_count + loop->config.index;
+    loop->waiting_end = &loop->waiting;
+    struct shard_operation *operations = fabric->operations[loop->client];
+    for (uint32_t i = shard_fabric_operations_of(fabric, loop->client); i-- > 0;) {
+        operations[i].next = loop->free_operations;
+        loop->free_operations = &operations[i];
+    }
+    loop->counters = loop->config.counters;
+    loop->stock = blob_stock_create(loop->config.blobs);
+    return loop->counters && loop->stock ? 0 : -ENOMEM;
+}
+
+static struct task_loop *allocate(const struct task_loop_config *config)
+{
+    size_t bytes = (sizeof(struct task_loop) + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES;
+    struct task_loop *loop = aligned_alloc(GUARD_BYTES, bytes);
+    if (!loop)
+        return NULL;
+    memset(loop, 0, bytes);
+    loop->config = *config;
+    return loop;
+}
+
+int task_loop_create(const struct task_loop_config *config, struct task_loop **out)
+{
+    struct task_loop *loop = allocate(config);
+    if (!loop)
+        return -ENOMEM;
+    int result = open_parts(loop);
+    if (result != 0) {
+        task_loop_destroy(loop);
+        return result;
+    }
+    *out = loop;
+    return 0;
+}
+
+void task_loop_destroy(struct task_loop *loop)
+{
+    if (!loop)
+        return;
+    close_parts(loop);
+    free(loop);
+}
+
+/* ---- as a thread ---- */
+
+static int set_up_thread(struct task_loop *loop)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "task%u", loop->config.index % 1000);
+    thread_name(name);
+    int result = thread_pin_one(&loop->config.server->tasks.cores, loop->config.index);
+    if (result != 0)
+        return result;
+    if (!loop->config.counters)
+        loop->config.counters = counters_register(name);
+    return open_parts(loop);
+}
+
+static void sleep_until_input(struct task_loop *loop)
+{
+    struct sleeper *sleeper = &loop->config.fabric->client_sleepers[loop->client];
+    struct timespec timeout = {.tv_nsec = SLEEP_NS_MAX};
+    sleeper_announce(sleeper);
+    bool must_stay =
+        has_input(loop) || atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
+    if (!must_stay) {
+        struct pollfd input = {.fd = sleeper->event_fd, .events = POLLIN};
+        ppoll(&input, 1, &timeout, NULL); /* EINTR is one more idle round */
+    }
+    sleeper_awake(sleeper);
+}
+
+static void *task_loop_main(void *argument)
+{
+    struct task_loop *loop = argument;
+    int result = set_up_thread(loop);
+    if (result != 0)
+        close_parts(loop);
+    loop->start_result = result;
+    sem_post(&loop->started); /* from here on the starter may free the loop if we failed */
+    if (result != 0)
+        return NULL;
+    /* Told to stop it takes no more tasks; those under way end within their deadlines. */
+    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) ||
+           loop->runs_under_way > 0) {
+        struct round_time time = {.now_ns = clock_now_ns(),
+                                  .wall_ms = wall_clock_read(loop->config.wall_clock)};
+        if (task_loop_run_once(loop, &time) == 0)
+            sleep_until_input(loop);
+    }
+    close_parts(loop);
+    return NULL;
+}
+
+int task_loop_start(const struct task_loop_config *config, struct task_loop **out)
+{
+    struct task_loop *loop = allocate(config);
+    if (!loop)
+        return -ENOMEM;
+    sem_init(&loop->started, 0, 0);
+    int result = -pthread_create(&loop->thread, NULL, task_loop_main, loop);
+    if (result == 0) {
+        while (sem_wait(&loop->started) != 0 && errno == EINTR)
+            ;
+        result = loop->start_result;
+        if (result != 0)
+            pthread_join(loop->thread, NULL);
+    }
+    if (result != 0) {
+        log_error("task thread %u: %s", config->index, strerror(-result));
+        sem_destroy(&loop->started);
+        free(loop);
+        return result;
+    }
+    *out = loop;
+    return 0;
+}
+
+void task_loop_stop(struct task_loop *loop)
+{
+    if (!loop)
+        return;
+    atomic_store_explicit(&loop->should_stop, true, memory_order_release);
+    wake_if_asleep(&loop->config.fabric->client_sleepers[loop->client]);
+    pthread_join(loop->thread, NULL);
+    sem_destroy(&loop->started);
+    free(loop);
+}
+
+uint64_t task_loop_heartbeat(const struct task_loop *loop)
+{
+    return atomic_load_explicit(&loop->heartbeat, memory_order_relaxed);
+}

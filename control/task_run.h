@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * task_run.h - one task while a task thread works on it, and what a kind of task is.
+ *
+ * Purpose:   a kind is a start, a step and an end; everything else (credits, waiting, blobs, the way
+ *            home) is done here and in task_loop.c.
+ * Ownership: the run belongs to its task thread; `state` to the kind, freed by the loop after end().
+ * Threading: one task thread.
+ * Units:     bytes; _ns monotone, _ms wall.
+ * Errors:    task_fail: the answer is a problem document.
+ * Source:    ARCHITECTURE.md, "Tasks".
+ *
+ * How a kind is written: start() reads the request. go_on() sends the operations that can be sent
+ * now; it is called after start, after each take, and again when a credit that was missing is free.
+ * take() reads one answer. Whichever returns TASK_DONE, after task_fail or task_finish, ends it;
+ * answers still under way are then awaited and thrown away.
+ */
+#ifndef GANNET_TASK_RUN_H
+#define GANNET_TASK_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/text_buffer.h"
+#include "include/api_task.h"
+#include "include/compiler.h"
+#include "include/http_problem.h"
+#include "include/http_text.h"
+#include "include/shard_operation.h"
+
+struct server_config;
+struct task_loop;
+struct task_run;
+
+enum task_progress {
+    TASK_GOES_ON = 0,
+    TASK_DONE,
+};
+
+struct task_kind {
+    size_t state_bytes;
+    enum task_progress (*start)(struct task_run *run);
+    enum task_progress (*go_on)(struct task_run *run);
+    enum task_progress (*take)(struct task_run *run, struct shard_operation *operation);
+    void (*end)(struct task_run *run); /* frees what state points at; NULL: nothing does */
+};
+
+/* One file each. */
+extern const struct task_kind task_counter;
+
+/* Operations of one task under way at a time: the others of its thread get their share. */
+#define TASK_OPERATIONS_EACH 32u
+
+struct task_run {
+    struct api_task *task;
+    const struct task_kind *kind;
+    struct task_loop *loop;
+    const struct server_config *server; /* as the process started: for what no reload changes */
+    void *state;                        /* zeroed, state_bytes of it */
+    struct text_buffer fields;          /* "Name: value\r\n" ... of the answer */
+    struct text_buffer body;            /* of the answer */
+    uint32_t operations_under_way;
+    bool is_done;    /* but answers of operations are still awaited */
+    bool is_waiting; /* for a credit, in the loop's queue */
+    struct task_run *next;
+};
+
+/* ---- the request ---- */
+
+/* The raw value of a query parameter; false when it is not there. */
+bool task_parameter(const struct task_run *run, const char *name, struct http_slice *value);
+/* All of the body with a zero byte behind it, to be freed; NULL: no memory. */
+char *task_body_copy(const struct task_run *run);
+
+/* ---- store operations ---- */
+
+/*
+ * Key and routing set, everything else zero. NULL: no credit, or TASK_OPERATIONS_EACH are under
+ * way: return TASK_GOES_ON, go_on comes again. Must be sent.
+ */
+struct shard_operation *task_operation(struct task_run *run, enum shard_verb verb, const void *key,
+                                       uint32_t key_bytes);
+/* False: no value memory; the operation cannot be sent then and must be given to task_drop. */
+bool task_operation_set_value(struct task_run *run, struct shard_operation *operation,
+                              const void *attributes, uint32_t attributes_bytes, const void *value,
+                              uint32_t value_bytes);
+void task_send(struct task_run *run, struct shard_operation *operation);
+void task_drop(struct task_run *run, struct shard_operation *operation);
+/* What was read, with a zero byte behind it, to be freed; NULL: no memory. */
+char *task_value_copy(const struct shard_operation *operation);
+void task_count_repeat(struct task_run *run);
+
+/* ---- the answer; all return TASK_DONE ---- */
+
+PRINTF_LIKE(3, 4)
+enum task_progress task_fail(struct task_run *run, enum http_problem problem, const char *format,
+                             ...);
+/* As the operation ended: its problem, and the current version when a condition failed. */
+enum task_progress task_fail_as(struct task_run *run, const struct shard_operation *operation);
+/* With run->fields and run->body. */
+enum task_progress task_finish(struct task_run *run, uint16_t status);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests that become tasks: handed over when they are complete, answered when they come back. */
+#include <string.h>
+
+#include "dataplane/api_condition.h"
+#include "dataplane/api_state.h"
+#include "dataplane/task_client.h"
+#include "include/api_task.h"
+#include "include/counters.h"
+#include "include/server_config.h"
+
+void task_begin(struct api_handler *handler, struct http_connection *http)
+{
+    const struct api_request *request = &http->request;
+    if (!condition_fits_operation(request)) {
+        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_CONDITION_TOO_LONG,
+                       "here a condition is If-Match or If-None-Match with at most 4 entity tags",
+                       0);
+        return;
+    }
+    struct api_task *task = task_client_take(handler->config.tasks);
+    if (!task) {
+        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
+                       "every task is in use; see tasks.active", 0);
+        return;
+    }
+    uint64_t timeout_ms = handler->config.server->tasks.timeout_ms;
+    task->connection = tcp_handle(http->tcp);
+    task->deadline_ns = handler->time.now_ns + timeout_ms * NS_PER_MS;
+    task->expires_at_ms = request->expires_at_ms;
+    task->kind = request->task;
+    task->is_head = request->method == HTTP_HEAD;
+    task->value_max = request->value_max;
+    task->key_bytes = request->key_bytes;
+    task->attributes_bytes = request->attributes_bytes;
+    task->query_bytes = request->query_bytes;
+    memcpy(task->bytes, request->bytes,
+           (size_t)request->key_bytes + request->attributes_bytes + request->query_bytes);
+    condition_for_shard(request, &task->condition, &task->version_count, task->versions);
+    task->body = http->body;
+    http->body = NULL;
+    http->state = HTTP_WAITING_TASK;
+    http->task = task;
+    /* A little longer than the task's own limit: its answer is better than our guess. */
+    connection_deadline(handler, http->tcp, timeout_ms + timeout_ms / 8);
+    task_client_send(handler->config.tasks, task, &handler->time);
+}
+
+static void answer_task(struct api_handler *handler, struct http_connection *http,
+                        struct api_task *task)
+{
+    const char *detail = task->detail[0] ? task->detail : NULL;
+    if (task->problem != HTTP_PROBLEM_NONE)
+        answer_problem(handler, http->tcp, &http->request, (enum http_problem)task->problem, detail,
+                       task->current_version);
+    else
+        answer_document(handler, http->tcp, &http->request, task);
+}
+
+void api_take_task(struct api_handler *handler, struct api_task *task)
+{
+    struct tcp_connection *tcp = tcp_find(handler->config.tcp, task->connection);
+    struct http_connection *http = tcp ? connection_state(tcp) : NULL;
+    if (task->body)
+        body_memory_release(handler, task->body->capacity_bytes);
+    if (http && http->task == task) {
+        http->task = NULL;
+        answer_task(handler, http, task);
+    }
+    task_client_release(handler->config.tasks, task);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * api_task.h - a request that no worker should serve itself, on its way to a task thread and back.
+ *
+ * Purpose:   whatever parses JSON, walks many keys or repeats a compare-and-set is done by a thread
+ *            that may sleep and allocate; the worker keeps the connection and sends the answer.
+ * Ownership: a fixed number exists per worker, made at start. The worker owns a task until it sends
+ *            it, the task thread until it sends it back. The body travels with the task; the answer
+ *            comes with a reference for the worker.
+ * Threading: one owner at a time; rings pass it with release/acquire.
+ * Units:     bytes; _ns monotone, _ms wall.
+ * Errors:    `problem`, with a sentence in `detail`.
+ * Source:    ARCHITECTURE.md, "Tasks".
+ */
+#ifndef GANNET_API_TASK_H
+#define GANNET_API_TASK_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "include/blob.h"
+#include "include/shard_operation.h"
+
+#define TASK_QUERY_BYTES_MAX 4096u
+#define TASK_DETAIL_BYTES 256u
+
+enum api_task_kind {
+    API_TASK_NONE = 0,
+    API_TASK_COUNTER, /* POST /v1/ns/{namespace}/values/{key}?op=incr */
+    API_TASK_KIND_COUNT,
+};
+
+struct api_task {
+    alignas(CACHE_LINE_BYTES) uint64_t connection; /* opaque to all but the origin worker */
+    uint64_t deadline_ns;
+    uint64_t wall_ms;       /* the worker's time when it was sent */
+    uint64_t expires_at_ms; /* for what it writes; 0: never, or as it is */
+    uint8_t kind;           /* enum api_task_kind */
+    uint8_t origin_worker;
+    uint8_t thread;    /* which task thread has it */
+    uint8_t condition; /* enum shard_condition, for what it writes */
+    uint8_t version_count;
+    bool is_head;       /* the answer is wanted without its body */
+    uint16_t key_bytes; /* "namespace\0key"; of a collection "namespace\0" */
+    uint16_t attributes_bytes;
+    uint16_t query_bytes;
+    uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
+    uint64_t value_max; /* of the namespace */
+    struct blob *body;  /* of the request; NULL: none */
+
+    /* set by the task thread */
+    struct blob *answer;            /* field lines, then the body; NULL: neither */
+    uint32_t answer_fields_bytes;   /* "Name: value\r\n" ... */
+    uint32_t answer_body_bytes;     /* also when the body itself is left out (is_head) */
+    uint16_t status;                /* when problem is HTTP_PROBLEM_NONE */
+    uint8_t problem;                /* enum http_problem */
+    uint64_t current_version;       /* of a failed precondition; 0: absent */
+    char detail[TASK_DETAIL_BYTES]; /* a sentence for the problem document; "" is none */
+
+    struct api_task *next;
+    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX];
+};
+
+static inline const uint8_t *api_task_key(const struct api_task *task)
+{
+    return task->bytes;
+}
+
+static inline const uint8_t *api_task_attributes(const struct api_task *task)
+{
+    return task->bytes + task->key_bytes;
+}
+
+static inline const uint8_t *api_task_query(const struct api_task *task)
+{
+    return task->bytes + task->key_bytes + task->attributes_bytes;
+}
+
+static inline uint32_t api_task_body_bytes(const struct api_task *task)
+{
+    return task->body ? task->body->length_bytes : 0;
+}
+
+/* Whether a request of this kind has a body that must be read first. */
+static inline bool api_task_takes_body(uint8_t kind)
+{
+    (void)kind;
+    return false;
+}
+
+#endif
