@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/bench/generator/bench_core.h"
 
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "include/clock.h"
 #include "tests/bench/generator/generator.h"
 #include "tests/bench/generator/responder.h"
+
+#define TIMER_SLACK_NS 1000ul
 
 /* What the kernel gave this thread so far. */
 static uint64_t thread_cpu_ns(void)
@@ -83,10 +86,18 @@ static bool take_order(struct bench_core *core, uint64_t now_ns)
     return kind == BENCH_EXIT;
 }
 
+/* As a client does that waits in the kernel: others may have the core meanwhile. */
+static void rest(const struct bench_core *core)
+{
+    nanosleep(&(struct timespec){.tv_nsec = (long)core->rest_ns}, NULL);
+}
+
 int bench_core_run(void *argument)
 {
     struct bench_core *core = argument;
     uint64_t now_ns = clock_now_ns();
+    if (core->rest_ns > 0)
+        prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0); /* or it adds 50 us */
     publish(core); /* with --close there is nothing to connect first, and so no work to come */
     while (!take_order(core, now_ns)) {
         uint32_t work = core->generator ? generator_run_once(core->generator, now_ns)
@@ -95,6 +106,9 @@ int bench_core_run(void *argument)
         if (work > 0) {
             core->busy_ns += end_ns - now_ns;
             publish(core);
+        } else if (core->rest_ns > 0) {
+            rest(core);
+            end_ns = clock_now_ns();
         }
         now_ns = end_ns;
     }

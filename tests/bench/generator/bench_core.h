@@ -46,6 +46,7 @@ struct bench_core {
     struct generator *generator; /* NULL: this core responds */
     struct responder *responder;
     uint64_t busy_ns, cpu_start_ns;
+    uint64_t rest_ns; /* slept after a round without work; 0: it polls */
 
     /* read by the main thread */
     alignas(GUARD_BYTES) _Atomic uint32_t done; /* number of the order carried out last */

@@ -67,6 +67,7 @@ static int create_core(struct bench *bench, uint32_t index)
     if (!bench->networks[index])
         return -ENOMEM;
     core->order = &bench->order;
+    core->rest_ns = bench->plan.rest_ns;
     bench->core_count = index + 1;
     if (bench->plan.mode == PLAN_RESPONDER)
         return responder_create(

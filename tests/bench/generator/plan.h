@@ -65,7 +65,8 @@ struct plan {
     uint64_t rates_per_s[PLAN_RATE_STEPS_MAX]; /* open loop: each runs for seconds_ns */
     uint32_t rate_count;
     uint64_t warmup_ns, seconds_ns;
-    uint32_t runs; /* the median of them is the result */
+    uint64_t rest_ns; /* the client sleeps so long after a round without work; 0: it polls */
+    uint32_t runs;    /* the median of them is the result */
     uint64_t seed;
     uint64_t timeout_ns; /* an answer that takes longer is an error */
 

@@ -260,6 +260,7 @@ static void every_option_is_shown_as_it_is_typed(void **state)
         {"ramp", "5"},
         {"warmup", "1500ms"},
         {"duration", "86400s"},
+        {"rest", "20us"},
         {"runs", "3"},
         {"timeout", "250ms"},
         {"seed", "99"},

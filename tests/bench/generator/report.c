@@ -78,7 +78,9 @@ static bool kernel_works_on_the_core(const char *device)
 
 double report_cpu_share_min(const struct report *report)
 {
-    return kernel_works_on_the_core(report->plan->device) ? 0 : REPORT_CPU_SHARE_MIN;
+    bool leaves_its_core = report->plan->rest_ns > 0;
+    return leaves_its_core || kernel_works_on_the_core(report->plan->device) ? 0
+                                                                             : REPORT_CPU_SHARE_MIN;
 }
 
 void report_add_run(struct report *report, uint32_t step, const struct result *sum)

@@ -53,6 +53,7 @@ class Load:
     verifies_body: bool = False
     timeout_s: float = 5
     active: int = 0  # in flight over all connections; 0: `depth` on each
+    rest_us: int = 0  # the client sleeps so long when it has nothing to do; 0: it polls
 
     def in_flight(self) -> int:
         return self.active or self.connections * self.depth
@@ -101,6 +102,8 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
         line += ['--active', load.active]
     else:
         line += ['--depth', load.depth]
+    if load.rest_us:
+        line += ['--rest', f'{load.rest_us}us']
     if load.put_permille:
         line += ['--mix', f'put={load.put_permille / 10:g}']
     else:
