@@ -212,12 +212,37 @@ static void a_full_account_refuses_new_keys_and_changes_nothing(void **state)
     index_memory_destroy(&memory);
 }
 
+/* Growing never stops the world: an insert splits at most one page of each level, and the root. */
+static void the_largest_insert_makes_a_few_pages_however_many_keys_there_are(void **state)
+{
+    (void)state;
+    struct index_memory memory = {0};
+    struct shard_index index;
+    struct random random = {11};
+    uint64_t pages_most = 0;
+    shard_index_init(&index, &memory);
+    for (uint32_t i = 0; i < 200000; i++) {
+        char key[32];
+        uint32_t key_bytes = (uint32_t)snprintf(key, sizeof(key), "ns%c%016llx", 0,
+                                                (unsigned long long)random_u64(&random));
+        uint64_t before = atomic_load(&memory.used_bytes);
+        assert_non_null(shard_index_insert(&index, key, key_bytes));
+        uint64_t pages = (atomic_load(&memory.used_bytes) - before) / INDEX_PAGE_BYTES;
+        if (pages > pages_most)
+            pages_most = pages;
+    }
+    assert_in_range(pages_most, 1, 4); /* three levels and a new root */
+    shard_index_clear(&index);
+    index_memory_destroy(&memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(behaves_like_a_sorted_map_under_random_changes),
         cmocka_unit_test(ascending_keys_take_little_more_than_their_entries),
         cmocka_unit_test(random_keys_cost_at_most_64_bytes_beyond_the_key),
+        cmocka_unit_test(the_largest_insert_makes_a_few_pages_however_many_keys_there_are),
         cmocka_unit_test(a_full_account_refuses_new_keys_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
