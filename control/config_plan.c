@@ -111,6 +111,27 @@ static void print_store(FILE *file, const struct server_config *config)
                 config->store.sync_interval_ms);
 }
 
+/* Where it differs from what the store says for all. */
+static void print_loss_window(FILE *file, const struct server_config *config,
+                              const struct config_namespaces *space)
+{
+    bool is_interval = space->sync == CONFIG_NAMESPACE_SYNC_STORE
+                           ? config->store.sync == CONFIG_SYNC_INTERVAL
+                           : space->sync == CONFIG_NAMESPACE_SYNC_INTERVAL;
+    if (space->sync == CONFIG_NAMESPACE_SYNC_STORE && space->write_policy != CONFIG_WRITE_BEHIND)
+        return;
+    if (is_interval)
+        fprintf(file, "             loss window %" PRIu64 " ms", config->store.sync_interval_ms);
+    else
+        fprintf(file, "             loss window none");
+    if (space->write_policy == CONFIG_WRITE_BEHIND)
+        fprintf(file,
+                ", and what is accepted and not committed: at most %" PRIu64
+                " KiB per control thread, accepted within %" PRIu64 " ms",
+                config->store.behind_kib, config->store.behind_ms);
+    fprintf(file, "\n");
+}
+
 static void print_service(FILE *file, const struct server_config *config)
 {
     for (uint32_t i = 0; i < config->namespaces_count; i++) {
@@ -122,6 +143,7 @@ static void print_service(FILE *file, const struct server_config *config)
             fprintf(file, "kept %" PRIu64 " s unless they say otherwise\n", space->ttl_s);
         else
             fprintf(file, "kept for ever unless they say otherwise\n");
+        print_loss_window(file, config, space);
     }
     for (uint32_t i = 0; i < config->routes_count; i++) {
         char backend[64];

@@ -189,6 +189,7 @@ static int start_cache(struct server *server)
         .workers = server->worker_count,
         .part_memory_bytes = server->config.cache.memory_mib << 20,
         .value_bytes_max = (uint32_t)server->config.cache.value_max,
+        .absent_max = (uint32_t)server->config.cache.absent_entries,
         .hash_seed = server->shared.cache_hash_seed,
     };
     return response_cache_create(&config, &server->shared.cache);

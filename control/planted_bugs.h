@@ -29,6 +29,8 @@ enum planted_bug {
     PLANTED_DROP_DSYNC,        /* a commit that should be a durable write is an ordinary one */
     PLANTED_FORGET_INTERVAL,   /* sync: interval never syncs */
     PLANTED_FREE_UNSYNCED,     /* sync: interval: what an unsynced write superseded goes at once */
+    PLANTED_HIDE_ACCEPTED,     /* write_policy: behind: reads show what is in the index */
+    PLANTED_DURABLE_ALONE,     /* a durable write while earlier frames are not durable */
     PLANTED_BUG_COUNT,
 };
 

@@ -8,6 +8,8 @@ void batch_reset(struct batch *batch)
 {
     batch->payload_bytes = batch->record_count = batch->entry_count = 0;
     batch->write_count = batch->abandoned_count = 0;
+    batch->accepted_bytes = batch->accepted_count = 0;
+    batch->needs_sync = false;
     memset(batch->buckets, 0, sizeof(batch->buckets));
 }
 
@@ -36,19 +38,32 @@ static uint32_t batch_bucket(uint64_t shard_hash)
     return (uint32_t)(shard_hash % BATCH_BUCKETS);
 }
 
-/* The newest write of the key in this batch. */
-const struct batch_entry *batch_find(const struct batch *batch, uint64_t shard_hash,
-                                     const uint8_t *key, uint32_t key_bytes)
+static const struct batch_entry *find(const struct batch *batch, uint64_t shard_hash,
+                                      const uint8_t *key, uint32_t key_bytes, bool accepted_only)
 {
     uint32_t at = batch->buckets[batch_bucket(shard_hash)];
     while (at != 0) {
         const struct batch_entry *entry = &batch->entries[at - 1];
         const struct record_header *record = batch_record(batch, entry);
-        if (record->key_bytes == key_bytes && memcmp(record_key(record), key, key_bytes) == 0)
+        if (record->key_bytes == key_bytes && memcmp(record_key(record), key, key_bytes) == 0 &&
+            (entry->is_accepted || !accepted_only))
             return entry;
         at = entry->next_in_bucket;
     }
     return NULL;
+}
+
+/* The newest write of the key in this batch. */
+const struct batch_entry *batch_find(const struct batch *batch, uint64_t shard_hash,
+                                     const uint8_t *key, uint32_t key_bytes)
+{
+    return find(batch, shard_hash, key, key_bytes, false);
+}
+
+const struct batch_entry *batch_find_accepted(const struct batch *batch, uint64_t shard_hash,
+                                              const uint8_t *key, uint32_t key_bytes)
+{
+    return batch->accepted_count == 0 ? NULL : find(batch, shard_hash, key, key_bytes, true);
 }
 
 bool batch_has_room(const struct store *store, const struct batch *batch, uint32_t record_bytes)

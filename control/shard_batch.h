@@ -35,6 +35,10 @@ static inline struct record_header *batch_record(const struct batch *batch,
 const struct batch_entry *batch_find(const struct batch *batch, uint64_t shard_hash,
                                      const uint8_t *key, uint32_t key_bytes);
 
+/* The newest write of the key that was answered when it was accepted. */
+const struct batch_entry *batch_find_accepted(const struct batch *batch, uint64_t shard_hash,
+                                              const uint8_t *key, uint32_t key_bytes);
+
 bool batch_has_room(const struct store *store, const struct batch *batch, uint32_t record_bytes);
 struct batch_entry *batch_add(struct batch *batch, enum batch_entry_kind kind,
                               struct shard_operation *operation, enum shard_status status);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/planted_bugs.h"
+#include "control/shard_accept.h"
 #include "control/shard_batch.h"
 #include "control/shard_compaction.h"
 #include "control/shard_extent.h"
@@ -111,11 +112,14 @@ static bool condition_holds(const struct shard_operation *operation, const struc
     return false;
 }
 
-/* Answers that change nothing; one that rests on a pending write shares that write's fate. */
+/*
+ * Answers that change nothing; one that rests on a pending write shares that write's fate, unless
+ * everybody may see that write already.
+ */
 static bool answer_without_write(struct store *store, struct shard_operation *operation,
                                  const struct key_state *state, enum shard_status status)
 {
-    if (state->pending != NULL) {
+    if (state->pending != NULL && !state->pending->is_accepted) {
         struct batch *batch = state->batch;
         if (batch->entry_count == BATCH_ENTRIES_MAX)
             batch = store->stream.open; /* later is as good */
@@ -245,6 +249,13 @@ static struct index_entry *index_prepare(struct store *store, struct shard_opera
     return entry;
 }
 
+static bool is_done_when_durable(const struct store *store, const struct shard_operation *operation)
+{
+    if (operation->sync == SHARD_SYNC_OF_STORE)
+        return !store->set->is_interval_sync;
+    return operation->sync == SHARD_SYNC_COMMIT;
+}
+
 static bool refuse(struct store *store, struct shard_operation *operation, enum shard_status status)
 {
     extent_abandon(store, operation);
@@ -287,9 +298,12 @@ static bool evaluate_write(struct store *store, struct shard_operation *operatio
     batch_link(stream->open, entry, operation->shard_hash);
     entry->index_entry = index_entry;
     entry->index_shape = store->set->indexes[shard].shape;
+    stream->open->needs_sync |= is_done_when_durable(store, operation);
     if (has_extent)
         extent_release(store, operation);
-    if (planted_bug(PLANTED_ACKNOWLEDGE_EARLY)) {
+    else
+        accept_write(store, entry, record_bytes);
+    if (planted_bug(PLANTED_ACKNOWLEDGE_EARLY) && entry->operation != NULL) {
         entry->operation = NULL;
         store_answer(store, operation, status, SHARD_CACHE_FILL);
     }
@@ -342,6 +356,7 @@ bool commit_relocate(struct store *store, const struct record_header *record, ui
     if (!batch_has_room(store, batch, record_bytes))
         return false;
     bool was_put = as_delete && record_is_put(record);
+    batch->needs_sync |= !store->set->is_interval_sync; /* the victim goes when it is durable */
     struct batch_entry *entry = batch_add(batch, BATCH_RELOCATION, NULL, was_put);
     entry->old_segment_id = segment_id;
     entry->old_offset_units = offset_units;
@@ -360,6 +375,17 @@ bool commit_relocate(struct store *store, const struct record_header *record, ui
 }
 
 /* ---- frames ---- */
+
+/*
+ * A durable write promises nothing about earlier ones: it will do where all of those are durable.
+ */
+static bool may_write_durably(const struct store *store)
+{
+    const struct stream *stream = &store->stream;
+    return store->set->sync_method == SYNC_METHOD_DSYNC && stream->needs_sync &&
+           (stream->durable_sequence == stream->written_sequence ||
+            planted_bug(PLANTED_DURABLE_ALONE));
+}
 
 static void start_frame(struct store *store, uint8_t *frame, uint32_t payload_bytes,
                         uint32_t record_count, uint32_t flags)
@@ -398,10 +424,11 @@ static void start_frame(struct store *store, uint8_t *frame, uint32_t payload_by
     stream->previous_checksum = header->checksum;
     stream->is_sealing = (flags & FRAME_SEAL) != 0;
     stream->is_counted = record_count > 0;
+    stream->needs_sync = !stream->is_counted || stream->flying->needs_sync;
+    stream->is_durable_write = may_write_durably(store);
     stream->state = STREAM_WRITING;
     stream->commit_started_ns = store->now_ns;
-    bool is_durable =
-        store->set->sync_method == SYNC_METHOD_DSYNC && !planted_bug(PLANTED_DROP_DSYNC);
+    bool is_durable = stream->is_durable_write && !planted_bug(PLANTED_DROP_DSYNC);
     store_transfer_start(store, &stream->write, STORE_IO_COMMIT_WRITE, NULL,
                          is_durable ? IO_WRITE_DURABLE : IO_WRITE, segment->fd, frame,
                          stream->append_offset, (uint32_t)total_bytes);
@@ -451,13 +478,27 @@ static void start_cover(struct store *store)
         start_frame(store, store->stream.empty_frame, 0, 0, 0);
 }
 
+static void start_sync(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    stream->sync.operation = (struct io_operation){.code = IO_SYNC_DATA, .fd = stream->segment->fd};
+    store_io_start(store, &stream->sync, STORE_IO_COMMIT_SYNC, NULL);
+}
+
+/* Frames that were done when they were written are durable some time. */
 static void start_interval_sync(struct store *store)
 {
     struct stream *stream = &store->stream;
     stream->sync_in_flight = true;
     stream->sync_covers_sequence = stream->written_sequence;
-    stream->sync.operation = (struct io_operation){.code = IO_SYNC_DATA, .fd = stream->segment->fd};
-    store_io_start(store, &stream->sync, STORE_IO_COMMIT_SYNC, NULL);
+    start_sync(store);
+}
+
+/* Written, and nothing that waits for its own sync: that one will do for these as well. */
+static bool interval_sync_is_wanted(const struct stream *stream)
+{
+    return !stream->sync_in_flight && stream->written_sequence > stream->durable_sequence &&
+           stream->state != STREAM_SYNCING && stream->segment != NULL;
 }
 
 void commit_advance(struct store *store)
@@ -466,10 +507,9 @@ void commit_advance(struct store *store)
     evaluate_arrivals(store);
     if (stream->is_failed)
         return;
-    if (store->set->is_interval_sync && !stream->sync_in_flight &&
-        stream->written_sequence > stream->durable_sequence &&
-        store->now_ns >= stream->sync_due_ns && !planted_bug(PLANTED_FORGET_INTERVAL) &&
-        (stream->state == STREAM_IDLE || (stream->state == STREAM_WRITING && stream->is_counted)))
+    if (interval_sync_is_wanted(stream) && store->now_ns >= stream->sync_due_ns &&
+        !planted_bug(PLANTED_FORGET_INTERVAL) &&
+        (stream->state == STREAM_IDLE || stream->is_counted))
         start_interval_sync(store);
     if (stream->state != STREAM_IDLE)
         return;
@@ -612,7 +652,9 @@ static void answer_entry(struct store *store, const struct batch_entry *entry)
         return;
     enum shard_cache_action action = SHARD_CACHE_NOTHING;
     if (entry->kind == BATCH_WRITE)
-        action = operation->verb == SHARD_PUT ? SHARD_CACHE_FILL : SHARD_CACHE_INVALIDATE;
+        action = operation->verb == SHARD_PUT && operation->write_policy == SHARD_WRITE_THROUGH
+                     ? SHARD_CACHE_FILL
+                     : SHARD_CACHE_INVALIDATE;
     store_answer(store, operation, (enum shard_status)entry->status, action);
 }
 
@@ -686,17 +728,15 @@ void commit_write_done(struct store *store)
     stream->written_sequence = stream->sequence;
     if (stream->is_failed)
         return;
-    if (store->set->sync_method == SYNC_METHOD_DSYNC) {
+    if (stream->is_durable_write) {
         stream->durable_sequence = stream->sequence;
         finish_frame(store);
         return;
     }
-    bool needs_sync = !store->set->is_interval_sync || !stream->is_counted;
-    if (needs_sync && !stream->sync_in_flight && !planted_bug(PLANTED_SKIP_SYNC)) {
+    if (stream->needs_sync && !planted_bug(PLANTED_SKIP_SYNC)) {
         stream->state = STREAM_SYNCING;
-        stream->sync.operation =
-            (struct io_operation){.code = IO_SYNC_DATA, .fd = stream->segment->fd};
-        store_io_start(store, &stream->sync, STORE_IO_COMMIT_SYNC, NULL);
+        if (!stream->sync_in_flight) /* else after it: it began before this write had ended */
+            start_sync(store);
         return;
     }
     if (stream->sync_due_ns <= store->now_ns)
@@ -716,6 +756,8 @@ void commit_sync_done(struct store *store)
     if (stream->sync_in_flight) {
         stream->sync_in_flight = false;
         stream->durable_sequence = stream->sync_covers_sequence;
+        if (stream->state == STREAM_SYNCING)
+            start_sync(store);
         return;
     }
     stream->durable_sequence = stream->sequence;
@@ -727,6 +769,7 @@ void commit_sync_done(struct store *store)
 static void fail_batch(struct store *store, struct batch *batch, enum shard_status write_status,
                        enum shard_cache_action write_action)
 {
+    accept_report_loss(store, batch);
     for (uint32_t i = 0; i < batch->entry_count; i++) {
         struct batch_entry *entry = &batch->entries[i];
         struct shard_operation *operation = entry->operation;
@@ -811,8 +854,7 @@ uint64_t commit_next_deadline_ns(const struct store *store)
         return next;
     if (!stream->is_covered && stream->state == STREAM_IDLE)
         next = stream->cover_due_ns;
-    if (store->set->is_interval_sync && !stream->sync_in_flight &&
-        stream->written_sequence > stream->durable_sequence && stream->sync_due_ns < next)
+    if (interval_sync_is_wanted(stream) && stream->sync_due_ns < next)
         next = stream->sync_due_ns;
     return next;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/planted_bugs.h"
+#include "control/shard_accept.h"
 #include "control/shard_commit.h"
 #include "control/shard_extent.h"
 #include "include/assert_policy.h"
@@ -78,13 +79,18 @@ static bool deliver(struct store *store, struct shard_operation *operation,
     return operation->value != NULL;
 }
 
+static void answer_no_memory(struct store *store, struct shard_operation *operation)
+{
+    operation->attributes_bytes = 0;
+    operation->value_bytes = 0;
+    store_answer(store, operation, SHARD_NO_MEMORY, SHARD_CACHE_NOTHING);
+}
+
 static void answer_value(struct store *store, struct shard_operation *operation,
                          const struct record_header *record, struct blob *blob)
 {
     if (!deliver(store, operation, record, blob)) {
-        operation->attributes_bytes = 0;
-        operation->value_bytes = 0;
-        store_answer(store, operation, SHARD_NO_MEMORY, SHARD_CACHE_NOTHING);
+        answer_no_memory(store, operation);
         return;
     }
     if (operation->verb == SHARD_STAT) {
@@ -97,14 +103,34 @@ static void answer_value(struct store *store, struct shard_operation *operation,
                  forbids_fill ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_FILL);
 }
 
-static void answer_absent(struct store *store, struct shard_operation *operation, bool is_expired)
+static void answer_absent(struct store *store, struct shard_operation *operation,
+                          enum shard_cache_action action)
 {
     operation->version = 0;
     operation->value = NULL;
     operation->value_bytes = 0;
     operation->attributes_bytes = 0;
-    store_answer(store, operation, SHARD_NOT_FOUND,
-                 is_expired ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_NOTHING);
+    store_answer(store, operation, SHARD_NOT_FOUND, action);
+}
+
+/*
+ * What was accepted and is not in the index yet is what everybody sees, but no cache holds it: it
+ * may still be lost. False: nothing of the key is in that state.
+ */
+static bool answer_accepted(struct store *store, struct shard_operation *operation,
+                            uint64_t wall_ms)
+{
+    const struct record_header *record = accept_find(store, operation);
+    if (record == NULL)
+        return false;
+    bool is_expired = record->expires_at_ms != 0 && record->expires_at_ms <= wall_ms;
+    if (!record_is_put(record) || is_expired)
+        answer_absent(store, operation, SHARD_CACHE_NOTHING);
+    else if (deliver(store, operation, record, NULL))
+        store_answer(store, operation, SHARD_OK, SHARD_CACHE_NOTHING);
+    else
+        answer_no_memory(store, operation);
+    return true;
 }
 
 /* Versions are unique in a shard only. */
@@ -179,9 +205,12 @@ static bool answer_from_memory(struct store *store, struct shard_operation *oper
 void read_submit(struct store *store, struct shard_operation *operation)
 {
     uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
+    if (answer_accepted(store, operation, wall_ms))
+        return;
     struct index_entry *entry = find_entry(store, operation);
     if (!index_entry_is_visible(entry, wall_ms)) {
-        answer_absent(store, operation, entry != NULL && index_entry_is_value(entry));
+        bool forbids_fill = commit_forbids_fill(store, operation);
+        answer_absent(store, operation, forbids_fill ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_ABSENT);
         return;
     }
     if (answer_from_memory(store, operation, entry))
@@ -203,7 +232,8 @@ static void job_answer(struct store *store, struct read_job *job, struct shard_o
 {
     struct index_entry *entry = find_entry(store, operation);
     uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
-    bool is_current = index_entry_is_visible(entry, wall_ms) && entry->version == job->version;
+    bool is_current = index_entry_is_visible(entry, wall_ms) && entry->version == job->version &&
+                      accept_find(store, operation) == NULL;
     if (planted_bug(PLANTED_LATE_FILL) && job->status == SHARD_OK)
         is_current = true;
     if (!is_current)

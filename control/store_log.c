@@ -311,6 +311,8 @@ static struct store_set *set_create(const struct server_config *config,
     set->sync_method_wanted = (uint8_t)config->store.sync_method;
     set->quarantines = config->store.on_corruption == CONFIG_CORRUPTION_QUARANTINE;
     set->sync_interval_ns = config->store.sync_interval_ms * UINT64_C(1000000);
+    set->behind_ns = config->store.behind_ms * UINT64_C(1000000);
+    set->behind_bytes = config->store.behind_kib << 10;
     set->space_reserve_bytes = config->store.space_reserve_mib << 20;
     set->compact_dead_percent = (uint32_t)config->store.compact_dead_percent;
     set->compact_bytes_per_s = config->store.compact_mib_per_s << 20;

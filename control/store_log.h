@@ -101,6 +101,7 @@ struct batch_entry {
     uint32_t record_offset;            /* in the frame; 0: no record */
     uint16_t next_in_bucket;           /* index + 1; newest first */
     uint8_t kind;                      /* enum batch_entry_kind */
+    bool is_accepted;                  /* write_policy: behind; answered already */
     uint8_t status;                    /* the answer if the commit succeeds */
     uint32_t old_segment_id;           /* relocation: where the copy came from */
     uint32_t old_offset_units;
@@ -116,6 +117,10 @@ struct batch {
     uint32_t entry_count;
     uint32_t write_count;
     uint32_t abandoned_count; /* writes whose operation was given back: no fills of their keys */
+    bool needs_sync;          /* something in it is not answered before it is durable */
+    uint32_t accepted_bytes;  /* of writes that were answered when they were accepted */
+    uint32_t accepted_count;
+    uint64_t accepted_since_ns; /* the first of them */
     uint16_t buckets[BATCH_BUCKETS];
     struct batch_entry entries[BATCH_ENTRIES_MAX];
 };
@@ -129,8 +134,10 @@ struct stream {
     bool is_sealing;            /* the frame in flight is the segment's last */
     bool is_covered;            /* no frame with records is the last one */
     bool is_counted;            /* the frame in flight carries records */
+    bool needs_sync;            /* the frame in flight is done when it is durable */
+    bool is_durable_write;      /* ... and was written so that it is then */
     uint8_t state;              /* enum stream_state */
-    bool sync_in_flight;        /* sync: interval */
+    bool sync_in_flight; /* sync: interval; frames after sync_covers_sequence are not in it */
     uint64_t append_offset;
     uint64_t sequence;         /* last given out */
     uint64_t written_sequence; /* last whose write completed */
@@ -312,6 +319,7 @@ struct store_set {
     enum sync_method sync_method; /* of commits; chosen before the threads start */
     bool quarantines;
     uint64_t sync_interval_ns, space_reserve_bytes;
+    uint64_t behind_ns, behind_bytes; /* write_policy: behind; per control thread */
     uint32_t compact_dead_percent;
     uint64_t compact_bytes_per_s;
     char directory[256];

@@ -208,9 +208,11 @@ static void write_allow(struct http_writer *writer, const struct api_request *re
     HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
-void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
-                    const struct api_request *request, enum http_problem problem,
-                    const char *detail, uint64_t current_version)
+/* `cache_status`: what the cache did about it; NULL: it was not asked. */
+static void answer_problem_from(struct api_handler *handler, struct tcp_connection *tcp,
+                                const struct api_request *request, enum http_problem problem,
+                                const char *detail, uint64_t current_version,
+                                const char *cache_status)
 {
     uint16_t status = http_problem_status[problem];
     uint8_t document[PROBLEM_BYTES_MAX];
@@ -226,14 +228,31 @@ void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
         HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
     if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
         write_allow(&writer, request);
-    if (problem == HTTP_PROBLEM_NOT_FOUND)
-        HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; fwd=uri-miss; fwd-status=404\r\n");
+    if (cache_status) {
+        HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; ");
+        http_write_text(&writer, cache_status);
+        HTTP_WRITE_LITERAL(&writer, "\r\n");
+    }
     if (current_version)
         write_version(&writer, current_version);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     if (request->method != HTTP_HEAD)
         http_write(&writer, document, http_writer_bytes(&body));
     send_answer(handler, tcp, request, &writer, NULL, 0, status);
+}
+
+void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version)
+{
+    answer_problem_from(handler, tcp, request, problem, detail, current_version,
+                        problem == HTTP_PROBLEM_NOT_FOUND ? "fwd=uri-miss; fwd-status=404" : NULL);
+}
+
+void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
+                   const struct api_request *request)
+{
+    answer_problem_from(handler, tcp, request, HTTP_PROBLEM_NOT_FOUND, NULL, 0, "hit");
 }
 
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,

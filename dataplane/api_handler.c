@@ -45,6 +45,15 @@ static enum shard_verb verb_of(const struct api_request *request)
     return request->method == HTTP_DELETE ? SHARD_DELETE : SHARD_GET;
 }
 
+static void set_policy(struct shard_operation *operation, const struct config_namespaces *space)
+{
+    static_assert((int)SHARD_SYNC_INTERVAL == (int)CONFIG_NAMESPACE_SYNC_INTERVAL &&
+                      (int)SHARD_WRITE_BEHIND == (int)CONFIG_WRITE_BEHIND,
+                  "choices in the same order");
+    operation->sync = (uint8_t)space->sync;
+    operation->write_policy = (uint8_t)space->write_policy;
+}
+
 /* NULL: there is none, and that is answered. */
 static struct shard_operation *prepare_operation(struct api_handler *handler,
                                                  struct http_connection *http, enum shard_verb verb)
@@ -60,6 +69,7 @@ static struct shard_operation *prepare_operation(struct api_handler *handler,
     operation->connection = tcp_handle(http->tcp);
     operation->key_bytes = request->key_bytes;
     memcpy(operation->bytes, request->bytes, request->key_bytes);
+    set_policy(operation, &handler->config.server->namespaces[request->namespace_index]);
     if (verb == SHARD_PUT) {
         operation->attributes_bytes = request->attributes_bytes;
         memcpy(operation_attributes(operation), request->bytes + request->key_bytes,
@@ -111,7 +121,9 @@ static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
         .inline_value = operation_inline_value(operation),
         .blob = operation->value,
     };
-    answer_value(handler, tcp, request, &value, "fwd=uri-miss; stored");
+    answer_value(handler, tcp, request, &value,
+                 operation->cache_action == SHARD_CACHE_FILL ? "fwd=uri-miss; stored"
+                                                             : "fwd=uri-miss");
 }
 
 static void answer_operation(struct api_handler *handler, struct http_connection *http,
@@ -182,6 +194,13 @@ static void read_value(struct api_handler *handler, struct http_connection *http
         key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
     const struct cache_entry *entry = response_cache_lookup(
         handler->config.cache, hash, request->bytes, request->key_bytes, handler->time.wall_ms);
+    if (!entry && response_cache_is_absent(handler->config.cache, hash, request->bytes,
+                                           request->key_bytes, handler->time.wall_ms)) {
+        count(handler->config.counters, COUNTER_CACHE_HITS);
+        count(handler->config.counters, COUNTER_CACHE_ABSENT_HITS);
+        answer_absent(handler, http->tcp, request);
+        return;
+    }
     if (!entry) {
         count(handler->config.counters, COUNTER_CACHE_MISSES);
         ask_store(handler, http);

@@ -189,6 +189,9 @@ void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
                     const char *detail, uint64_t current_version);
 void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t version);
+/* A read of a key that is known to have no value. */
+void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
+                   const struct api_request *request);
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
                        const struct api_request *request);
 void answer_options(struct api_handler *handler, struct tcp_connection *tcp,

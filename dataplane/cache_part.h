@@ -91,6 +91,7 @@ struct cache_part {
     uint64_t passed_token;
 
     uint64_t entry_count;
+    uint64_t absent_count; /* of them: absences */
     struct blob_stock *stock;
     struct counters *counters;
     struct memory_region region;
@@ -159,6 +160,11 @@ static inline bool entry_is_for(const struct cache_entry *entry, uint64_t hash, 
 {
     return entry && entry->hash == hash && entry->key_bytes == key_bytes &&
            bytes_equal(entry->bytes, key, key_bytes);
+}
+
+static inline bool entry_is_absence(const struct cache_entry *entry)
+{
+    return entry->version == 0;
 }
 
 static inline bool entry_is_expired(const struct cache_entry *entry, uint64_t wall_ms)

@@ -223,7 +223,8 @@ static int create_parts(struct core *core, const struct core_config *config)
                                          .stock = core->stock,
                                          .counters = core->counters,
                                          .worker = config->index,
-                                         .cache_hash_seed = shared->cache_hash_seed};
+                                         .cache_hash_seed = shared->cache_hash_seed,
+                                         .absent_ttl_ms = shared->server->cache.absent_ttl_ms};
     int result = shard_client_create(&shards, &core->shards);
     if (result != 0)
         return result;

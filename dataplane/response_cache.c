@@ -107,15 +107,21 @@ const struct cache_entry *response_cache_guess(const struct cache_bucket *bucket
     return entry;
 }
 
-/* Found in the table, at one moment or another of this round. */
-static const struct cache_entry *entry_read(const struct cache_entry *found, uint64_t wall_ms)
+static void mark_as_read(const struct cache_entry *found)
 {
-    if (UNLIKELY(entry_is_expired(found, wall_ms)))
-        return NULL;
     /* Only the first reader since the mark was cleared writes: a hot line stays shared. */
     _Atomic uint8_t *recency = &((struct cache_entry *)(uintptr_t)found)->recency;
     if (UNLIKELY(atomic_load_explicit(recency, memory_order_relaxed) == 0))
         atomic_store_explicit(recency, 1, memory_order_relaxed);
+}
+
+/* Found in the table, at one moment or another of this round. An absence always expires. */
+static const struct cache_entry *entry_read(const struct cache_entry *found, uint64_t wall_ms)
+{
+    if (UNLIKELY(found->expires_at_ms != 0) &&
+        (entry_is_absence(found) || entry_is_expired(found, wall_ms)))
+        return NULL;
+    mark_as_read(found);
     return found;
 }
 
@@ -137,6 +143,20 @@ const struct cache_entry *response_cache_confirm(const struct cache_entry *guess
                                                  uint64_t wall_ms)
 {
     return LIKELY(entry_is_for(guess, hash, key, key_bytes)) ? entry_read(guess, wall_ms) : NULL;
+}
+
+bool response_cache_is_absent(const struct response_cache *cache, uint64_t hash, const void *key,
+                              uint32_t key_bytes, uint64_t wall_ms)
+{
+    const struct part_view *view = view_of(cache, hash);
+    struct cache_pair *table = view_table(view);
+    struct cache_entry *entry;
+    if (UNLIKELY(table == NULL) ||
+        !table_find(table, view->pair_count, hash, key, key_bytes, &entry) ||
+        !entry_is_absence(entry) || entry_is_expired(entry, wall_ms))
+        return false;
+    mark_as_read(entry);
+    return true;
 }
 
 /* --- reclamation: the owner from here on ----------------------------------------------------- */
@@ -298,7 +318,20 @@ static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_
                operation->value_bytes);
     }
     part->entry_count++;
+    part->absent_count += entry_is_absence(entry);
     return entry;
+}
+
+/*
+ * Never newer by older; the same version is the same value. An absence has no version: what comes
+ * last on the key's ring is the newest.
+ */
+static bool keeps_order(const struct cache_entry *old, const struct shard_operation *operation)
+{
+    if (MODEL_BUG(ABSENCE_STAYS) && entry_is_absence(old))
+        return false;
+    return operation->version == 0 || old->version < operation->version ||
+           MODEL_BUG(OLDER_REPLACES_NEWER);
 }
 
 static void fill(struct response_cache *cache, struct cache_part *part,
@@ -310,15 +343,17 @@ static void fill(struct response_cache *cache, struct cache_part *part,
         return;
     }
     uint64_t blob_bytes = operation->value ? operation->value->capacity_bytes : 0;
-    if (operation->value_bytes > cache->config.value_bytes_max ||
+    bool is_one_absence_too_many =
+        operation->version == 0 && part->absent_count >= cache->config.absent_max;
+    if (operation->value_bytes > cache->config.value_bytes_max || is_one_absence_too_many ||
         !make_room(part, blob_bytes, wall_ms)) {
         refuse(part, operation);
         return;
     }
     struct cache_entry *old = NULL;
     _Atomic uint64_t *slot = part_find(part, operation, &old); /* now: making room may move it */
-    if (slot && old->version >= operation->version && !MODEL_BUG(OLDER_REPLACES_NEWER))
-        return; /* never newer by older; the same version is the same value */
+    if (slot && !keeps_order(old, operation))
+        return;
     enum cache_queue_name queue = CACHE_QUEUE_NEW;
     if (slot ? entry_queue(part, old) == CACHE_QUEUE_KEPT
              : cache_ghost_recall(part, operation->cache_hash))
@@ -347,7 +382,9 @@ void response_cache_apply(struct response_cache *cache, uint32_t worker,
     ASSERT(head_bytes <= CACHE_HEAD_BYTES_MAX);
     if (!part->table)
         return; /* no memory at start: nothing is cached here */
-    if (operation->cache_action == SHARD_CACHE_FILL)
+    ASSERT_HOT(operation->cache_action != SHARD_CACHE_ABSENT || operation->expires_at_ms != 0);
+    if (operation->cache_action == SHARD_CACHE_FILL ||
+        operation->cache_action == SHARD_CACHE_ABSENT)
         fill(cache, part, operation, head, head_bytes, wall_ms);
     else if (operation->cache_action == SHARD_CACHE_INVALIDATE)
         invalidate(part, operation);

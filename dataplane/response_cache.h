@@ -37,7 +37,7 @@ struct shard_operation;
  */
 struct cache_entry {
     uint64_t hash;
-    uint64_t version;
+    uint64_t version;       /* 0: there is no value; then it expires */
     uint64_t expires_at_ms; /* 0: never */
     uint64_t modified_at_ms;
     struct blob *value; /* NULL: inline */
@@ -66,6 +66,7 @@ struct response_cache_config {
     uint64_t part_memory_bytes; /* of one part: table, entries, and the blobs it references */
     uint32_t value_bytes_max;   /* larger values are not cached, nor what takes half a part */
     uint64_t hash_seed;         /* for key_hash_cache */
+    uint32_t absent_max;        /* absences one part remembers at most */
 };
 
 /* On the main thread, before workers start. 0 or a negative errno. */
@@ -98,6 +99,10 @@ const struct cache_entry *response_cache_lookup(const struct response_cache *cac
                                                 const void *key, uint32_t key_bytes,
                                                 uint64_t wall_ms);
 
+/* Reader, after a lookup that found nothing: it is known that the key has no value. */
+bool response_cache_is_absent(const struct response_cache *cache, uint64_t hash, const void *key,
+                              uint32_t key_bytes, uint64_t wall_ms);
+
 /* Every worker, once at the end of each round: no entry pointer is held any more. */
 void response_cache_quiescent(struct response_cache *cache, uint32_t worker);
 /* Before a worker sleeps, and after it woke: it does not hold up reclamation meanwhile. */
@@ -106,7 +111,7 @@ void response_cache_online(struct response_cache *cache, uint32_t worker);
 
 /*
  * Owner: apply an operation that came from its control thread: cache_action says what. `head` is
- * the ready-made block for a fill. Bounded work.
+ * the ready-made block for a fill. An absence is kept until expires_at_ms. Bounded work.
  */
 void response_cache_apply(struct response_cache *cache, uint32_t worker,
                           const struct shard_operation *operation, const uint8_t *head,

@@ -83,13 +83,18 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
 /*
  * The cache first, then the answer: nobody may see the answer while an older value is still cached.
  */
-static void apply_as_owner(struct shard_client *client, const struct shard_operation *operation,
+static void apply_as_owner(struct shard_client *client, struct shard_operation *operation,
                            const struct round_time *time)
 {
     uint8_t head[CACHE_HEAD_BYTES_MAX];
     uint32_t head_bytes = 0;
     if (operation->cache_action == SHARD_CACHE_NOTHING)
         return;
+    if (operation->cache_action == SHARD_CACHE_ABSENT) {
+        operation->expires_at_ms = time->wall_ms + client->config.absent_ttl_ms;
+        if (client->config.absent_ttl_ms == 0)
+            operation->cache_action = SHARD_CACHE_INVALIDATE; /* an expired value, perhaps */
+    }
     if (operation->cache_action == SHARD_CACHE_FILL)
         head_bytes = http_value_head(head, operation);
     response_cache_apply(client->config.cache, client->config.worker, operation, head, head_bytes,

@@ -33,6 +33,7 @@ struct shard_client_config {
     struct counters *counters;
     uint32_t worker;
     uint64_t cache_hash_seed;
+    uint64_t absent_ttl_ms; /* how long a cache remembers that a key has no value; 0: not at all */
 };
 
 int shard_client_create(const struct shard_client_config *config, struct shard_client **client);

@@ -26,6 +26,8 @@ enum model_bug {
     MODEL_BUG_OLDER_REPLACES_NEWER,
     MODEL_BUG_CONDITION_ON_DURABLE,
     MODEL_BUG_REFUSED_FILL_STAYS,
+    MODEL_BUG_ABSENCE_STAYS, /* a value does not replace a remembered absence */
+    MODEL_BUG_LATE_ABSENCE,  /* an absence is not compared with what is there when it is answered */
     MODEL_BUG_COUNT,
 };
 

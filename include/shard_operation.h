@@ -72,12 +72,27 @@ enum shard_condition {
 
 #define SHARD_CONDITION_VERSIONS_MAX 4u
 
+/* A namespace's sync: when a write of it counts as done. In the order of namespaces.sync. */
+enum shard_sync {
+    SHARD_SYNC_OF_STORE = 0, /* as store.sync says */
+    SHARD_SYNC_COMMIT,       /* its frame is durable */
+    SHARD_SYNC_INTERVAL,     /* its frame is written; synced within store.sync_interval_ms */
+};
+
+/* A namespace's write_policy, in the order of its choices. */
+enum shard_write_policy {
+    SHARD_WRITE_THROUGH = 0, /* answered when done; the value goes into the cache */
+    SHARD_WRITE_AROUND,      /* answered when done; the key only leaves the cache */
+    SHARD_WRITE_BEHIND,      /* answered when the shard has accepted it */
+};
+
 /* What the cache owner does with a result before it releases the answer. */
 enum shard_cache_action {
     SHARD_CACHE_NOTHING = 0, /* a refused or failed operation that changed nothing */
     SHARD_CACHE_FILL,        /* store the value (GET, PUT) */
-    SHARD_CACHE_INVALIDATE,  /* DELETE, expired, or an outcome that is not known */
+    SHARD_CACHE_INVALIDATE,  /* DELETE, write_policy: around, or an outcome that is not known */
     SHARD_CACHE_MARK_STALE,  /* not served any more before the store has confirmed it */
+    SHARD_CACHE_ABSENT,      /* GET: remember for a while that there is no value */
 };
 
 struct shard_operation {
@@ -110,7 +125,9 @@ struct shard_operation {
     struct shard_operation *next;
     void *owner_private[2];
     uint32_t owner_numbers[2];
-    uint8_t reserved[32];
+    uint8_t sync;         /* enum shard_sync */
+    uint8_t write_policy; /* enum shard_write_policy */
+    uint8_t reserved[30];
     /* key bytes, then attributes, then the value if it fits */
     uint8_t bytes[OPERATION_INLINE_BYTES];
 };

@@ -100,7 +100,7 @@ static double least_cycles(uint64_t (*look_up)(void), uint64_t *found)
 
 static void bench(uint64_t key_count, uint64_t part_bytes, struct counters *counters)
 {
-    struct response_cache_config config = {1, part_bytes, 1 << 20, 1};
+    struct response_cache_config config = {1, part_bytes, 1 << 20, 1, 0};
     ASSERT(response_cache_create(&config, &cache) == 0);
     response_cache_attach(cache, 0, NULL, counters);
     for (uint64_t number = 0; number < key_count; number++)

@@ -251,7 +251,7 @@ static bool has_ttl;
 
 static void real_open(uint64_t part_bytes)
 {
-    struct response_cache_config config = {1, part_bytes, 1 << 20, 1};
+    struct response_cache_config config = {1, part_bytes, 1 << 20, 1, 0};
     ASSERT(response_cache_create(&config, &cache) == 0);
     response_cache_attach(cache, 0, NULL, counters);
 }

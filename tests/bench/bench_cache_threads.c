@@ -202,7 +202,7 @@ static void measure(uint64_t part_bytes, uint32_t keys, uint32_t core, uint32_t 
         {.name = "reader, 1 k writes/s", .has_writer = true, .writes_per_second = 1000},
         {.name = "reader, 100 k writes/s", .has_writer = true, .writes_per_second = 100000},
     };
-    struct response_cache_config config = {WORKERS, part_bytes, 1 << 20, SEED};
+    struct response_cache_config config = {WORKERS, part_bytes, 1 << 20, SEED, 0};
     ASSERT(response_cache_create(&config, &cache) == 0);
     for (uint32_t i = 0; i < WORKERS; i++)
         response_cache_attach(cache, i, NULL, counters_register("bench"));

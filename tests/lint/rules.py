@@ -144,6 +144,7 @@ COVERED_BY = [
     # the store as a whole, on a simulated disk: crashes, faults, a reference map, rot
     (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
      'tests/sim/store_model.c'),
+    (r'control/shard_accept\.c', 'tests/sim/store_policy_test.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
     (r'dataplane/(api_(answer|body|connection|handler|hits|settings)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),

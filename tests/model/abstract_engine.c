@@ -265,7 +265,9 @@ static void answer_from(const struct abstract_store *store, struct shard_operati
                         const struct record *record)
 {
     if (!record_is_there(record, store->wall_ms)) {
-        answer(operation, SHARD_NOT_FOUND, 0, SHARD_CACHE_INVALIDATE);
+        answer(operation, SHARD_NOT_FOUND, 0, SHARD_CACHE_ABSENT);
+        operation->value_bytes = 0;
+        operation->attributes_bytes = 0;
         return;
     }
     answer(operation, SHARD_OK, record->version, SHARD_CACHE_FILL);
@@ -283,7 +285,8 @@ static bool is_still_newest(const struct abstract_store *store, const struct rec
                             uint32_t key)
 {
     bool skips_the_check = MODEL_BUG(LATE_FILL) || MODEL_BUG(OLDER_REPLACES_NEWER) ||
-                           MODEL_BUG(LATE_FILL_BEHIND_GUARD);
+                           MODEL_BUG(LATE_FILL_BEHIND_GUARD) ||
+                           (MODEL_BUG(LATE_ABSENCE) && !record_is_there(seen, store->wall_ms));
     return skips_the_check || seen->version == store->visible[key].version;
 }
 

@@ -38,6 +38,7 @@
 #define CREDITS 16u
 #define START_MS UINT64_C(1000000)
 #define DEFERRED_MAX 64u
+#define ABSENT_TTL_MS 400u
 #define DRAIN_STEPS_MAX 100000u
 #define SEEDS_IN_CI 5000u
 #define LOG_SEEDS_IN_CI 1500u
@@ -58,6 +59,8 @@ static const struct {
     {"older-replaces-newer", MODEL_BUG_OLDER_REPLACES_NEWER},
     {"condition-on-durable", MODEL_BUG_CONDITION_ON_DURABLE},
     {"refused-fill-stays", MODEL_BUG_REFUSED_FILL_STAYS},
+    {"absence-stays", MODEL_BUG_ABSENCE_STAYS},
+    {"late-absence", MODEL_BUG_LATE_ABSENCE},
 };
 
 /* One connection: one request at a time, and what it last learned of versions. */
@@ -81,6 +84,7 @@ struct shape {
     uint64_t part_bytes, pool_bytes;
     uint32_t evict_permille, crash_per_million;
     uint32_t value_bytes_max; /* larger values are refused by the cache */
+    uint32_t absent_max;
     bool has_deletes, has_expiry, may_fail_syncs, syncs_at_intervals;
 };
 
@@ -132,6 +136,7 @@ static void process_start(struct world *world)
         .part_memory_bytes = shape->part_bytes,
         .value_bytes_max = shape->value_bytes_max,
         .hash_seed = random_u64(&world->random),
+        .absent_max = shape->absent_max,
     };
     world->hash_seed = config.hash_seed;
     ASSERT(blob_pool_create(shape->pool_bytes, WORKERS_MAX + CONTROLS_MAX, &world->pool) == 0);
@@ -145,7 +150,8 @@ static void process_start(struct world *world)
         worker->stock = blob_stock_create(world->pool);
         response_cache_attach(world->cache, i, worker->stock, world->counters);
         struct shard_client_config client = {
-            world->fabric, world->cache, worker->stock, world->counters, i, config.hash_seed};
+            world->fabric,    world->cache, worker->stock, world->counters, i,
+            config.hash_seed, ABSENT_TTL_MS};
         ASSERT(shard_client_create(&client, &worker->client) == 0);
         memset(worker->clients, 0, sizeof(worker->clients));
         worker->deferred_count = 0;
@@ -266,6 +272,12 @@ static bool get_from_cache(struct world *world, uint32_t index, const uint8_t *k
         response_cache_confirm(guess, hash, key, MODEL_KEY_BYTES, world->wall_ms);
     if (!entry)
         entry = response_cache_lookup(world->cache, hash, key, MODEL_KEY_BYTES, world->wall_ms);
+    if (!entry &&
+        response_cache_is_absent(world->cache, hash, key, MODEL_KEY_BYTES, world->wall_ms)) {
+        event_answered(world, index, EVENT_READ_ABSENT, 0, 0);
+        event_of(world, index)->was_hit = true;
+        return true;
+    }
     if (!entry)
         return false;
     uint64_t value =
@@ -516,6 +528,7 @@ static void shape_draw(struct shape *shape, struct random *random,
         .pool_bytes = 2 << 20,
         .evict_permille = 100 + random_below(random, 400),
         .value_bytes_max = random_chance(random, 500) ? 1000 : 1 << 20,
+        .absent_max = random_chance(random, 700) ? 1000 : random_below(random, 3),
         .crash_per_million = random_chance(random, 700) ? 2500 : 0,
         .has_deletes = random_chance(random, 700),
         .has_expiry = random_chance(random, 400),

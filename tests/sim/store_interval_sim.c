@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `sync: interval` under crashes: what may be lost, and that what is left makes sense.
+ * What a crash may take of namespaces that do not wait for the disk, and that what is left makes
+ * sense: `sync: interval` for the whole store, and namespaces that differ (every other seed):
+ * commit, interval, and `write_policy: behind` with either.
  *
- *   store_interval_sim [--seeds N] [--seed S] [--plant forget-interval|free-unsynced]
+ *   store_interval_sim [--seeds N] [--seed S] [--plant NAME]
  *
  * Without --seeds, GANNET_SEEDS says how many, GANNET_SEED which one alone.
  *
@@ -10,7 +12,7 @@
  * - before the crash, a read shows the newest acknowledged write of its key, synced or not;
  * - after it, each stream (a control thread's log) shows the state after its first n writes for
  *   some n: no write is there while an older one of the same stream is missing;
- * - every write acknowledged more than the interval and SLACK_NS before the crash is among those n;
+ * - every write acknowledged longer ago than its namespace's loss window is among those n;
  * - no version is issued twice, not even that of a write that was lost.
  */
 #include <inttypes.h>
@@ -39,15 +41,22 @@
 struct written {
     uint32_t key;
     bool is_delete;
+    bool was_nothing; /* a DELETE of nothing: no record */
+    uint64_t version; /* 0: none yet */
     uint64_t acknowledged_ns;
 };
 
 static struct written writes[WRITES_MAX]; /* 1.. */
 static uint32_t write_count;
-static uint32_t in_order[WRITES_MAX], in_order_count; /* acknowledged */
+/*
+ * In the order of the log: as they were acknowledged, or, where some are acknowledged sooner than
+ * others, as they were submitted (there are no large values then, which would be overtaken).
+ */
+static uint32_t in_order[WRITES_MAX], in_order_count;
+static bool has_policies;
 static uint32_t acknowledged[KEYS]; /* newest write of the key that was answered */
 static uint32_t found[KEYS];        /* after the crash; 0: absent */
-static uint64_t version_max[VIRTUAL_SHARDS];
+static uint64_t version_max[VIRTUAL_SHARDS], version_at_crash[VIRTUAL_SHARDS];
 static bool is_after_crash, has_failed;
 static struct harness harness;
 static char failure[200];
@@ -76,21 +85,61 @@ static uint32_t stream_of_key(uint32_t key)
     return shard_of_key(key) % harness.thread_count;
 }
 
+static enum shard_sync sync_of(uint32_t key)
+{
+    if (!has_policies)
+        return SHARD_SYNC_OF_STORE;
+    return key & 1 ? SHARD_SYNC_INTERVAL : SHARD_SYNC_COMMIT;
+}
+
+static enum shard_write_policy policy_of(uint32_t key)
+{
+    return has_policies && key & 2 ? SHARD_WRITE_BEHIND : SHARD_WRITE_THROUGH;
+}
+
+/* A write acknowledged longer ago is there after any crash. */
+static uint64_t loss_window_ns(uint32_t key)
+{
+    uint64_t window_ns = 0;
+    if (sync_of(key) != SHARD_SYNC_COMMIT)
+        window_ns += harness.config.store.sync_interval_ms * UINT64_C(1000000) + SLACK_NS;
+    if (policy_of(key) == SHARD_WRITE_BEHIND)
+        window_ns += harness.config.store.behind_ms * UINT64_C(1000000) + SLACK_NS;
+    return window_ns;
+}
+
+/* Versions of a shard grow in the order of the log, which is that of the answers mostly. */
+static bool was_issued(uint8_t shard, uint64_t version)
+{
+    if (version <= version_at_crash[shard])
+        return true;
+    if (!has_policies)
+        return version <= version_max[shard];
+    for (uint32_t i = 1; i <= write_count; i++)
+        if (writes[i].version == version && shard_of_key(writes[i].key) == shard)
+            return true;
+    return false;
+}
+
 static void on_write(const struct shard_operation *operation, uint32_t number)
 {
     struct written *write = &writes[number];
     write->acknowledged_ns = io_now_ns(harness.loops[0]);
-    if (operation->status == SHARD_NOT_FOUND)
-        return; /* a DELETE of nothing: no record */
+    write->was_nothing = operation->status == SHARD_NOT_FOUND;
+    if (write->was_nothing)
+        return;
     uint8_t shard = shard_of_key(write->key);
     if (operation->status > SHARD_CREATED) {
         FAIL("write %u was answered with status %u", number, operation->status);
         return;
     }
-    if (operation->version <= version_max[shard])
+    if (was_issued(shard, operation->version))
         FAIL("version %" PRIu64 " was issued again", operation->version);
-    version_max[shard] = operation->version;
-    in_order[in_order_count++] = number;
+    write->version = operation->version;
+    if (operation->version > version_max[shard])
+        version_max[shard] = operation->version;
+    if (!has_policies)
+        in_order[in_order_count++] = number;
     if (number > acknowledged[write->key])
         acknowledged[write->key] = number;
 }
@@ -143,11 +192,16 @@ static bool submit(struct random *random, enum shard_verb verb, uint32_t key)
         writes[number] = (struct written){
             .key = key, .is_delete = verb == SHARD_DELETE, .acknowledged_ns = NEVER};
         operation->owner_numbers[1] = number;
+        operation->sync = (uint8_t)sync_of(key);
+        operation->write_policy = (uint8_t)policy_of(key);
+        if (has_policies)
+            in_order[in_order_count++] = number;
         memcpy(value, &number, sizeof(number));
         if (verb == SHARD_PUT)
-            harness_set_value(
-                &harness, operation, value,
-                4 + random_below(random, random_chance(random, 100) ? VALUE_BYTES_MAX - 4 : 3000));
+            harness_set_value(&harness, operation, value,
+                              4 + random_below(random, !has_policies && random_chance(random, 100)
+                                                           ? VALUE_BYTES_MAX - 4
+                                                           : 3000));
     }
     harness_submit(&harness, operation);
     return true;
@@ -172,9 +226,8 @@ static void work(struct random *random, uint32_t steps)
 }
 
 /*
- * Does the stream show the state after its first n acknowledged writes? Acknowledgements come in
- * the order of the log; a large value is submitted long before. Writes that were not acknowledged
- * may follow the last one.
+ * Does the stream show the state after its first n writes? Writes that were not acknowledged may
+ * follow the last one.
  */
 static bool is_state_after(uint32_t stream, uint32_t n)
 {
@@ -193,12 +246,16 @@ static bool is_state_after(uint32_t stream, uint32_t n)
     return true;
 }
 
-static void check_stream(uint32_t stream, uint64_t crashed_ns, uint64_t window_ns)
+static void check_stream(uint32_t stream, uint64_t crashed_ns)
 {
-    uint32_t at_least = 0; /* so many acknowledged writes must be there */
-    for (uint32_t i = 0; i < in_order_count; i++)
-        if (writes[in_order[i]].acknowledged_ns + window_ns < crashed_ns)
+    uint32_t at_least = 0; /* so many writes must be there */
+    for (uint32_t i = 0; i < in_order_count; i++) {
+        const struct written *write = &writes[in_order[i]];
+        if (stream_of_key(write->key) == stream && write->acknowledged_ns != NEVER &&
+            !write->was_nothing &&
+            write->acknowledged_ns + loss_window_ns(write->key) <= crashed_ns)
             at_least = i + 1;
+    }
     for (uint32_t n = in_order_count + 1; n-- > 0;) {
         if (!is_state_after(stream, n))
             continue;
@@ -222,15 +279,21 @@ static void read_everything(struct random *random)
 static void run_once(uint64_t seed)
 {
     struct random random = {seed};
-    uint32_t threads = 1 + (uint32_t)(seed % 2);
+    uint32_t threads = 1 + (uint32_t)(seed / 4 % 2);
     memset(acknowledged, 0, sizeof(acknowledged));
     memset(version_max, 0, sizeof(version_max));
+    memset(version_at_crash, 0, sizeof(version_at_crash));
     write_count = in_order_count = 0;
     is_after_crash = has_failed = false;
     harness_init(&harness, seed);
     harness.answer = on_answer;
+    has_policies = seed % 2 == 0;
     harness.config.store.sync = CONFIG_SYNC_INTERVAL;
+    if (has_policies && random_chance(&random, 500))
+        harness.config.store.sync = CONFIG_SYNC_COMMIT;
     harness.config.store.sync_interval_ms = 1 + random_below(&random, 10);
+    harness.config.store.behind_ms = 1 + random_below(&random, 5);
+    harness.config.store.behind_kib = 1 + random_below(&random, 32);
     /* large ones are left, and so synced, rarely; small ones are compacted */
     if (seed % 3 == 0)
         harness.sizes.segment_bytes = 1u << 20;
@@ -243,10 +306,10 @@ static void run_once(uint64_t seed)
     work(&random, 10 + random_below(&random, 600));
 
     uint64_t crashed_ns = io_now_ns(harness.loops[0]);
-    uint64_t window_ns = harness.config.store.sync_interval_ms * UINT64_C(1000000) + SLACK_NS;
     harness_crash(&harness, (enum io_crash_mode)(seed / 2 % IO_CRASH_MODE_COUNT));
     io_simulator_clear_faults(harness.sim);
     is_after_crash = true;
+    memcpy(version_at_crash, version_max, sizeof(version_max));
     if (harness_open(&harness, threads) < 0) {
         FAIL("the store does not open");
         harness_drop_loops(&harness);
@@ -254,7 +317,7 @@ static void run_once(uint64_t seed)
     } else {
         read_everything(&random);
         for (uint32_t stream = 0; stream < threads && !has_failed; stream++)
-            check_stream(stream, crashed_ns, window_ns);
+            check_stream(stream, crashed_ns);
         is_after_crash = false;
         memset(acknowledged, 0, sizeof(acknowledged)); /* lost writes are not owed any more */
         for (uint32_t key = 0; key < KEYS && write_count + 1 < WRITES_MAX; key++)
@@ -269,10 +332,19 @@ static void run_once(uint64_t seed)
 static void plant(const char *name)
 {
 #ifdef GANNET_PLANTED_BUGS
-    if (strcmp(name, "forget-interval") == 0)
-        planted_bug_active = PLANTED_FORGET_INTERVAL;
-    if (strcmp(name, "free-unsynced") == 0)
-        planted_bug_active = PLANTED_FREE_UNSYNCED;
+    static const struct {
+        const char *name;
+        enum planted_bug bug;
+    } bugs[] = {
+        {"forget-interval", PLANTED_FORGET_INTERVAL},
+        {"free-unsynced", PLANTED_FREE_UNSYNCED},
+        {"hide-accepted", PLANTED_HIDE_ACCEPTED},
+        {"durable-alone", PLANTED_DURABLE_ALONE},
+        {"skip-sync", PLANTED_SKIP_SYNC},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bugs); i++)
+        if (strcmp(name, bugs[i].name) == 0)
+            planted_bug_active = bugs[i].bug;
     if (planted_bug_active != PLANTED_NONE)
         return;
 #endif

@@ -199,6 +199,7 @@ static void start_shared(struct server_world *world)
         .workers = config->core_count,
         .part_memory_bytes = config->server.cache.memory_mib << 20,
         .value_bytes_max = (uint32_t)config->server.cache.value_max,
+        .absent_max = (uint32_t)config->server.cache.absent_entries,
         .hash_seed = shared->cache_hash_seed,
     };
     ASSERT(response_cache_create(&cache, &shared->cache) == 0);

@@ -617,6 +617,23 @@ static void a_disk_that_cannot_be_read_is_500(void **state)
 
 /* ---- ends ---- */
 
+static void a_key_without_a_value_is_asked_of_the_store_once(void **state)
+{
+    (void)state;
+    start_plain();
+    const char *get = "GET " VALUE "none HTTP/1.1\r\n" HOST "\r\n";
+    expect_begin("first", ask(get), "HTTP/1.1 404");
+    const char *again = ask(get);
+    expect_begin("from the cache", again, "HTTP/1.1 404");
+    expect_has("from the cache", again, "Cache-Status: gannet; hit\r\n");
+    expect_begin("HEAD", ask("HEAD " VALUE "none HTTP/1.1\r\n" HOST "\r\n"), "HTTP/1.1 404");
+    put("none", 3);
+    expect_begin("written", ask(get), "HTTP/1.1 200");
+    expect_begin("deleted", ask("DELETE " VALUE "none HTTP/1.1\r\n" HOST "\r\n"), "HTTP/1.1 204");
+    expect_begin("gone", ask(get), "HTTP/1.1 404");
+    stop();
+}
+
 static void a_half_closed_client_gets_all_its_answers(void **state)
 {
     (void)state;
@@ -750,6 +767,7 @@ int main(void)
         ONE(with_all_request_states_in_use_the_answer_is_503),
         ONE(a_full_disk_is_507_and_reads_go_on),
         ONE(a_disk_that_cannot_be_read_is_500),
+        ONE(a_key_without_a_value_is_asked_of_the_store_once),
         ONE(a_half_closed_client_gets_all_its_answers),
         ONE(a_large_body_with_the_fin_right_behind_it_is_stored),
         ONE(a_body_cut_off_by_the_fin_ends_the_connection_at_once),

@@ -237,6 +237,12 @@ static void choice_lists_match_the_enums(void **state)
         {CONFIG_KEY_network_fragments, "drop", CONFIG_FRAGMENTS_DROP},
         {CONFIG_KEY_store_sync, "commit", CONFIG_SYNC_COMMIT},
         {CONFIG_KEY_store_sync, "interval", CONFIG_SYNC_INTERVAL},
+        {CONFIG_KEY_namespaces_sync, "store", CONFIG_NAMESPACE_SYNC_STORE},
+        {CONFIG_KEY_namespaces_sync, "commit", CONFIG_NAMESPACE_SYNC_COMMIT},
+        {CONFIG_KEY_namespaces_sync, "interval", CONFIG_NAMESPACE_SYNC_INTERVAL},
+        {CONFIG_KEY_namespaces_write_policy, "through", CONFIG_WRITE_THROUGH},
+        {CONFIG_KEY_namespaces_write_policy, "around", CONFIG_WRITE_AROUND},
+        {CONFIG_KEY_namespaces_write_policy, "behind", CONFIG_WRITE_BEHIND},
         {CONFIG_KEY_store_sync_method, "auto", CONFIG_SYNC_METHOD_AUTO},
         {CONFIG_KEY_store_sync_method, "fdatasync", CONFIG_SYNC_METHOD_FDATASYNC},
         {CONFIG_KEY_store_sync_method, "dsync", CONFIG_SYNC_METHOD_DSYNC},
@@ -337,6 +343,7 @@ static void the_plan_says_memory_queues_and_loss_window(void **state)
                   "tcp: {connections: 2048}\n"
                   "cache: {memory_mib: 10}\n"
                   "store: {sync: interval, sync_interval_ms: 250}\n"
+                  "namespaces: [{name: safe, sync: commit}, {name: fast, write_policy: behind}]\n"
                   "ports: [{device: net_tap0, queues: 1, ipv4: 10.0.0.5/8, kernel_interface: k0, "
                   "kernel_ports: \"22,179\"}]\n"));
     struct config_memory memory = config_memory_estimate(&config, config_worker_count(&config));
@@ -356,6 +363,10 @@ static void the_plan_says_memory_queues_and_loss_window(void **state)
         "listeners    none\n",
         "memory       860 MiB at start (pages: auto)",
         "loss window  250 ms",
+        "namespace    safe, values up to 16777216 bytes, kept for ever unless they say otherwise\n"
+        "             loss window none",
+        "             loss window 250 ms, and what is accepted and not committed: at most 512 KiB "
+        "per control thread, accepted within 100 ms",
     };
     for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
         if (!strstr(text, wanted[i]))

@@ -18,6 +18,7 @@
 
 #define SEED UINT64_C(0x5eed)
 #define VALUE_BYTES_MAX (512u << 10)
+#define ABSENT_MAX 20u
 #define KEY_TEXT_BYTES 40
 #define NOW_MS UINT64_C(1000000)
 
@@ -45,6 +46,7 @@ static void open_cache(uint64_t part_bytes, uint32_t workers)
         .part_memory_bytes = part_bytes,
         .value_bytes_max = VALUE_BYTES_MAX,
         .hash_seed = SEED,
+        .absent_max = ABSENT_MAX,
     };
     assert_int_equal(response_cache_create(&config, &fixture.cache), 0);
     for (uint32_t worker = 0; worker < workers; worker++)
@@ -243,6 +245,77 @@ static void what_changed_nothing_leaves_the_cache_alone(void **state)
     close_cache();
 }
 
+static void remember_absence(uint64_t key, uint64_t expires_at_ms)
+{
+    struct shard_operation *operation = operation_for(key, 0, SHARD_CACHE_ABSENT);
+    operation->expires_at_ms = expires_at_ms;
+    response_cache_apply(fixture.cache, 0, operation, NULL, 0, NOW_MS);
+}
+
+static bool is_absent(uint64_t key, uint64_t wall_ms)
+{
+    char text[KEY_TEXT_BYTES];
+    uint32_t bytes = key_make(text, key);
+    return response_cache_is_absent(fixture.cache, key_hash(key), text, bytes, wall_ms);
+}
+
+static void an_absence_is_known_until_its_time_and_is_never_taken_for_a_value(void **state)
+{
+    (void)state;
+    open_cache(4 << 20, 1);
+    fill(2, 5, 10);
+    remember_absence(1, NOW_MS + 100);
+    assert_true(is_absent(1, NOW_MS + 99));
+    assert_null(lookup(1, NOW_MS));
+    assert_false(is_absent(1, NOW_MS + 100));
+    assert_false(is_absent(2, NOW_MS)); /* a value */
+    assert_false(is_absent(3, NOW_MS)); /* nothing is known */
+    close_cache();
+}
+
+static void whatever_the_ring_brings_last_replaces_value_and_absence(void **state)
+{
+    (void)state;
+    open_cache(4 << 20, 1);
+    remember_absence(1, NOW_MS + 100);
+    fill(1, 5, 10);
+    assert_holds(1, 5, 10);
+    assert_false(is_absent(1, NOW_MS));
+    remember_absence(1, NOW_MS + 100); /* it was deleted: an absence has no version */
+    assert_null(lookup(1, NOW_MS));
+    assert_true(is_absent(1, NOW_MS));
+    invalidate(1, 9);
+    assert_false(is_absent(1, NOW_MS));
+    close_cache();
+}
+
+static void no_more_absences_than_allowed_are_remembered(void **state)
+{
+    (void)state;
+    open_cache(4 << 20, 1);
+    for (uint64_t key = 0; key < ABSENT_MAX + 5; key++)
+        remember_absence(key, NOW_MS + 100);
+    assert_true(is_absent(ABSENT_MAX - 1, NOW_MS));
+    assert_false(is_absent(ABSENT_MAX, NOW_MS));
+    assert_int_equal(counted(COUNTER_CACHE_REFUSED), 5);
+    fill(0, 1, 10); /* one is a value now: there is room for another */
+    remember_absence(ABSENT_MAX, NOW_MS + 100);
+    assert_true(is_absent(ABSENT_MAX, NOW_MS));
+    close_cache();
+}
+
+static void an_absence_refused_for_its_number_still_removes_the_value(void **state)
+{
+    (void)state;
+    open_cache(4 << 20, 1);
+    for (uint64_t key = 0; key < ABSENT_MAX; key++)
+        remember_absence(key, NOW_MS + 100);
+    fill(500, 1, 10);
+    remember_absence(500, NOW_MS + 100);
+    assert_null(lookup(500, NOW_MS));
+    close_cache();
+}
+
 static void an_expired_entry_is_not_found_and_is_swept(void **state)
 {
     (void)state;
@@ -345,7 +418,7 @@ static void a_stalled_reader_leads_to_refusals_not_to_stale_values(void **state)
 {
     (void)state;
     open_cache(1 << 20, 1);
-    struct response_cache_config config = {2, 1 << 20, VALUE_BYTES_MAX, SEED};
+    struct response_cache_config config = {2, 1 << 20, VALUE_BYTES_MAX, SEED, 0};
     struct response_cache *two;
     assert_int_equal(response_cache_create(&config, &two), 0);
     struct response_cache *one = fixture.cache;
@@ -463,9 +536,9 @@ static void configurations_that_cannot_work_are_refused(void **state)
 {
     (void)state;
     static const struct response_cache_config configs[] = {
-        {0, 1 << 20, 100, SEED},
-        {1000, 1 << 20, 100, SEED},
-        {1, RESPONSE_CACHE_PART_BYTES_MIN - 1, 100, SEED},
+        {0, 1 << 20, 100, SEED, 0},
+        {1000, 1 << 20, 100, SEED, 0},
+        {1, RESPONSE_CACHE_PART_BYTES_MIN - 1, 100, SEED, 0},
     };
     struct response_cache *cache;
     for (uint32_t i = 0; i < ARRAY_COUNT(configs); i++)
@@ -483,6 +556,10 @@ int main(void)
         cmocka_unit_test(a_newer_version_replaces_and_an_older_one_never_does),
         cmocka_unit_test(an_invalidated_key_is_gone_and_can_come_back),
         cmocka_unit_test(what_changed_nothing_leaves_the_cache_alone),
+        cmocka_unit_test(an_absence_is_known_until_its_time_and_is_never_taken_for_a_value),
+        cmocka_unit_test(whatever_the_ring_brings_last_replaces_value_and_absence),
+        cmocka_unit_test(no_more_absences_than_allowed_are_remembered),
+        cmocka_unit_test(an_absence_refused_for_its_number_still_removes_the_value),
         cmocka_unit_test(an_expired_entry_is_not_found_and_is_swept),
         cmocka_unit_test(values_too_large_are_refused_and_invalidate),
         cmocka_unit_test(the_budget_holds_whatever_is_filled),

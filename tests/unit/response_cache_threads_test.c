@@ -160,7 +160,7 @@ static void *worker_body(void *argument)
 static void readers_never_see_torn_or_older_values(void **state)
 {
     (void)state;
-    struct response_cache_config config = {WORKERS, 512 << 10, 100000, SEED};
+    struct response_cache_config config = {WORKERS, 512 << 10, 100000, SEED, 1000};
     assert_int_equal(blob_pool_create(8 << 20, WORKERS, &pool), 0);
     size_t free_bytes = blob_pool_free_bytes(pool);
     assert_int_equal(response_cache_create(&config, &cache), 0);
