@@ -347,6 +347,16 @@ static bool is_namespace_name(const char *name)
     return good > 0 && name[good] == '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* It stands in a response head as it is. */
+static bool is_field_value(const char *text)
+{
+    size_t bytes = strlen(text);
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return bytes == 0 || (text[0] != ' ' && text[bytes - 1] != ' ');
+}
+
 static void check_namespaces(struct check *check)
 {
     struct server_config *config = check->config;
@@ -357,6 +367,9 @@ static void check_namespaces(struct check *check)
         else if (!is_namespace_name(name))
             report(check, CONFIG_KEY_namespaces_name, i,
                    "allowed 1 to 64 of A-Z a-z 0-9 . _ - (but not . or ..)");
+        if (!is_field_value(config->namespaces[i].cache_control))
+            report(check, CONFIG_KEY_namespaces_cache_control, i,
+                   "allowed are printable ASCII characters, without blanks around them");
         for (uint32_t other = 0; name[0] && other < i; other++)
             if (strcmp(config->namespaces[other].name, name) == 0)
                 report(check, CONFIG_KEY_namespaces_name, i, "namespaces[%u] has the same name",

@@ -18,13 +18,21 @@ static bool is_reloadable_section(enum config_section_id section)
 bool config_key_is_reloadable(const struct config_key *key)
 {
     static const enum config_key_id others[] = {
-        CONFIG_KEY_tcp_resets_per_s,       CONFIG_KEY_tcp_challenges_per_s,
-        CONFIG_KEY_network_icmp_per_s,     CONFIG_KEY_http_request_line_max,
-        CONFIG_KEY_http_head_max,          CONFIG_KEY_http_fields_max,
-        CONFIG_KEY_http_body_max,          CONFIG_KEY_http_head_timeout_ms,
-        CONFIG_KEY_http_idle_timeout_ms,   CONFIG_KEY_http_body_rate_min,
-        CONFIG_KEY_http_body_rate_over_ms, CONFIG_KEY_http_write_timeout_ms,
-        CONFIG_KEY_http_body_memory_mib,   CONFIG_KEY_admin_drain_timeout_ms,
+        CONFIG_KEY_tcp_resets_per_s,
+        CONFIG_KEY_tcp_challenges_per_s,
+        CONFIG_KEY_network_icmp_per_s,
+        CONFIG_KEY_http_request_line_max,
+        CONFIG_KEY_http_head_max,
+        CONFIG_KEY_http_fields_max,
+        CONFIG_KEY_http_body_max,
+        CONFIG_KEY_http_head_timeout_ms,
+        CONFIG_KEY_http_idle_timeout_ms,
+        CONFIG_KEY_http_body_rate_min,
+        CONFIG_KEY_http_requests_per_connection,
+        CONFIG_KEY_http_body_rate_over_ms,
+        CONFIG_KEY_http_write_timeout_ms,
+        CONFIG_KEY_http_body_memory_mib,
+        CONFIG_KEY_admin_drain_timeout_ms,
         CONFIG_KEY_admin_log_level,
     };
     if (is_reloadable_section(key->section))

@@ -78,14 +78,10 @@ static void count_answer(struct api_handler *handler, const struct api_request *
     count_request(handler->config.counters, request->route, status);
 }
 
-/*
- * A head in the writer, and part of a blob behind it when there is one (one reference is taken
- * over).
- */
-static void send_answer_from(struct api_handler *handler, struct tcp_connection *tcp,
-                             const struct api_request *request, const struct http_writer *writer,
-                             struct blob *blob, uint32_t offset, uint32_t blob_bytes,
-                             uint16_t status)
+/* A head in the writer, and a blob behind it when there is one (one reference is taken over). */
+static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
+                        const struct api_request *request, const struct http_writer *writer,
+                        struct blob *blob, uint32_t offset, uint32_t length, uint16_t status)
 {
     bool must_close = request->must_close;
     count_answer(handler, request, status);
@@ -97,36 +93,164 @@ static void send_answer_from(struct api_handler *handler, struct tcp_connection 
         return;
     }
     if (blob)
-        tcp_send_blob(handler->config.tcp, tcp, blob, offset, blob_bytes);
+        tcp_send_blob(handler->config.tcp, tcp, blob, offset, length);
     end_request(handler, tcp, must_close);
 }
 
-static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
-                        const struct api_request *request, const struct http_writer *writer,
-                        struct blob *blob, uint32_t blob_bytes, uint16_t status)
-{
-    send_answer_from(handler, tcp, request, writer, blob, 0, blob_bytes, status);
-}
-
-/* ---- values ---- */
-
-static void write_cache_status(struct api_handler *handler, struct http_writer *writer,
-                               const char *cache_status, uint64_t expires_at_ms)
-{
-    HTTP_WRITE_LITERAL(writer, "Cache-Status: gannet; ");
-    http_write_text(writer, cache_status);
-    if (expires_at_ms > handler->time.wall_ms) {
-        HTTP_WRITE_LITERAL(writer, "; ttl=");
-        http_write_decimal(writer, (expires_at_ms - handler->time.wall_ms) / 1000);
-    }
-    HTTP_WRITE_LITERAL(writer, "\r\nAge: 0\r\n");
-}
+/* ---- problems ---- */
 
 static void write_version(struct http_writer *writer, uint64_t version)
 {
     HTTP_WRITE_LITERAL(writer, "ETag: \"");
     http_write_decimal(writer, version);
     HTTP_WRITE_LITERAL(writer, "\"\r\n");
+}
+
+static void write_allow(struct http_writer *writer, const struct api_request *request)
+{
+    if (!request->allow)
+        return;
+    HTTP_WRITE_LITERAL(writer, "Allow: ");
+    http_write_text(writer, request->allow);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+}
+
+/* `extra`: more field lines, or NULL. No problem is kept by caches. */
+static void send_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                         const struct api_request *request, enum http_problem problem,
+                         const char *detail, uint64_t current_version,
+                         const struct http_writer *extra)
+{
+    uint16_t status = http_problem_status[problem];
+    uint8_t document[PROBLEM_BYTES_MAX];
+    struct http_writer body = http_writer_on(document, sizeof(document));
+    http_write_problem(&body, problem, detail, request->request_id, request->request_id_bytes,
+                       current_version);
+
+    struct http_writer writer = begin_answer(handler, request, status);
+    HTTP_WRITE_LITERAL(&writer, "Cache-Control: no-store\r\n"
+                                "Content-Type: application/problem+json\r\nContent-Length: ");
+    http_write_decimal(&writer, http_writer_bytes(&body));
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (status == 503)
+        HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
+    if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
+        write_allow(&writer, request);
+    if (problem == HTTP_PROBLEM_NOT_FOUND && !extra)
+        HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; fwd=uri-miss; fwd-status=404\r\n");
+    if (extra)
+        http_write(&writer, extra->start, http_writer_bytes(extra));
+    if (current_version)
+        write_version(&writer, current_version);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (request->method != HTTP_HEAD)
+        http_write(&writer, document, http_writer_bytes(&body));
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, status);
+}
+
+void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, enum http_problem problem,
+                    const char *detail, uint64_t current_version)
+{
+    send_problem(handler, tcp, request, problem, detail, current_version, NULL);
+}
+
+void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
+                   const struct api_request *request)
+{
+    uint8_t fields[64];
+    struct http_writer extra = http_writer_on(fields, sizeof(fields));
+    HTTP_WRITE_LITERAL(&extra, "Cache-Status: gannet; hit\r\n");
+    send_problem(handler, tcp, request, HTTP_PROBLEM_NOT_FOUND, NULL, 0, &extra);
+}
+
+/* ---- values ---- */
+
+/* What every answer about a value says, 206, 304, 412 and 416 as well: RFC 9211, 9110 15.4.5. */
+static void write_read_fields(struct api_handler *handler, struct http_writer *writer,
+                              const struct value_view *value, const char *cache_status)
+{
+    HTTP_WRITE_LITERAL(writer, "Cache-Status: gannet; ");
+    http_write_text(writer, cache_status);
+    if (value->expires_at_ms > handler->time.wall_ms) {
+        HTTP_WRITE_LITERAL(writer, "; ttl=");
+        http_write_decimal(writer, (value->expires_at_ms - handler->time.wall_ms) / 1000);
+    }
+    HTTP_WRITE_LITERAL(writer, "\r\nAge: 0\r\nAccept-Ranges: bytes\r\n");
+}
+
+static void write_cache_control(struct api_handler *handler, struct http_writer *writer,
+                                const struct api_request *request, const struct value_view *value)
+{
+    uint64_t left_s = UINT64_MAX;
+    if (value->expires_at_ms)
+        left_s = value->expires_at_ms > handler->time.wall_ms
+                     ? (value->expires_at_ms - handler->time.wall_ms) / 1000
+                     : 0;
+    http_write_cache_control(
+        writer, handler->config.server->namespaces[request->namespace_index].cache_control, left_s);
+}
+
+/* The part that was asked for; WHOLE also when If-Range names another version. */
+static enum http_range_verdict part_of(const struct api_request *request,
+                                       const struct value_view *value, uint32_t *offset,
+                                       uint32_t *length)
+{
+    *offset = 0;
+    *length = value->value_bytes;
+    if (request->has_if_range && request->if_range_version != value->version)
+        return HTTP_RANGE_WHOLE;
+    return http_range_resolve(&request->range, value->value_bytes, offset, length);
+}
+
+static void refuse_read(struct api_handler *handler, struct tcp_connection *tcp,
+                        const struct api_request *request, const struct value_view *value,
+                        const char *cache_status, enum http_problem problem)
+{
+    uint8_t fields[256];
+    struct http_writer extra = http_writer_on(fields, sizeof(fields));
+    write_read_fields(handler, &extra, value, cache_status);
+    if (problem == HTTP_PROBLEM_RANGE_NOT_SATISFIABLE) {
+        HTTP_WRITE_LITERAL(&extra, "Content-Range: bytes */");
+        http_write_decimal(&extra, value->value_bytes);
+        HTTP_WRITE_LITERAL(&extra, "\r\n");
+    }
+    send_problem(handler, tcp, request, problem, NULL, value->version, &extra);
+}
+
+static void answer_not_modified(struct api_handler *handler, struct tcp_connection *tcp,
+                                const struct api_request *request, const struct value_view *value,
+                                const char *cache_status)
+{
+    struct http_value_parts parts = http_value_head_parts(value->head, value->head_bytes);
+    struct http_writer writer = begin_answer(handler, request, 304);
+    write_read_fields(handler, &writer, value, cache_status);
+    write_cache_control(handler, &writer, request, value);
+    http_write(&writer, parts.validators, parts.validators_bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n");
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, 304);
+}
+
+/* The value's head, with the fields of a part when it is one. */
+static void write_value_head(struct http_writer *writer, const struct value_view *value,
+                             bool is_part, uint32_t offset, uint32_t length)
+{
+    if (!is_part) {
+        http_write(writer, value->head, value->head_bytes);
+        return;
+    }
+    struct http_value_parts parts = http_value_head_parts(value->head, value->head_bytes);
+    http_write(writer, parts.validators, parts.validators_bytes);
+    HTTP_WRITE_LITERAL(writer, "Content-Range: bytes ");
+    http_write_decimal(writer, offset);
+    HTTP_WRITE_LITERAL(writer, "-");
+    http_write_decimal(writer, (uint64_t)offset + length - 1);
+    HTTP_WRITE_LITERAL(writer, "/");
+    http_write_decimal(writer, value->value_bytes);
+    HTTP_WRITE_LITERAL(writer, "\r\nContent-Length: ");
+    http_write_decimal(writer, length);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+    http_write(writer, parts.rest, parts.rest_bytes);
 }
 
 void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
@@ -136,28 +260,33 @@ void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
     enum condition_verdict verdict =
         condition_evaluate(request, value->version, value->modified_at_ms);
     if (verdict == CONDITION_FAILED) {
-        answer_problem(handler, tcp, request, HTTP_PROBLEM_PRECONDITION_FAILED, NULL,
-                       value->version);
+        refuse_read(handler, tcp, request, value, cache_status, HTTP_PROBLEM_PRECONDITION_FAILED);
         return;
     }
-    uint16_t status = verdict == CONDITION_NOT_MODIFIED ? 304 : 200;
+    if (verdict == CONDITION_NOT_MODIFIED) {
+        answer_not_modified(handler, tcp, request, value, cache_status);
+        return;
+    }
+    uint32_t offset, length;
+    enum http_range_verdict range = part_of(request, value, &offset, &length);
+    if (range == HTTP_RANGE_UNSATISFIABLE) {
+        refuse_read(handler, tcp, request, value, cache_status, HTTP_PROBLEM_RANGE_NOT_SATISFIABLE);
+        return;
+    }
+    bool is_part = range == HTTP_RANGE_PART;
+    uint16_t status = is_part ? 206 : 200;
     struct http_writer writer = begin_answer(handler, request, status);
-    write_cache_status(handler, &writer, cache_status, value->expires_at_ms);
-    if (status == 304) {
-        write_version(&writer, value->version);
-        HTTP_WRITE_LITERAL(&writer, "\r\n");
-        send_answer(handler, tcp, request, &writer, NULL, 0, status);
-        return;
-    }
-    http_write(&writer, value->head, value->head_bytes);
+    write_read_fields(handler, &writer, value, cache_status);
+    write_cache_control(handler, &writer, request, value);
+    write_value_head(&writer, value, is_part, offset, length);
     struct blob *blob = NULL;
-    if (request->method == HTTP_GET && value->blob) {
+    if (request->method == HTTP_GET && value->blob && length > 0) {
         blob = value->blob;
         blob_hold(blob);
-    } else if (request->method == HTTP_GET) {
-        http_write(&writer, value->inline_value, value->value_bytes);
+    } else if (request->method == HTTP_GET && !value->blob) {
+        http_write(&writer, value->inline_value + offset, length);
     }
-    send_answer(handler, tcp, request, &writer, blob, value->value_bytes, status);
+    send_answer(handler, tcp, request, &writer, blob, offset, length, status);
 }
 
 static void write_location(struct http_writer *writer, const struct api_request *request)
@@ -194,66 +323,10 @@ void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
         HTTP_WRITE_LITERAL(&writer, "Content-Length: 0\r\n");
     }
     HTTP_WRITE_LITERAL(&writer, "\r\n");
-    send_answer(handler, tcp, request, &writer, NULL, 0, status);
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, status);
 }
 
 /* ---- everything else ---- */
-
-static void write_allow(struct http_writer *writer, const struct api_request *request)
-{
-    if (!request->allow)
-        return;
-    HTTP_WRITE_LITERAL(writer, "Allow: ");
-    http_write_text(writer, request->allow);
-    HTTP_WRITE_LITERAL(writer, "\r\n");
-}
-
-/* `cache_status`: what the cache did about it; NULL: it was not asked. */
-static void answer_problem_from(struct api_handler *handler, struct tcp_connection *tcp,
-                                const struct api_request *request, enum http_problem problem,
-                                const char *detail, uint64_t current_version,
-                                const char *cache_status)
-{
-    uint16_t status = http_problem_status[problem];
-    uint8_t document[PROBLEM_BYTES_MAX];
-    struct http_writer body = http_writer_on(document, sizeof(document));
-    http_write_problem(&body, problem, detail, request->request_id, request->request_id_bytes,
-                       current_version);
-
-    struct http_writer writer = begin_answer(handler, request, status);
-    HTTP_WRITE_LITERAL(&writer, "Content-Type: application/problem+json\r\nContent-Length: ");
-    http_write_decimal(&writer, http_writer_bytes(&body));
-    HTTP_WRITE_LITERAL(&writer, "\r\n");
-    if (status == 503)
-        HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
-    if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
-        write_allow(&writer, request);
-    if (cache_status) {
-        HTTP_WRITE_LITERAL(&writer, "Cache-Status: gannet; ");
-        http_write_text(&writer, cache_status);
-        HTTP_WRITE_LITERAL(&writer, "\r\n");
-    }
-    if (current_version)
-        write_version(&writer, current_version);
-    HTTP_WRITE_LITERAL(&writer, "\r\n");
-    if (request->method != HTTP_HEAD)
-        http_write(&writer, document, http_writer_bytes(&body));
-    send_answer(handler, tcp, request, &writer, NULL, 0, status);
-}
-
-void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
-                    const struct api_request *request, enum http_problem problem,
-                    const char *detail, uint64_t current_version)
-{
-    answer_problem_from(handler, tcp, request, problem, detail, current_version,
-                        problem == HTTP_PROBLEM_NOT_FOUND ? "fwd=uri-miss; fwd-status=404" : NULL);
-}
-
-void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
-                   const struct api_request *request)
-{
-    answer_problem_from(handler, tcp, request, HTTP_PROBLEM_NOT_FOUND, NULL, 0, "hit");
-}
 
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
                        const struct api_request *request)
@@ -280,7 +353,8 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
 
     struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES / 2);
     write_general_fields(handler, &writer, request, 200);
-    HTTP_WRITE_LITERAL(&writer, "Content-Type: application/json\r\nContent-Length: ");
+    HTTP_WRITE_LITERAL(
+        &writer, "Cache-Control: no-store\r\nContent-Type: application/json\r\nContent-Length: ");
     http_write_decimal(&writer, http_writer_bytes(&body));
     HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
     if (request->method != HTTP_HEAD) {
@@ -290,7 +364,7 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
         writer.at += body_bytes;
         writer.is_full = body.is_full;
     }
-    send_answer(handler, tcp, request, &writer, NULL, 0, 200);
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, 200);
 }
 
 void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
@@ -299,7 +373,7 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
     struct http_writer writer = begin_answer(handler, request, 204);
     write_allow(&writer, request);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
-    send_answer(handler, tcp, request, &writer, NULL, 0, 204);
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, 204);
 }
 
 /* `content` holds the request as it came, head and body; one reference is taken over. */
@@ -307,14 +381,15 @@ void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
                  const struct api_request *request, struct blob *content, uint32_t bytes)
 {
     struct http_writer writer = begin_answer(handler, request, 200);
-    HTTP_WRITE_LITERAL(&writer, "Content-Type: text/plain\r\nContent-Length: ");
+    HTTP_WRITE_LITERAL(&writer,
+                       "Cache-Control: no-store\r\nContent-Type: text/plain\r\nContent-Length: ");
     http_write_decimal(&writer, bytes);
     HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
     if (request->method == HTTP_HEAD) {
         blob_release(handler->config.stock, content);
         content = NULL;
     }
-    send_answer(handler, tcp, request, &writer, content, bytes, 200);
+    send_answer(handler, tcp, request, &writer, content, 0, bytes, 200);
 }
 
 void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
@@ -337,8 +412,8 @@ void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
         blob = task->answer;
         blob_hold(blob);
     }
-    send_answer_from(handler, tcp, request, &writer, blob, fields_bytes, task->answer_body_bytes,
-                     task->status);
+    send_answer(handler, tcp, request, &writer, blob, fields_bytes, task->answer_body_bytes,
+                task->status);
 }
 
 void answer_continue(struct api_handler *handler, struct tcp_connection *tcp)

@@ -19,8 +19,32 @@ struct http_connection *connection_state_take(struct api_handler *handler,
     handler->free_connections = http->next;
     memset(http, 0, offsetof(struct http_connection, request));
     http->tcp = tcp;
+    http->requests = (uint32_t)(tcp_user(tcp) >> CONNECTION_REQUESTS_SHIFT);
     tcp_set_user(tcp, (uint64_t)(uintptr_t)http);
     return http;
+}
+
+static uint32_t requests_of(const struct tcp_connection *tcp)
+{
+    const struct http_connection *http = connection_state(tcp);
+    return http ? http->requests : (uint32_t)(tcp_user(tcp) >> CONNECTION_REQUESTS_SHIFT);
+}
+
+bool connection_may_ask(const struct api_handler *handler, const struct tcp_connection *tcp,
+                        uint32_t more)
+{
+    uint64_t limit = handler->config.server->http.requests_per_connection;
+    return limit == 0 || requests_of(tcp) + more < limit;
+}
+
+void connection_count_requests(struct tcp_connection *tcp, uint32_t more)
+{
+    struct http_connection *http = connection_state(tcp);
+    if (http)
+        http->requests += more;
+    else
+        tcp_set_user(tcp, (tcp_user(tcp) | CONNECTION_COUNTED) +
+                              ((uint64_t)more << CONNECTION_REQUESTS_SHIFT));
 }
 
 static void put_back(struct api_handler *handler, struct http_connection *http)
@@ -41,7 +65,9 @@ void connection_state_drop(struct api_handler *handler, struct http_connection *
         blob_release(handler->config.stock, http->body);
         http->body = NULL;
     }
-    tcp_set_user(http->tcp, 0);
+    uint64_t requests = http->requests;
+    tcp_set_user(http->tcp,
+                 requests ? requests << CONNECTION_REQUESTS_SHIFT | CONNECTION_COUNTED : 0);
     http->tcp = NULL;
     if (!http->is_queued)
         put_back(handler, http);
@@ -93,8 +119,10 @@ static void on_idle_timer(struct api_handler *handler, struct tcp_connection *tc
     const struct server_config *server = handler->config.server;
     uint64_t user = tcp_user(tcp);
     uint64_t closing = user & CONNECTION_CLOSING;
+    uint64_t counted = user >> CONNECTION_REQUESTS_SHIFT << CONNECTION_REQUESTS_SHIFT |
+                       (user & CONNECTION_COUNTED);
     bool has_to_read = tcp_unacknowledged(tcp) > 0;
-    uint64_t mark = (uint64_t)tcp_acknowledged(tcp) << CONNECTION_MARK_SHIFT | closing |
+    uint64_t mark = (uint64_t)tcp_acknowledged(tcp) << CONNECTION_MARK_SHIFT | closing | counted |
                     CONNECTION_PROGRESS_MARK | (has_to_read ? CONNECTION_HAS_TO_READ : 0);
     if (user != mark && (has_to_read || !closing)) {
         tcp_set_user(tcp, mark);

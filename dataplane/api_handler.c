@@ -270,7 +270,9 @@ static void give_request_id(struct api_handler *handler, struct api_request *req
     request->request_id_bytes = 16;
 }
 
-static void refuse_bad_head(struct api_handler *handler, struct tcp_connection *tcp)
+/* Nothing is known of the request but that it ends here. */
+static void refuse_head(struct api_handler *handler, struct tcp_connection *tcp,
+                        enum http_problem problem, const char *detail)
 {
     struct api_request *request = &handler->request;
     memset(request, 0, offsetof(struct api_request, request_id));
@@ -278,9 +280,7 @@ static void refuse_bad_head(struct api_handler *handler, struct tcp_connection *
     request->must_close = true;
     request->route = ROUTE_REFUSED;
     give_request_id(handler, request);
-    count(handler->config.counters, COUNTER_HTTP_BAD_REQUESTS);
-    answer_problem(handler, tcp, request, problem_of_parser(handler->http.bad_status),
-                   handler->http.bad_reason, 0);
+    answer_problem(handler, tcp, request, problem, detail, 0);
 }
 
 /* The whole head is not there yet: remember how much was, and give it a deadline. */
@@ -296,7 +296,8 @@ static void wait_for_head(struct api_handler *handler, struct tcp_connection *tc
     if (!http) {
         http = connection_state_take(handler, tcp);
         if (!http) {
-            tcp_abort(handler->config.tcp, tcp);
+            refuse_head(handler, tcp, HTTP_PROBLEM_OVERLOADED,
+                        "too many requests under way; see http.active_requests");
             return;
         }
         memset(&http->request, 0, offsetof(struct api_request, request_id));
@@ -360,6 +361,15 @@ static struct http_connection *keep_request(struct api_handler *handler, struct 
     return http;
 }
 
+static void count_request_of(struct api_handler *handler, struct tcp_connection *tcp)
+{
+    if (!connection_may_ask(handler, tcp, 1)) {
+        handler->request.must_close = true;
+        count(handler->config.counters, COUNTER_HTTP_CONNECTIONS_SPENT);
+    }
+    connection_count_requests(tcp, 1);
+}
+
 /* The head in handler->http is good: check it, keep it, go on with its body. */
 static void take_request(struct api_handler *handler, struct tcp_connection *tcp,
                          const uint8_t *head)
@@ -371,6 +381,8 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
                          handler->time.wall_ms, request, &detail);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
+    if (UNLIKELY(handler->has_last_answers))
+        count_request_of(handler, tcp);
     struct http_connection *http = NULL;
     if (problem == HTTP_PROBLEM_NONE) {
         http = keep_request(handler, tcp);
@@ -411,7 +423,9 @@ void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp)
         wait_for_head(handler, tcp);
         break;
     case HTTP_PARSE_BAD:
-        refuse_bad_head(handler, tcp);
+        count(handler->config.counters, COUNTER_HTTP_BAD_REQUESTS);
+        refuse_head(handler, tcp, problem_of_parser(handler->http.bad_status),
+                    handler->http.bad_reason);
         break;
     }
 }
@@ -533,6 +547,7 @@ void api_use_settings(struct api_handler *handler, const struct live_settings *s
         .head_bytes_max = (uint32_t)server->http.head_max,
         .fields_max = (uint32_t)server->http.fields_max,
     };
+    handler->has_last_answers = handler->is_draining || server->http.requests_per_connection > 0;
     handler->repeat = (struct http_repeat){.latest = 0}; /* learned under the limits of before */
 }
 
@@ -545,7 +560,7 @@ void api_begin_round(struct api_handler *handler, const struct round_time *time)
 
 void api_drain(struct api_handler *handler)
 {
-    handler->is_draining = true;
+    handler->is_draining = handler->has_last_answers = true;
 }
 
 /* ---- life ---- */

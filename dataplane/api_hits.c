@@ -216,12 +216,25 @@ static uint32_t answer_run(struct api_handler *handler, const struct api_hit *hi
     return answered;
 }
 
+/* Some answer must say that it is the last: the long way does. */
+static NO_INLINE uint32_t answer_before_the_last(struct api_handler *handler,
+                                                 const struct api_hit *hits, uint32_t count)
+{
+    if (handler->is_draining || !connection_may_ask(handler, hits->tcp, count))
+        return 0;
+    uint32_t answered = answer_run(handler, hits, count);
+    connection_count_requests(hits->tcp, answered);
+    return answered;
+}
+
 /* Order is kept: what follows a request that has to wait stays in the receive queue. */
 static void serve_run(struct api_handler *handler, const struct api_hit *hits, uint32_t count,
                       uint32_t *answered_total)
 {
     struct tcp_connection *tcp = hits->tcp;
-    uint32_t answered = LIKELY(!handler->is_draining) ? answer_run(handler, hits, count) : 0;
+    uint32_t answered = LIKELY(!handler->has_last_answers)
+                            ? answer_run(handler, hits, count)
+                            : answer_before_the_last(handler, hits, count);
     *answered_total += answered;
     if (UNLIKELY(answered < count)) {
         request_serve_one(handler, tcp);

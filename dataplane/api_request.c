@@ -51,7 +51,7 @@ static bool is_metadata_name(struct http_slice name)
     return name.bytes > 5 && http_slice_is((struct http_slice){name.at, 5}, "meta-");
 }
 
-/* Content-Type and Meta-*: kept as the field lines with which they will be returned. */
+/* Content-Type, Content-Encoding, Meta-*: kept as the field lines which will be returned. */
 static enum http_problem read_attributes(const struct http_request *http,
                                          struct api_request *request, const char **detail)
 {
@@ -62,6 +62,9 @@ static enum http_problem read_attributes(const struct http_request *http,
     if (type && type->value.bytes > 0)
         value = type->value;
     bool fits = append_attribute(request, name, value);
+    const struct http_field *coding = http_find_field(http, "content-encoding");
+    if (coding && coding->value.bytes > 0 && fits)
+        fits = append_attribute(request, coding->name, coding->value);
     for (uint32_t i = 0; i < http->field_count && fits; i++)
         if (is_metadata_name(http->fields[i].name))
             fits = append_attribute(request, http->fields[i].name, http->fields[i].value);
@@ -133,6 +136,23 @@ static enum http_problem read_conditions(const struct http_request *http, uint64
     return HTTP_PROBLEM_NONE;
 }
 
+/*
+ * RFC 9110 14.2: GET alone has ranges. 13.1.5: a date in If-Range counts only when it is known that
+ * the value changed once in that second, which it is not here.
+ */
+static void read_range(const struct http_request *http, struct api_request *request)
+{
+    if (request->method != HTTP_GET)
+        return;
+    request->range = http_range_parse(http);
+    const struct http_field *field = http_find_field(http, "if-range");
+    if (LIKELY(!field))
+        return;
+    request->has_if_range = true;
+    if (!etag_parse_strong(field->value, &request->if_range_version))
+        request->if_range_version = 0;
+}
+
 static enum http_problem problem_of_refusal(uint16_t status)
 {
     switch (status) {
@@ -188,19 +208,39 @@ static enum http_problem check_body_limit(struct api_request *request, uint64_t 
     return HTTP_PROBLEM_BODY_TOO_LARGE;
 }
 
+static enum http_problem check_put(const struct http_request *http, struct api_request *request,
+                                   const char **detail)
+{
+    if (request->method != HTTP_PUT)
+        return HTTP_PROBLEM_NONE;
+    if (!request->is_chunked && !(http->flags & HTTP_HAS_LENGTH)) {
+        *detail = "a Content-Length, which may be 0, or Transfer-Encoding: chunked";
+        request->must_close = true; /* what follows may be the body */
+        return HTTP_PROBLEM_LENGTH_REQUIRED;
+    }
+    if (http_find_field(http, "content-range")) { /* RFC 9110 14.5 */
+        *detail = "a PUT of a part, with Content-Range, is not known here";
+        return HTTP_PROBLEM_BAD_PARAMETER;
+    }
+    return HTTP_PROBLEM_NONE;
+}
+
 static enum http_problem read_value_request(const struct server_config *server,
                                             const struct http_request *http, uint64_t wall_ms,
                                             struct api_request *request, const char **detail)
 {
     const struct config_namespaces *space = &server->namespaces[request->namespace_index];
     enum http_problem problem = read_conditions(http, wall_ms, request, detail);
+    read_range(http, request);
     if (problem == HTTP_PROBLEM_NONE)
         problem = choose_value_task(http, request, detail);
     if (problem != HTTP_PROBLEM_NONE || !api_request_is_write(request))
         return problem;
     request->value_max = space->value_max;
-    problem = check_body_limit(request, space->value_max, "larger than the namespace's value_max",
-                               detail);
+    problem = check_put(http, request, detail);
+    if (problem == HTTP_PROBLEM_NONE)
+        problem = check_body_limit(request, space->value_max,
+                                   "larger than the namespace's value_max", detail);
     if (problem == HTTP_PROBLEM_NONE)
         problem = read_expiry(http, space->ttl_s, wall_ms, request, detail);
     if (problem == HTTP_PROBLEM_NONE && request->method == HTTP_PUT)

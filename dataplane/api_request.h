@@ -22,6 +22,7 @@
 #include "dataplane/api_route.h"
 #include "dataplane/etag.h"
 #include "dataplane/http_parser.h"
+#include "dataplane/http_range.h"
 #include "dataplane/http_response.h"
 #include "include/api_task.h"
 #include "include/shard_operation.h"
@@ -49,6 +50,9 @@ struct api_request {
     struct etag_list if_match, if_none_match; /* into tags */
     bool has_if_modified_since, has_if_unmodified_since;
     uint64_t if_modified_since_s, if_unmodified_since_s;
+    struct http_range range; /* of a GET */
+    bool has_if_range;
+    uint64_t if_range_version; /* 0: nothing matches it */
     uint8_t request_id[REQUEST_ID_BYTES_MAX];
     struct etag_versions tags;
     /* key, then attributes, then the query of a task */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/api_route.h"
+#include "dataplane/http_response.h"
 
 /* What the shortest way does not look at: it knows keys and their entries only. */
 static void find_careful_namespaces(struct live_settings *settings)
@@ -15,7 +16,9 @@ static void find_careful_namespaces(struct live_settings *settings)
     static_assert(ARRAY_COUNT(config->namespaces) == LIVE_NAMESPACES_MAX, "one for each");
     for (uint32_t i = 0; i < config->namespaces_count; i++) {
         bool is_gone = config->namespaces[i].name[0] == '\0'; /* but its values may be cached */
-        settings->is_careful[i] = is_gone;
+        bool has_own_cache_control =
+            strcmp(config->namespaces[i].cache_control, CACHE_CONTROL_DEFAULT) != 0;
+        settings->is_careful[i] = is_gone || has_own_cache_control;
         settings->has_careful_namespaces |= settings->is_careful[i];
     }
 }

@@ -13,6 +13,8 @@
 #ifndef GANNET_API_STATE_H
 #define GANNET_API_STATE_H
 
+#include <stdalign.h>
+
 #include "dataplane/api_handler.h"
 #include "dataplane/api_request.h"
 #include "dataplane/http_date.h"
@@ -45,7 +47,7 @@ enum http_state {
 };
 
 struct http_connection {
-    struct tcp_connection *tcp; /* NULL: gone, but still in the memory queue */
+    alignas(16) struct tcp_connection *tcp; /* NULL: gone, but still in the memory queue */
     struct http_connection *next;
     struct shard_operation *operation;
     struct api_task *task;
@@ -57,7 +59,8 @@ struct http_connection {
     uint32_t prefix_bytes; /* of the blob: the echoed head in front of the body */
     uint32_t unread_bytes; /* of a complete small body: still in the receive queue */
     uint32_t head_bytes_seen;
-    uint8_t state; /* enum http_state */
+    uint32_t requests; /* of this connection so far, when they are counted */
+    uint8_t state;     /* enum http_state */
     bool is_discarding;
     bool is_queued; /* in the memory queue */
     struct http_chunked chunked;
@@ -75,10 +78,15 @@ struct api_hit {
     uint8_t key[VALUE_KEY_BYTES_MAX + KEY_STEP_BYTES];
 };
 
-/* Status line to Request-Id of a plain hit, ready-made but for the end of the id. */
+/*
+ * Status line to Request-Id of a plain hit, ready-made but for the end of the id. A namespace with
+ * another Cache-Control is not answered this way (api_settings.c).
+ */
 #define HIT_STATUS_TO_DATE "HTTP/1.1 200 OK\r\nServer: gannet\r\nDate: "
 #define HIT_CACHE_STATUS "\r\nCache-Status: gannet; hit"
-#define HIT_AGE_TO_ID "\r\nAge: 0\r\nRequest-Id: "
+#define HIT_AGE_TO_ID                                                                              \
+    "\r\nAge: 0\r\nAccept-Ranges: bytes\r\nCache-Control: " CACHE_CONTROL_DEFAULT "\r\nRequest-"   \
+    "Id: "
 struct hit_head {
     uint8_t status_to_date[sizeof(HIT_STATUS_TO_DATE) - 1];
     uint8_t date[HTTP_DATE_BYTES];
@@ -103,6 +111,7 @@ struct api_handler {
     uint64_t body_bytes_reserved, body_bytes_budget;
     uint32_t drain_cursor;
     bool is_draining;
+    bool has_last_answers; /* is_draining, or http.requests_per_connection is set */
     bool is_drain_walk_done;
 
     struct hit_head hit_head;
@@ -119,17 +128,22 @@ struct api_handler {
 /*
  * The word that TCP keeps per connection: the address of an http_connection, or a number with these
  * bits. With the mark, the number's upper part is how much had been acknowledged when it was looked
- * at last, and whether something waited to be.
+ * at last, and whether something waited to be. What is above CONNECTION_REQUESTS_SHIFT are the
+ * connection's requests, when they are counted.
  */
 #define CONNECTION_PROGRESS_MARK UINT64_C(1)
 #define CONNECTION_CLOSING UINT64_C(2)
 #define CONNECTION_HAS_TO_READ UINT64_C(4)
-#define CONNECTION_MARK_SHIFT 3
+#define CONNECTION_COUNTED UINT64_C(8)
+#define CONNECTION_MARK_SHIFT 4
+#define CONNECTION_REQUESTS_SHIFT 40 /* a mark has 32 bits */
+
+static_assert(alignof(struct http_connection) > CONNECTION_COUNTED, "no bit of an address");
 
 static inline struct http_connection *connection_state(const struct tcp_connection *tcp)
 {
     uint64_t user = tcp_user(tcp);
-    bool is_number = user & (CONNECTION_PROGRESS_MARK | CONNECTION_CLOSING);
+    bool is_number = user & (CONNECTION_PROGRESS_MARK | CONNECTION_CLOSING | CONNECTION_COUNTED);
     return is_number ? NULL : (struct http_connection *)(uintptr_t)user;
 }
 
@@ -146,6 +160,10 @@ void connection_deadline(struct api_handler *handler, struct tcp_connection *tcp
                          uint64_t after_ms);
 void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp);
 void connection_close(struct api_handler *handler, struct tcp_connection *tcp);
+/* http.requests_per_connection: whether `more` requests stay below it; to count them. */
+bool connection_may_ask(const struct api_handler *handler, const struct tcp_connection *tcp,
+                        uint32_t more);
+void connection_count_requests(struct tcp_connection *tcp, uint32_t more);
 void connection_go_on(struct api_handler *handler, struct tcp_connection *tcp);
 /* Nothing is under way: the time it may stay silent, or leave answers unread, begins. */
 void connection_rest(struct api_handler *handler, struct tcp_connection *tcp);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/http_response.h"
 
+#include <strings.h>
+
 #include "dataplane/http_date.h"
+#include "dataplane/http_parser.h"
+#include "dataplane/response_cache.h"
 #include "include/compiler.h"
 #include "include/shard_operation.h"
 
@@ -137,7 +141,7 @@ void http_write_status(struct http_writer *writer, uint16_t status)
 
 uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation)
 {
-    struct http_writer writer = http_writer_on(out, ATTRIBUTES_BYTES_MAX + 160);
+    struct http_writer writer = http_writer_on(out, CACHE_HEAD_BYTES_MAX);
     uint8_t date[HTTP_DATE_BYTES];
     HTTP_WRITE_LITERAL(&writer, "ETag: \"");
     http_write_decimal(&writer, operation->version);
@@ -150,6 +154,52 @@ uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation)
     http_write(&writer, operation->bytes + operation->key_bytes, operation->attributes_bytes);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     return http_writer_bytes(&writer);
+}
+
+struct http_value_parts http_value_head_parts(const uint8_t *head, uint32_t head_bytes)
+{
+    const uint8_t *at = head, *end = head + head_bytes, *length_line = head;
+    for (uint32_t line = 0; line < 3; line++) {
+        length_line = at;
+        at = (const uint8_t *)memchr(at, '\n', (size_t)(end - at)) + 1;
+    }
+    return (struct http_value_parts){.validators = head,
+                                     .validators_bytes = (uint32_t)(length_line - head),
+                                     .rest = at,
+                                     .rest_bytes = (uint32_t)(end - at)};
+}
+
+/* "max-age=" or "s-maxage=" at `text`, in any case: their bytes, else 0. */
+static size_t lifetime_directive(const char *text)
+{
+    static const char *const names[] = {"max-age=", "s-maxage="};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strncasecmp(text, names[i], strlen(names[i])) == 0)
+            return strlen(names[i]);
+    return 0;
+}
+
+void http_write_cache_control(struct http_writer *writer, const char *text, uint64_t seconds_left)
+{
+    if (!*text)
+        return;
+    HTTP_WRITE_LITERAL(writer, "Cache-Control: ");
+    while (*text) {
+        size_t blanks = strspn(text, " ,");
+        size_t name = lifetime_directive(text + blanks);
+        size_t bytes = name ? blanks + name : blanks + strcspn(text + blanks, ",");
+        http_write(writer, text, bytes);
+        text += bytes;
+        struct http_slice digits = {(const uint8_t *)text, (uint32_t)strspn(text, "0123456789")};
+        if (name && digits.bytes > 0) {
+            uint64_t seconds;
+            if (!http_parse_decimal(digits, &seconds))
+                seconds = UINT64_MAX;
+            http_write_decimal(writer, seconds < seconds_left ? seconds : seconds_left);
+            text += digits.bytes;
+        }
+    }
+    HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
 void http_clock_init(struct http_clock *clock, uint64_t random)

@@ -67,6 +67,21 @@ void http_write_status(struct http_writer *writer, uint16_t status);
  */
 uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation);
 
+/* Of such a block: its fields before Content-Length, and those behind it with the empty line. */
+struct http_value_parts {
+    const uint8_t *validators, *rest;
+    uint32_t validators_bytes, rest_bytes;
+};
+struct http_value_parts http_value_head_parts(const uint8_t *head, uint32_t head_bytes);
+
+#define CACHE_CONTROL_DEFAULT "no-cache" /* of namespaces.cache_control */
+
+/*
+ * The field line, for a value that lives `seconds_left` longer: no max-age or s-maxage promises
+ * more. An empty text is no line.
+ */
+void http_write_cache_control(struct http_writer *writer, const char *text, uint64_t seconds_left);
+
 /* A worker's Date line and request numbers: formatted once a second, not once a response. */
 struct http_clock {
     uint64_t second;

@@ -8,7 +8,7 @@
         libyaml-dev libseccomp-dev libcmocka-dev libjansson-dev python3)
     packages_run=(iproute2 ethtool curl)
     packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils nftables
-        iputils-ping gdb valgrind)
+        iputils-ping gdb valgrind python3-h11 nghttp2-client)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
     packages_stages=(linux-perf binutils)

@@ -87,7 +87,7 @@ struct counters *server_world_client_counters(void)
 static void name_space(struct server_config *server, const char *name, uint64_t value_max)
 {
     struct config_namespaces *space = &server->namespaces[server->namespaces_count++];
-    *space = (struct config_namespaces){.value_max = value_max};
+    *space = (struct config_namespaces){.value_max = value_max, .cache_control = "no-cache"};
     snprintf(space->name, sizeof(space->name), "%s", name);
 }
 

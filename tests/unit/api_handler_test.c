@@ -84,6 +84,18 @@ static const struct {
     {"a bad chunk size",
      "PUT " VALUE "k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
      "400 Bad Request", "chunked coding", NULL, true},
+    {"TRACE", "TRACE " VALUE "k HTTP/1.1\r\n" HOST "\r\n", "405 Method Not Allowed", "Allow: GET",
+     "TRACE", false},
+    {"OPTIONS of everything", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "204 No Content",
+     "Allow: ", NULL, false},
+    {"an absolute target", "GET http://other" VALUE "there HTTP/1.1\r\n" HOST "\r\n", "200 OK",
+     "vvvvv", NULL, false},
+    {"a PUT without a length", "PUT " VALUE "there HTTP/1.1\r\n" HOST "\r\n", "411 Length Required",
+     "length-required", NULL, true},
+    {"close and keep-alive",
+     "GET " VALUE "there HTTP/1.1\r\n" HOST
+     "Connection: keep-alive, x\r\nConnection: CLOSE\r\n\r\n",
+     "200 OK", "Connection: close", NULL, true},
     {"the wrong method", "TRACE " VALUE "k HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
      "405 Method Not Allowed", "Allow: GET", "Connection:", false},
     {"the wrong method with a body",
@@ -576,6 +588,54 @@ static void with_all_request_states_in_use_the_answer_is_503(void **state)
     stop();
 }
 
+static void half_a_head_without_a_place_is_503(void **state)
+{
+    (void)state;
+    struct world_config config;
+    static struct world_client others[64];
+    server_world_defaults(&config, 1);
+    config.server.tcp.connections = 128;
+    start(&config);
+    memset(others, 0, sizeof(others));
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        server_world_connect(&world, &others[i]);
+        say(&others[i], "GET " VALUE "k HTTP/1.1\r\n");
+    }
+    server_world_run_ms(&world, SETTLE_MS);
+    const char *answer = ask("GET " VALUE "k HTTP/1.1\r\n");
+    expect_begin("half a head", answer, "HTTP/1.1 503");
+    expect_has("half a head", answer, "http.active_requests");
+    assert_true(client.peer_closed);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        server_world_forget(&world, &others[i]);
+    stop();
+}
+
+static void a_connection_closes_after_its_number_of_requests(void **state)
+{
+    (void)state;
+    static const char hit[] = "GET " VALUE "k HTTP/1.1\r\n" HOST "\r\n";
+    static const char miss[] = "GET " VALUE "miss HTTP/1.1\r\n" HOST "\r\n";
+    struct world_config config;
+    server_world_defaults(&config, 1);
+    config.server.http.requests_per_connection = 5;
+    start(&config);
+    put("k", 3); /* the first */
+    for (uint32_t i = 0; i < 3; i++) {
+        const char *answer = ask(i % 2 ? hit : miss);
+        expect_without("before the last", answer, "Connection: close");
+        server_world_run_ms(&world, 20000); /* looks at an idle connection keep the number */
+    }
+    char three[sizeof(hit) * 3];
+    snprintf(three, sizeof(three), "%s%s%s", hit, hit, hit);
+    const char *answer = ask(three);
+    assert_int_equal(count_of(answer, "HTTP/1.1 200"), 1);
+    expect_has("the last", answer, "Connection: close\r\n");
+    assert_true(client.peer_closed);
+    assert_int_equal(server_world_counter(COUNTER_HTTP_CONNECTIONS_SPENT), 1);
+    stop();
+}
+
 static void a_full_disk_is_507_and_reads_go_on(void **state)
 {
     (void)state;
@@ -765,6 +825,8 @@ int main(void)
         ONE(a_body_whose_operation_never_answered_is_given_back_when_it_comes_home),
         ONE(without_credits_the_answer_is_503_with_retry_after),
         ONE(with_all_request_states_in_use_the_answer_is_503),
+        ONE(half_a_head_without_a_place_is_503),
+        ONE(a_connection_closes_after_its_number_of_requests),
         ONE(a_full_disk_is_507_and_reads_go_on),
         ONE(a_disk_that_cannot_be_read_is_500),
         ONE(a_key_without_a_value_is_asked_of_the_store_once),

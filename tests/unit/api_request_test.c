@@ -38,8 +38,10 @@ static enum http_problem read_head(const char *first_line, const char *fields)
     static char head[4096];
     static const struct http_limits limits = {4096, 4096, 64};
     struct http_request http;
-    int bytes =
-        snprintf(head, sizeof(head), "%s HTTP/1.1\r\nHost: h\r\n%s\r\n", first_line, fields);
+    bool needs_length = strncmp(first_line, "PUT", 3) == 0 && !strstr(fields, "Content-Length") &&
+                        !strstr(fields, "Transfer-Encoding");
+    int bytes = snprintf(head, sizeof(head), "%s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", first_line,
+                         fields, needs_length ? "Content-Length: 0\r\n" : "");
     if (http_parse_request((const uint8_t *)head, (uint32_t)bytes, &limits, &http) !=
         HTTP_PARSE_DONE)
         fail_msg("the parser refused: %s %s", first_line, fields);
@@ -69,6 +71,8 @@ static void every_refusal_has_its_problem(void **state)
          HTTP_PROBLEM_BAD_PARAMETER},
         {"expiry in the past", "PUT /v1/ns/demo/values/k?expires_at=1700000000", "",
          HTTP_PROBLEM_BAD_PARAMETER},
+        {"a part to write", "PUT /v1/ns/demo/values/k", "Content-Range: bytes 0-1/2\r\n",
+         HTTP_PROBLEM_BAD_PARAMETER},
         {"broken entity tag", "PUT /v1/ns/demo/values/k", "If-Match: 17\r\n",
          HTTP_PROBLEM_BAD_CONDITION},
         {"five entity tags", "GET /v1/ns/demo/values/k",
@@ -91,9 +95,11 @@ static void attributes_are_kept_as_field_lines(void **state)
     (void)state;
     assert_int_equal(
         read_head("PUT /v1/ns/demo/values/k",
-                  "Content-Type: a/b\r\nX-Other: 1\r\nMeta-Owner: alice\r\nmeta-n: 2\r\n"),
+                  "Content-Type: a/b\r\nX-Other: 1\r\nMeta-Owner: alice\r\nmeta-n: 2\r\n"
+                  "Content-Encoding: gzip\r\n"),
         HTTP_PROBLEM_NONE);
-    static const char expected[] = "Content-Type: a/b\r\nMeta-Owner: alice\r\nmeta-n: 2\r\n";
+    static const char expected[] = "Content-Type: a/b\r\nContent-Encoding: gzip\r\n"
+                                   "Meta-Owner: alice\r\nmeta-n: 2\r\n";
     assert_int_equal(request.attributes_bytes, sizeof(expected) - 1);
     assert_memory_equal(request.bytes + request.key_bytes, expected, sizeof(expected) - 1);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "dataplane/http_response.h"
+#include "dataplane/response_cache.h"
 #include "include/compiler.h"
 #include "include/random.h"
 #include "include/shard_operation.h"
@@ -67,13 +68,45 @@ static void the_head_of_a_value_holds_all_that_depends_on_it_alone(void **state)
                                         .attributes_bytes = sizeof(attributes) - 1};
     memcpy(operation.bytes, "n\0k", 3);
     memcpy(operation.bytes + 3, attributes, sizeof(attributes) - 1);
-    uint8_t head[ATTRIBUTES_BYTES_MAX + 160];
+    uint8_t head[CACHE_HEAD_BYTES_MAX];
     uint32_t bytes = http_value_head(head, &operation);
     static const char expected[] =
         "ETag: \"18\"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
         "Content-Length: 311\r\nContent-Type: text/plain\r\n\r\n";
     assert_int_equal(bytes, sizeof(expected) - 1);
     assert_memory_equal(head, expected, bytes);
+    struct http_value_parts parts = http_value_head_parts(head, bytes);
+    assert_memory_equal(parts.validators, "ETag", 4);
+    assert_memory_equal(parts.validators + parts.validators_bytes, "Content-Length", 14);
+    assert_memory_equal(parts.rest, "Content-Type", 12);
+    assert_int_equal(parts.rest + parts.rest_bytes - head, bytes);
+}
+
+static void cache_control_never_promises_more_than_the_value_s_life(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t seconds_left;
+        const char *expected;
+    } cases[] = {
+        {"", 5, ""},
+        {"no-cache", 5, "Cache-Control: no-cache\r\n"},
+        {"max-age=60", UINT64_MAX, "Cache-Control: max-age=60\r\n"},
+        {"max-age=60", 5, "Cache-Control: max-age=5\r\n"},
+        {"max-age=60", 90, "Cache-Control: max-age=60\r\n"},
+        {"public, Max-Age=60, s-maxage=600,must-revalidate", 7,
+         "Cache-Control: public, Max-Age=7, s-maxage=7,must-revalidate\r\n"},
+        {"stale-max-age=60, max-age=x", 7, "Cache-Control: stale-max-age=60, max-age=x\r\n"},
+        {"max-age=", 7, "Cache-Control: max-age=\r\n"},
+        {"max-age=99999999999999999999", 7, "Cache-Control: max-age=7\r\n"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        uint8_t buffer[256];
+        struct http_writer writer = http_writer_on(buffer, sizeof(buffer));
+        http_write_cache_control(&writer, cases[i].text, cases[i].seconds_left);
+        expect_text(&writer, cases[i].expected);
+    }
 }
 
 static void the_largest_head_of_a_value_fits(void **state)
@@ -84,7 +117,7 @@ static void the_largest_head_of_a_value_fits(void **state)
                                         .value_bytes = UINT32_MAX,
                                         .attributes_bytes = ATTRIBUTES_BYTES_MAX};
     memset(operation.bytes, 'a', ATTRIBUTES_BYTES_MAX);
-    uint8_t head[ATTRIBUTES_BYTES_MAX + 160];
+    uint8_t head[CACHE_HEAD_BYTES_MAX];
     uint32_t bytes = http_value_head(head, &operation);
     assert_memory_equal(head + bytes - 3, "a\r\n", 3); /* the empty line: nothing was cut off */
 }
@@ -143,6 +176,7 @@ int main(void)
         cmocka_unit_test(json_strings_are_quoted_whatever_the_bytes),
         cmocka_unit_test(a_full_writer_says_so_and_writes_nothing_more),
         cmocka_unit_test(the_head_of_a_value_holds_all_that_depends_on_it_alone),
+        cmocka_unit_test(cache_control_never_promises_more_than_the_value_s_life),
         cmocka_unit_test(the_largest_head_of_a_value_fits),
         cmocka_unit_test(a_problem_document_names_type_detail_instance_and_current_tag),
         cmocka_unit_test(request_ids_differ_and_the_date_follows_the_clock),
