@@ -79,6 +79,8 @@ struct shard_operation *task_operation(struct task_run *run, enum shard_verb ver
     if (deadline_ns > run->task->deadline_ns)
         deadline_ns = run->task->deadline_ns;
     operation->verb = (uint8_t)verb;
+    operation->sync = run->task->sync;
+    operation->write_policy = run->task->write_policy;
     operation->connection = (uintptr_t)run;
     operation->deadline_ns = deadline_ns;
     operation->key_bytes = (uint16_t)key_bytes;

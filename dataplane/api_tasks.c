@@ -31,6 +31,10 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
     task->kind = request->task;
     task->is_head = request->method == HTTP_HEAD;
     task->value_max = request->value_max;
+    const struct config_namespaces *space =
+        &handler->config.server->namespaces[request->namespace_index];
+    task->sync = (uint8_t)space->sync;
+    task->write_policy = (uint8_t)space->write_policy;
     task->key_bytes = request->key_bytes;
     task->attributes_bytes = request->attributes_bytes;
     task->query_bytes = request->query_bytes;

@@ -41,8 +41,10 @@ struct api_task {
     uint8_t thread;    /* which task thread has it */
     uint8_t condition; /* enum shard_condition, for what it writes */
     uint8_t version_count;
-    bool is_head;       /* the answer is wanted without its body */
-    uint16_t key_bytes; /* "namespace\0key"; of a collection "namespace\0" */
+    bool is_head;         /* the answer is wanted without its body */
+    uint8_t sync;         /* enum shard_sync, of what it writes */
+    uint8_t write_policy; /* enum shard_write_policy */
+    uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];

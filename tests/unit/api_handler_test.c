@@ -694,6 +694,30 @@ static void a_key_without_a_value_is_asked_of_the_store_once(void **state)
     stop();
 }
 
+static void a_write_follows_its_namespace_s_policy(void **state)
+{
+    (void)state;
+    static const struct {
+        enum config_write_policy policy;
+        const char *cache_status; /* of a read right after the write */
+    } cases[] = {
+        {CONFIG_WRITE_THROUGH, "Cache-Status: gannet; hit"},
+        {CONFIG_WRITE_AROUND, "Cache-Status: gannet; fwd=uri-miss; stored"},
+        {CONFIG_WRITE_BEHIND, "Cache-Status: gannet; fwd=uri-miss; stored"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct world_config config;
+        server_world_defaults(&config, 1);
+        config.server.namespaces[0].write_policy = cases[i].policy;
+        start(&config);
+        put("k", 3);
+        const char *answer = ask("GET " VALUE "k HTTP/1.1\r\n" HOST "\r\n");
+        expect_begin(cases[i].cache_status, answer, "HTTP/1.1 200");
+        expect_has(cases[i].cache_status, answer, cases[i].cache_status);
+        stop();
+    }
+}
+
 static void a_half_closed_client_gets_all_its_answers(void **state)
 {
     (void)state;
@@ -830,6 +854,7 @@ int main(void)
         ONE(a_full_disk_is_507_and_reads_go_on),
         ONE(a_disk_that_cannot_be_read_is_500),
         ONE(a_key_without_a_value_is_asked_of_the_store_once),
+        ONE(a_write_follows_its_namespace_s_policy),
         ONE(a_half_closed_client_gets_all_its_answers),
         ONE(a_large_body_with_the_fin_right_behind_it_is_stored),
         ONE(a_body_cut_off_by_the_fin_ends_the_connection_at_once),

@@ -12,6 +12,7 @@
 #include "dataplane/core_loop.h"
 #include "dataplane/task_client.h"
 #include "include/counters.h"
+#include "include/server_config.h"
 #include "tests/support/dialogue.h"
 
 #define KEY "/v1/ns/default/values/visits"
@@ -136,6 +137,18 @@ static void a_silent_store_is_answered_in_time_and_nothing_is_held(void **state)
     talk.world.is_store_stopped = false;
 }
 
+static void its_write_follows_the_namespace_s_policy(void **state)
+{
+    (void)state;
+    ask("POST " KEY "?op=incr", "", "");
+    EXPECT(ask("GET " KEY, "", ""), "200", "Cache-Status: gannet; hit");
+    dialogue_stop(&talk);
+    config.server.namespaces[0].write_policy = CONFIG_WRITE_AROUND;
+    dialogue_start(&talk, &config);
+    ask("POST " KEY "?op=incr", "", "");
+    EXPECT(ask("GET " KEY, "", ""), "200", "Cache-Status: gannet; fwd=uri-miss");
+}
+
 int main(void)
 {
 #define ONE(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -148,6 +161,7 @@ int main(void)
         ONE(many_at_once_lose_nothing),
         ONE(without_a_free_task_the_answer_is_503),
         ONE(a_silent_store_is_answered_in_time_and_nothing_is_held),
+        ONE(its_write_follows_the_namespace_s_policy),
     };
     server_world_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);
