@@ -14,6 +14,7 @@
 #define TEXT_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
 
 #define QUERY_BYTES_MAX 128u
+#define HOLD_SECONDS_MAX 600u
 
 struct admin_line {
     const char *method, *path, *query; /* the query may be empty */
@@ -155,6 +156,25 @@ static uint32_t answer_choice(struct admin_call *call)
     return 200;
 }
 
+static uint32_t answer_hold(struct admin_call *call)
+{
+    const char *text = parameter(call, "seconds");
+    if (!call->hooks->hold_files) {
+        text_format(&call->body, "no backups of a running server: admin.listen is not loopback\n");
+        return 404;
+    }
+    uint64_t seconds = 0;
+    for (const char *at = text; at && *at >= '0' && *at <= '9' && seconds < HOLD_SECONDS_MAX; at++)
+        seconds = seconds * 10 + (uint64_t)(*at - '0');
+    bool is_number = text && *text && strspn(text, "0123456789") == strlen(text);
+    if (!is_number || seconds > HOLD_SECONDS_MAX) {
+        text_format(&call->body, "allowed /hold?seconds=0 to %u\n", HOLD_SECONDS_MAX);
+        return 400;
+    }
+    bool is_held = call->hooks->hold_files(call->hooks->context, seconds, &call->body);
+    return is_held ? 200 : 503;
+}
+
 static const struct admin_endpoint endpoints[] = {
     {"GET", "/healthz", answer_health, TEXT_PLAIN},
     {"GET", "/readyz", answer_ready, TEXT_PLAIN},
@@ -164,6 +184,7 @@ static const struct admin_endpoint endpoints[] = {
     {"POST", "/reload", answer_reload, TEXT_PLAIN},
     {"GET", "/trace", answer_trace, TEXT_PLAIN},
     {"POST", "/trace", answer_choice, TEXT_PLAIN},
+    {"POST", "/hold", answer_hold, TEXT_PLAIN},
 };
 
 /* ------------------------------------------------------------------ reading */

@@ -9,10 +9,11 @@ static const struct {
     enum command command;
     bool takes_config;
 } commands[] = {
-    {"serve", COMMAND_SERVE, true},      {"check", COMMAND_CHECK, true},
-    {"keys", COMMAND_KEYS, false},       {"--version", COMMAND_VERSION, false},
-    {"version", COMMAND_VERSION, false}, {"--help", COMMAND_HELP, false},
-    {"-h", COMMAND_HELP, false},         {"help", COMMAND_HELP, false},
+    {"serve", COMMAND_SERVE, true},        {"check", COMMAND_CHECK, true},
+    {"keys", COMMAND_KEYS, false},         {"store", COMMAND_STORE, false},
+    {"--version", COMMAND_VERSION, false}, {"version", COMMAND_VERSION, false},
+    {"--help", COMMAND_HELP, false},       {"-h", COMMAND_HELP, false},
+    {"help", COMMAND_HELP, false},
 };
 
 #define SEE_HELP "; see gannet --help"
@@ -33,6 +34,11 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
         return -EINVAL;
     }
     out->command = commands[which].command;
+    if (out->command == COMMAND_STORE) {
+        out->store_words = arguments + 2;
+        out->store_word_count = argument_count - 2;
+        return 0;
+    }
     bool options_ended = false;
     for (int i = 2; i < argument_count; i++) {
         const char *word = arguments[i];
@@ -70,6 +76,9 @@ void command_line_print_help(FILE *file)
           "                                   what this machine has (hugepages, devices, "
           "permissions)\n"
           "  gannet keys                      every configuration key: range, default, meaning\n"
+          "  gannet store ...                 verify, back up, restore, inspect or compact a data "
+          "directory;\n"
+          "                                   gannet store says how\n"
           "  gannet --version                 version\n"
           "  gannet --help                    this text\n"
           "\n"

@@ -2,8 +2,8 @@
 /*
  * command_line.h - what the words after `gannet` ask for.
  *
- * Purpose:   serve, check, keys, --version, --help; nothing else is configured here.
- * Ownership: config_path points into argv.
+ * Purpose:   serve, check, keys, store, --version, --help; nothing else is configured here.
+ * Ownership: config_path and store_words point into argv.
  * Threading: any; no state.
  * Units:     none.
  * Errors:    -EINVAL with one line of text; the caller prints it and exits 2.
@@ -22,14 +22,17 @@ enum command {
     COMMAND_SERVE = 0,
     COMMAND_CHECK,
     COMMAND_KEYS,
+    COMMAND_STORE,
     COMMAND_VERSION,
     COMMAND_HELP,
 };
 
 struct command_line {
     enum command command;
-    const char *config_path; /* serve and check */
-    bool is_offline;         /* check: the file only, not this machine */
+    const char *config_path;  /* serve and check */
+    bool is_offline;          /* check: the file only, not this machine */
+    char *const *store_words; /* store: what follows; store_command.h reads it */
+    int store_word_count;
 };
 
 MUST_USE int command_line_parse(int argument_count, char *const arguments[],

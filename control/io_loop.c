@@ -177,6 +177,11 @@ int64_t io_file_size(struct io_loop *loop, int fd)
     return loop->calls->file_size(loop, fd);
 }
 
+int64_t io_file_links(struct io_loop *loop, int fd)
+{
+    return loop->calls->file_links(loop, fd);
+}
+
 int io_free_space(struct io_loop *loop, int fd, uint64_t *bytes)
 {
     return loop->calls->free_space(loop, fd, bytes);

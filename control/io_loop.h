@@ -122,7 +122,8 @@ typedef void (*io_directory_entry)(void *context, const char *name);
 int io_list_directory(struct io_loop *loop, const char *path, io_directory_entry entry,
                       void *context);
 int io_make_directory(struct io_loop *loop, const char *path, uint32_t mode);
-int64_t io_file_size(struct io_loop *loop, int fd); /* bytes or negative errno */
+int64_t io_file_size(struct io_loop *loop, int fd);  /* bytes or negative errno */
+int64_t io_file_links(struct io_loop *loop, int fd); /* names of the file, or negative errno */
 int io_free_space(struct io_loop *loop, int fd, uint64_t *bytes);
 int io_lock(struct io_loop *loop,
             int fd); /* exclusive, not waiting: 0, -EWOULDBLOCK, or another errno */

@@ -27,6 +27,7 @@ struct io_backend_calls {
                           void *context);
     int (*make_directory)(struct io_loop *loop, const char *path, uint32_t mode);
     int64_t (*file_size)(struct io_loop *loop, int fd);
+    int64_t (*file_links)(struct io_loop *loop, int fd);
     int (*free_space)(struct io_loop *loop, int fd, uint64_t *bytes);
     int (*lock)(struct io_loop *loop, int fd);
     uint64_t (*now_ns)(struct io_loop *loop);
@@ -93,6 +94,7 @@ int io_system_list_directory(struct io_loop *loop, const char *path, io_director
                              void *context);
 int io_system_make_directory(struct io_loop *loop, const char *path, uint32_t mode);
 int64_t io_system_file_size(struct io_loop *loop, int fd);
+int64_t io_system_file_links(struct io_loop *loop, int fd);
 int io_system_free_space(struct io_loop *loop, int fd, uint64_t *bytes);
 int io_system_lock(struct io_loop *loop, int fd);
 uint64_t io_system_now_ns(struct io_loop *loop);

@@ -511,6 +511,14 @@ static int64_t simulator_file_size(struct io_loop *loop, int fd)
     return file ? (int64_t)file->node->seen.bytes : -EBADF;
 }
 
+static int64_t simulator_file_links(struct io_loop *loop, int fd)
+{
+    if (simulator_is_dead(loop))
+        return -ECANCELED;
+    struct open_file *file = file_of(of(loop)->sim, fd);
+    return file ? (int64_t)disk_links(&of(loop)->sim->disk, file->node) : -EBADF;
+}
+
 static int simulator_free_space(struct io_loop *loop, int fd, uint64_t *bytes)
 {
     struct disk *disk = &of(loop)->sim->disk;
@@ -564,6 +572,7 @@ static const struct io_backend_calls simulator_calls = {
     .list_directory = simulator_list_directory,
     .make_directory = simulator_make_directory,
     .file_size = simulator_file_size,
+    .file_links = simulator_file_links,
     .free_space = simulator_free_space,
     .lock = simulator_lock,
     .now_ns = simulator_now_ns,
@@ -738,6 +747,13 @@ int64_t io_simulator_file_bytes(const struct io_simulator *sim, const char *path
 {
     const struct disk_node *node = file_at(sim, path);
     return node ? (int64_t)node->seen.bytes : -ENOENT;
+}
+
+int64_t io_simulator_read(const struct io_simulator *sim, const char *path, void *out,
+                          uint32_t bytes)
+{
+    const struct disk_node *node = file_at(sim, path);
+    return node ? (int64_t)disk_read(node, 0, out, bytes) : -ENOENT;
 }
 
 uint32_t io_simulator_open_files(const struct io_simulator *sim)

@@ -101,6 +101,13 @@ int64_t io_system_file_size(struct io_loop *loop, int fd)
     return fstat(fd, &facts) < 0 ? -errno : facts.st_size;
 }
 
+int64_t io_system_file_links(struct io_loop *loop, int fd)
+{
+    (void)loop;
+    struct stat facts;
+    return fstat(fd, &facts) < 0 ? -errno : (int64_t)facts.st_nlink;
+}
+
 int io_system_free_space(struct io_loop *loop, int fd, uint64_t *bytes)
 {
     (void)loop;

@@ -200,6 +200,7 @@ static const struct io_backend_calls threads_calls = {
     .list_directory = io_system_list_directory,
     .make_directory = io_system_make_directory,
     .file_size = io_system_file_size,
+    .file_links = io_system_file_links,
     .free_space = io_system_free_space,
     .lock = io_system_lock,
     .now_ns = io_system_now_ns,

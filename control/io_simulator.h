@@ -110,6 +110,9 @@ void io_simulator_set_latency_us(struct io_simulator *sim, enum io_code code, ui
 /* Damage to what is on the disk, past every sync. False when there is no such file or byte. */
 bool io_simulator_flip_bit(struct io_simulator *sim, const char *path, uint64_t offset,
                            uint32_t bit);
+/* What is on the disk, from the beginning; the count, or -ENOENT. */
+int64_t io_simulator_read(const struct io_simulator *sim, const char *path, void *out,
+                          uint32_t bytes);
 bool io_simulator_truncate(struct io_simulator *sim, const char *path, uint64_t bytes);
 bool io_simulator_remove(struct io_simulator *sim, const char *path);
 int64_t io_simulator_file_bytes(const struct io_simulator *sim, const char *path); /* or -ENOENT */

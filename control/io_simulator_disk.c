@@ -442,6 +442,17 @@ int disk_link(struct disk *disk, struct disk_node *from, const char *from_name,
     return 0;
 }
 
+uint32_t disk_links(const struct disk *disk, const struct disk_node *node)
+{
+    uint32_t links = 0;
+    for (uint32_t i = 0; i < disk->node_count; i++) {
+        const struct disk_names *names = &disk->nodes[i]->seen_names;
+        for (uint32_t n = 0; n < names->count; n++)
+            links += names->list[n].node == node;
+    }
+    return links;
+}
+
 /* ------------------------------------------------------------------ changes of contents */
 
 static void apply_change(struct disk_contents *contents, const struct disk_change *change)

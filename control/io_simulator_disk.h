@@ -103,6 +103,8 @@ int disk_unlink(struct disk *disk, struct disk_node *directory, const char *name
 int disk_link(struct disk *disk, struct disk_node *from, const char *from_name,
               struct disk_node *to, const char *to_name);
 
+uint32_t disk_links(const struct disk *disk, const struct disk_node *node); /* names it has */
+
 uint32_t disk_read(const struct disk_node *node, uint64_t offset, void *out, uint32_t bytes);
 int disk_write(struct disk *disk, struct disk_node *node, uint64_t offset, const void *data,
                uint32_t bytes, bool is_durable);

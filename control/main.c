@@ -24,6 +24,7 @@
 #include "control/service_notify.h"
 #include "control/stats_export.h"
 #include "control/store.h"
+#include "control/store_command.h"
 #include "control/task_loop.h"
 #include "dataplane/core_loop.h"
 #include "dataplane/network.h"
@@ -558,6 +559,17 @@ static void write_settings(void *context, struct text_buffer *text, const char *
     stats_sample(text, name, refused, 1, server_settings_refusals(server->settings));
 }
 
+static bool hold_files(void *context, uint64_t seconds, struct text_buffer *text)
+{
+    struct store_set *stores = ((struct server *)context)->stores;
+    uint64_t uuid[2], epoch;
+    bool is_held = store_set_hold(stores, seconds == 0 ? 0 : clock_now_ns() + seconds * NS_PER_S);
+    store_set_identity(stores, uuid, &epoch);
+    text_format(text, "%s %016" PRIx64 "%016" PRIx64 " %" PRIu64 "\n", is_held ? "held" : "not yet",
+                uuid[0], uuid[1], epoch);
+    return is_held;
+}
+
 static bool choose_trace(void *context, const char *client)
 {
     bool is_known = trace_choose(&((struct server *)context)->trace_choice, client);
@@ -663,6 +675,7 @@ static int start_admin(struct server *server)
                                 .write_config = write_config,
                                 .start_drain = ask_for_drain,
                                 .reload = reload,
+                                .hold_files = hold_files,
                                 .choose_trace =
                                     server->config.trace.events > 0 ? choose_trace : NULL,
                                 .write_trace = write_trace,
@@ -909,6 +922,8 @@ int main(int argument_count, char *arguments[])
     case COMMAND_KEYS:
         config_print_reference(stdout);
         break;
+    case COMMAND_STORE:
+        return store_command_run(line.store_word_count, line.store_words, clock_system_wall_ms());
     case COMMAND_VERSION:
         command_line_print_version(stdout);
         break;

@@ -304,15 +304,18 @@ static void free_finished(struct store *store)
     pthread_mutex_lock(&shared->mutex);
     shared->victim = NULL;
     pthread_mutex_unlock(&shared->mutex);
+    store_end_removal(store->set);
     store->compactor.state = COMPACT_IDLE;
     store->compactor.due_ns = store->now_ns; /* the next one, if there is one */
 }
 
+/* A segment that a backup shares (a hard link) is never written again: it goes, that name stays. */
 static bool wants_unlink(const struct store *store)
 {
     const struct store_set *set = store->set;
     return atomic_load(&set->table.spare_count) >= segment_spares_wanted(set) ||
-           store->compactor.victim->bytes != set->sizes.segment_bytes;
+           store->compactor.victim->bytes != set->sizes.segment_bytes ||
+           io_file_links(store->loop, store->compactor.victim->fd) != 1;
 }
 
 /* Copies are durable, nobody reads: the segment begins a new life, durably, or goes away. */
@@ -323,6 +326,10 @@ static void start_free(struct store *store)
     struct segment *victim = compactor->victim;
     if (atomic_load(&victim->readers) > 0)
         return;
+    if (!store_begin_removal(set, store->now_ns)) {
+        compactor->due_ns = store->now_ns + RECHECK_NS;
+        return;
+    }
     ASSERT(atomic_load(&victim->live_bytes) == 0 || planted_bug(PLANTED_EARLY_FREE));
     compactor->due_ns = UINT64_MAX;
     if (wants_unlink(store)) {
@@ -345,6 +352,7 @@ static void free_failed(struct store *store, int error)
 {
     log_error("store: recycling segment %08x failed: %s. Nothing is compacted until restart",
               store->compactor.victim->id, strerror(-error));
+    store_end_removal(store->set);
     compaction_stop(store);
 }
 
@@ -372,8 +380,10 @@ void compaction_free_done(struct store *store, struct store_io *io)
     } else if (io->operation.result < 0) {
         error = (int)io->operation.result;
     }
-    if (compactor->state != COMPACT_FREEING)
-        return; /* stopped meanwhile */
+    if (compactor->state != COMPACT_FREEING) { /* stopped meanwhile */
+        store_end_removal(store->set);
+        return;
+    }
     if (error != 0) {
         if (compactor->free_step == COMPACT_SYNC_DIRECTORY)
             store_directory_failed(store->set, error);

@@ -90,4 +90,12 @@ struct store_status {
 };
 void store_set_status(const struct store_set *set, struct store_status *status);
 
+/*
+ * Until then no file of the store is removed and no segment recycled (a backup is reading them); 0
+ * ends it. Any thread. False: a removal that began before is still under way; ask again.
+ */
+bool store_set_hold(struct store_set *set, uint64_t until_ns);
+/* Whose files they are: for the one who asked. */
+void store_set_identity(const struct store_set *set, uint64_t uuid_words[2], uint64_t *epoch);
+
 #endif

@@ -153,6 +153,7 @@ struct store_cleanup {
     struct store_io io;
     struct store_cleanup *next, **previous;
     uint64_t after_sequence; /* of the stream: must be durable before the file goes */
+    bool is_counted;         /* as a removal: a record names the file */
     char name[FILE_NAME_BYTES];
 };
 
@@ -206,10 +207,12 @@ static void start_late_cleanups(struct store *store)
     struct store_cleanup *cleanup;
     while ((cleanup = store->late_cleanups) != NULL &&
            (cleanup->after_sequence <= store->stream.durable_sequence ||
-            planted_bug(PLANTED_FREE_UNSYNCED))) {
+            planted_bug(PLANTED_FREE_UNSYNCED)) &&
+           store_begin_removal(store->set, store->now_ns)) {
         store->late_cleanups = cleanup->next;
         if (store->late_cleanups == NULL)
             store->late_cleanups_last = NULL;
+        cleanup->is_counted = true;
         cleanup_start(store, cleanup);
     }
 }
@@ -554,6 +557,8 @@ void store_complete(struct store *store, struct io_operation *completed)
             super_write_done(store);
         break;
     case STORE_IO_CLEANUP:
+        if (((struct store_cleanup *)io->job)->is_counted)
+            store_end_removal(store->set);
         cleanup_forget(io->job);
         break;
     case STORE_IO_COMPACT_READ:
@@ -641,4 +646,17 @@ void store_set_status(const struct store_set *set, struct store_status *status)
     };
     for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++)
         status->keys += atomic_load_explicit(&set->key_count[shard], memory_order_relaxed);
+}
+
+bool store_set_hold(struct store_set *set, uint64_t until_ns)
+{
+    atomic_store(&set->hold_until_ns, until_ns);
+    return until_ns == 0 || atomic_load(&set->removals) == 0;
+}
+
+void store_set_identity(const struct store_set *set, uint64_t uuid_words[2], uint64_t *epoch)
+{
+    uuid_words[0] = set->uuid.words[0];
+    uuid_words[1] = set->uuid.words[1];
+    *epoch = set->epoch;
 }

@@ -30,6 +30,7 @@
 #include "control/shard_format.h"
 #include "control/shard_index.h"
 #include "control/store.h"
+#include "include/assert_policy.h"
 #include "include/shard_operation.h"
 
 #define CONTROL_THREADS_MAX 64u
@@ -346,7 +347,9 @@ struct store_set {
     _Atomic uint64_t next_extent_id;
     _Atomic uint64_t extent_bytes;
     _Atomic uint32_t failed_streams;
-    _Atomic bool directory_failed; /* a sync of it failed: new names can no longer be trusted */
+    _Atomic bool directory_failed;  /* a sync of it failed: new names can no longer be trusted */
+    _Atomic uint64_t hold_until_ns; /* a backup: no file is removed or recycled before that */
+    _Atomic uint32_t removals;      /* under way */
     _Atomic uint32_t attached_count;
     struct store *stores[CONTROL_THREADS_MAX];
 };
@@ -406,6 +409,25 @@ void store_transfer_start(struct store *store, struct store_transfer *transfer,
 /* After a completion. MORE: it was submitted again. FAILED: *error is set. */
 enum transfer_state store_transfer_continue(struct store *store, struct store_transfer *transfer,
                                             int *error);
+
+/*
+ * Before a file is removed or a segment recycled: false while a backup holds them. Counted first,
+ * looked at second; store_set_hold does it the other way round: one of them sees the other.
+ */
+static inline bool store_begin_removal(struct store_set *set, uint64_t now_ns)
+{
+    atomic_fetch_add(&set->removals, 1);
+    if (now_ns >= atomic_load(&set->hold_until_ns))
+        return true;
+    atomic_fetch_sub(&set->removals, 1);
+    return false;
+}
+
+static inline void store_end_removal(struct store_set *set)
+{
+    uint32_t before = atomic_fetch_sub(&set->removals, 1);
+    ASSERT(before > 0);
+}
 
 /*
  * No new segments and no new extents until restart: a later sync would not save what this one lost.

@@ -145,6 +145,9 @@ COVERED_BY = [
     (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
      'tests/sim/store_model.c'),
     (r'control/shard_accept\.c', 'tests/sim/store_policy_test.c'),
+    # `gannet store ...` on directories that the engine wrote
+    (r'control/store_(backup|compact|copy|files|hold|inspect|reader|verify|command)\.c',
+     'tests/unit/store_tools_test.c'),
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
     (r'dataplane/(api_(answer|body|connection|handler|hits|settings)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),

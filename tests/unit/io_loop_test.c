@@ -230,6 +230,11 @@ static void check_sizes(struct fixture *f)
     uint64_t free_bytes = 0;
     assert_int_equal(io_free_space(f->loop, fd, &free_bytes), 0);
     assert_true(free_bytes > 0);
+    assert_int_equal(io_file_links(f->loop, fd), 1);
+    assert_int_equal(name_operation(f, IO_LINK, "file", "other"), 0);
+    assert_int_equal(io_file_links(f->loop, fd), 2);
+    assert_int_equal(name_operation(f, IO_UNLINK, "other", NULL), 0);
+    assert_int_equal(io_file_links(f->loop, fd), 1);
     int entries = 0;
     assert_int_equal(io_list_directory(f->loop, f->directory, count_entry, &entries), 0);
     assert_int_equal(entries, 1);
