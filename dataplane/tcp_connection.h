@@ -201,6 +201,7 @@ struct tcp_loss {
     uint8_t quick_acks;       /* so many segments are acknowledged one by one: there were holes */
     uint8_t sack_recent_count;
     bool reordering_seen;
+    bool full_size_arrived; /* more than tcp_path_mtu.c would try instead */
     bool tlp_in_flight;
     bool tlp_was_retransmission;
     uint16_t out_of_order_count;

@@ -6,6 +6,7 @@
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_options.h"
 #include "dataplane/tcp_output.h"
+#include "dataplane/tcp_path_mtu.h"
 #include "dataplane/tcp_scoreboard.h"
 #include "dataplane/tcp_undo.h"
 
@@ -162,8 +163,9 @@ static bool echoes_original(const struct packet *packet, const struct ack_news *
 }
 
 /* RFC 8985 6.2 step 2: the latest packet known to have arrived, by the time it was sent. */
-static void packet_delivered(const struct tcp_stack *stack, struct tcp_cold *cold,
-                             const struct packet *packet, struct ack_news *news)
+static void packet_delivered(const struct tcp_stack *stack, const struct tcp_connection *connection,
+                             struct tcp_cold *cold, const struct packet *packet,
+                             struct ack_news *news)
 {
     uint32_t rtt_us = us_since(stack, packet->tx.sent_ns);
     uint32_t end = packet_sequence_end(packet);
@@ -176,6 +178,7 @@ static void packet_delivered(const struct tcp_stack *stack, struct tcp_cold *col
     if (!own) /* nothing was ever missing */
         return;
     notice_reordering(own, end, news->known_end, is_sent_once);
+    own->full_size_arrived |= tcp_path_mtu_is_proved(connection, packet);
     if (is_sent_once && !seq_after(end, own->recover_sequence))
         news->undo.has_original = true;
     if (!is_sent_once && (rtt_us < own->rtt_us_min || echoes_original(packet, news)))
@@ -268,7 +271,7 @@ static void mark_sacked(struct tcp_stack *stack, struct tcp_connection *connecti
         if (!is_covered(packet, blocks, count))
             continue;
         packet_forget_lost(cold, packet);
-        packet_delivered(stack, cold, packet, news);
+        packet_delivered(stack, connection, cold, packet, news);
         packet->tx.flags |= TX_SACKED;
         loss->sacked_bytes += packet_sequence_bytes(packet);
         news->undo.has_sacked = true;
@@ -305,7 +308,7 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
         if (packet->tx.flags & TX_SACKED)
             tcp_loss_take(cold)->sacked_bytes -= packet_sequence_bytes(packet);
         else
-            packet_delivered(stack, cold, packet, news);
+            packet_delivered(stack, connection, cold, packet, news);
         send_head_free(stack, connection);
     }
     news->delivered_bytes += head_trim(connection, cold, acknowledgement);

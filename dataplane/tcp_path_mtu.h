@@ -27,5 +27,7 @@ void tcp_path_mtu_suspect(struct tcp_stack *stack, struct tcp_connection *connec
 /* Now and then, of connections with a lowered MTU. */
 void tcp_path_mtu_expire(struct tcp_stack *stack, struct tcp_connection *connection,
                          struct tcp_cold *cold);
+/* A segment that has arrived was as large as the path is thought to take, and worth noting. */
+bool tcp_path_mtu_is_proved(const struct tcp_connection *connection, const struct packet *packet);
 
 #endif

@@ -20,6 +20,8 @@ set_depth()
         [GANNET_DISK_FULL_ROUNDS]='1 200'
         [GANNET_FUZZ_SECONDS]='5 1800'
         [GANNET_SYSTEM_SECONDS]='1 60'
+        [GANNET_GOODPUT_MIB]='- 100'
+        [GANNET_GOODPUT_ROUNDS]='- 9'
     )
     local name ci long
     for name in "${!depths[@]}"; do

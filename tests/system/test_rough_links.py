@@ -25,11 +25,13 @@ LOSS_PERCENT = depth('GANNET_GOODPUT_LOSS', 10)
 # Short transfers scatter by a factor of ten, as timeouts fall: only the long form can judge the 20 %.
 RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.1
 LONG_ENOUGH_S = int(60 + GOODPUT_MIB * GOODPUT_ROUNDS * 60)
+VALUES_MIB = 256 + int(GOODPUT_MIB * GOODPUT_ROUNDS * 1.5)
 
 BULK = {
     'workers': {'poll': 'adaptive', 'idle_us': 20, 'sleep_us': 20},
-    'memory': {'packets': 16384, 'values_mib': 128 + int(GOODPUT_MIB * GOODPUT_ROUNDS * 1.5)},
-    'http': {'body_max': 128 * MIB, 'body_memory_mib': 1024, 'body_rate_min': 1, 'body_rate_over_ms': 120000},
+    'memory': {'packets': 16384, 'values_mib': VALUES_MIB},
+    'http': {'body_max': 128 * MIB, 'body_memory_mib': VALUES_MIB * 3 // 4, 'body_rate_min': 1,
+             'body_rate_over_ms': 120000},
     'store': {'segment_mib': 256, 'request_timeout_ms': 60000},
 }
 

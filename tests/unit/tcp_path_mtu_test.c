@@ -135,6 +135,26 @@ static void a_path_that_swallows_large_segments_gets_smaller_ones(void **state)
     }
 }
 
+static void where_full_segments_came_through_losses_are_no_black_hole(void **state)
+{
+    (void)state;
+    open_connection(false);
+    for (uint32_t sent = 1; sent <= 2; sent++) {
+        peer_application_sends(&peer, MSS);
+        peer_discard(&peer);
+        peer_wait(&peer, sent == 1 ? 10 : 3000); /* the second is lost once, and arrives */
+        peer_discard(&peer);
+        peer_send(&peer,
+                  (struct peer_segment){.flags = TCP_FLAG_ACK, .seq = 1, .ack = 1 + sent * MSS});
+    }
+    peer_application_sends(&peer, 3 * MSS);
+    peer_discard(&peer);
+    assert_int_equal(size_that_passes(1300, 5000), 0);
+    assert_int_equal(peer_counter(&peer, COUNTER_TCP_PATH_BLACK_HOLES), 0);
+    assert_int_equal(size_that_passes(1300, 30000), 1240); /* it has become one */
+    peer_stop(&peer);
+}
+
 static void small_segments_that_are_lost_say_nothing_about_size(void **state)
 {
     (void)state;
@@ -152,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_router_is_believed_down_to_the_least),
         cmocka_unit_test(after_ten_minutes_larger_segments_are_tried_again),
         cmocka_unit_test(a_path_that_swallows_large_segments_gets_smaller_ones),
+        cmocka_unit_test(where_full_segments_came_through_losses_are_no_black_hole),
         cmocka_unit_test(small_segments_that_are_lost_say_nothing_about_size),
     };
     test_eal_start("64");
