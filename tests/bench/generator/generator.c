@@ -271,11 +271,14 @@ static void show_progress(struct generator *generator)
 uint32_t generator_run_once(struct generator *generator, uint64_t now_ns)
 {
     generator->now_ns = now_ns;
+    gaps_round(&generator->gaps, generator->result, now_ns);
     uint32_t room = NETWORK_TX_BATCH - REPLIES_RESERVE;
     uint32_t unsent = network_unsent(generator->network, 0);
     generator->sends_left = unsent < room ? room - unsent : 0;
 
+    uint32_t in_flight = generator->in_flight;
     uint32_t work = receive(generator);
+    gaps_heard(&generator->gaps, generator->result, work, in_flight);
     tcp_timers_run(generator->tcp, now_ns);
     work += serve_waiting(generator);
     work += handle_ready(generator);
@@ -395,6 +398,7 @@ void generator_measure_begin(struct generator *generator, uint64_t now_ns)
     result_reset(generator->measured);
     generator->result = generator->measured;
     generator->measure_start_ns = now_ns;
+    generator->gaps = (struct gaps){0}; /* making room for the result took a while */
     generator->retransmissions_before = retransmissions(generator);
     generator->drops_before = drops(generator);
 }

@@ -22,6 +22,7 @@
 #include "include/random.h"
 #include "tests/bench/generator/answer.h"
 #include "tests/bench/generator/arrivals.h"
+#include "tests/bench/generator/gaps.h"
 #include "tests/bench/generator/generator.h"
 #include "tests/bench/generator/request.h"
 
@@ -103,6 +104,7 @@ struct generator {
     uint32_t drawn_key;
 
     struct arrivals arrivals;
+    struct gaps gaps;
     uint32_t core_index, core_count;
 
     /* connecting */

@@ -618,6 +618,12 @@ static void a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(void **state
             assert_true(p99_ns <= 5 * ROUND_NS);
             assert_int_equal(rig.result->late, 0);
         }
+        /* Either way it is known who was silent, and those it did not touch are known too. */
+        assert_int_equal(rig.result->server_silences, 1);
+        assert_int_equal(rig.result->server_silent_ns / NS_PER_MS, 50);
+        assert_int_equal(rig.result->client_stalls, 0);
+        assert_true(latency_quantile_ns(&rig.result->calm, 10000) <= 5 * ROUND_NS);
+        assert_true(rig.result->calm.count > rig.result->latency.count * 85 / 100);
         rig_down(&rig);
     }
 }

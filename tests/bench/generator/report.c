@@ -15,6 +15,7 @@ const struct figure_name figure_names[FIGURE_COUNT] = {
     [FIGURE_P999] = {"p99_9_ns", "p99.9", "us", 1000},
     [FIGURE_P9999] = {"p99_99_ns", "p99.99", "us", 1000},
     [FIGURE_MAX] = {"max_ns", "max", "us", 1000},
+    [FIGURE_CALM_P99] = {"calm_p99_ns", "calm p99", "us", 1000},
 };
 
 static const uint32_t figure_permyriads[FIGURE_COUNT] = {
@@ -41,6 +42,10 @@ const struct count_name count_names[REPORT_COUNTS] = {
     COUNT(retransmissions),
     COUNT(frames_dropped),
     COUNT(busy_ns),
+    COUNT(client_stalls),
+    COUNT(client_stalled_ns),
+    COUNT(server_silences),
+    COUNT(server_silent_ns),
 };
 
 const char *const error_names[RESULT_ERROR_COUNT] = {
@@ -103,7 +108,8 @@ void report_add_run(struct report *report, uint32_t step, const struct result *s
     if (sum->latency.count > 0)
         run->mean_ns = (double)sum->latency.sum_ns / (double)sum->latency.count;
     run->figures[FIGURE_THROUGHPUT] = (double)sum->responses / run->seconds;
-    for (uint32_t i = FIGURE_P50; i < FIGURE_COUNT; i++)
+    run->figures[FIGURE_CALM_P99] = (double)latency_quantile_ns(&sum->calm, 9900);
+    for (uint32_t i = FIGURE_P50; i <= FIGURE_MAX; i++)
         run->figures[i] = (double)latency_quantile_ns(&sum->latency, figure_permyriads[i]);
 }
 

@@ -27,6 +27,7 @@ enum report_figure {
     FIGURE_P999,
     FIGURE_P9999,
     FIGURE_MAX,
+    FIGURE_CALM_P99, /* of requests that no stall and no silence touched */
     FIGURE_COUNT,
 };
 
@@ -41,7 +42,7 @@ struct count_name {
     const char *json;
     size_t offset;
 };
-#define REPORT_COUNTS 14u
+#define REPORT_COUNTS 18u
 extern const struct count_name count_names[REPORT_COUNTS];
 extern const char *const error_names[RESULT_ERROR_COUNT];
 

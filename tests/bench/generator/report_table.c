@@ -98,6 +98,19 @@ static void print_errors(const struct report *report, uint32_t step, FILE *out)
     fputs("\n", out);
 }
 
+/* Cores that did nothing for 25 us and more, and what the others waited. */
+static void print_gaps(const struct report *report, uint32_t step, FILE *out)
+{
+    double core_ns = sum_of(report, step, "elapsed_ns") * report->plan->core_count;
+    double share = core_ns > 0 ? 100 / core_ns : 0;
+    fprintf(out,
+            "gaps         %13.2f%%  of the time the client stood still (%.0f times), %.2f %% the "
+            "server was silent (%.0f times)\n",
+            share * sum_of(report, step, "client_stalled_ns"),
+            sum_of(report, step, "client_stalls"), share * sum_of(report, step, "server_silent_ns"),
+            sum_of(report, step, "server_silences"));
+}
+
 static void print_closed_loop(const struct report *report, FILE *out)
 {
     double busy, cpu, responses = sum_of(report, 0, "responses");
@@ -114,18 +127,19 @@ static void print_closed_loop(const struct report *report, FILE *out)
             100 * busy, 100 * cpu);
     fprintf(out, "link         %14.0f  retransmissions, %.0f frames dropped\n",
             sum_of(report, 0, "retransmissions"), sum_of(report, 0, "frames_dropped"));
+    print_gaps(report, 0, out);
 }
 
 static void print_open_loop(const struct report *report, FILE *out)
 {
-    static const char *const heads[] = {"asked/s", "reached/s", "p50",    "p90",
-                                        "p99",     "p99.9",     "p99.99", "max"};
+    static const char *const heads[] = {"asked/s", "reached/s", "p50", "p90",     "p99",
+                                        "p99.9",   "p99.99",    "max", "calm p99"};
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         fprintf(out, "%12s", heads[i]);
     fprintf(out, "  %-22s %6s %6s %6s %4s\n", "p99 [min .. max] us", "errors", "late%", "busy%",
             "runs");
     for (uint32_t step = 0; step < report->step_count; step++) {
-        char text[64], low[64] = "-", high[64] = "-", range[132];
+        char text[64], low[64] = "-", high[64] = "-", range[140];
         double busy, cpu, requests = sum_of(report, step, "requests");
         show_value((double)report->plan->rates_per_s[step], false, text, sizeof(text));
         fprintf(out, "%12s", text);

@@ -7,6 +7,7 @@ void result_reset(struct result *result)
 {
     memset(result, 0, sizeof(*result));
     latency_reset(&result->latency);
+    latency_reset(&result->calm);
 }
 
 void result_add(struct result *into, const struct result *from)
@@ -29,5 +30,10 @@ void result_add(struct result *into, const struct result *from)
     into->late += from->late;
     into->busy_ns += from->busy_ns;
     into->cpu_ns += from->cpu_ns;
+    into->client_stalls += from->client_stalls;
+    into->client_stalled_ns += from->client_stalled_ns;
+    into->server_silences += from->server_silences;
+    into->server_silent_ns += from->server_silent_ns;
     latency_merge(&into->latency, &from->latency);
+    latency_merge(&into->calm, &from->calm);
 }

@@ -43,7 +43,10 @@ struct result {
     uint64_t late;    /* open loop: sent more than 1 ms after they were due */
     uint64_t busy_ns; /* in rounds that had work: near elapsed_ns, the client may be the limit */
     uint64_t cpu_ns;  /* that the kernel gave this thread: below 94 % throw the run away */
+    uint64_t client_stalls, client_stalled_ns;  /* rounds that came 25 us late or more (gaps.h) */
+    uint64_t server_silences, server_silent_ns; /* as long without a frame, with requests waiting */
     struct latency latency; /* from when a request was due (open loop) or was sent (closed loop) */
+    struct latency calm;    /* of those that no stall and no silence touched */
 };
 
 void result_reset(struct result *result);

@@ -9,6 +9,7 @@ import dataclasses
 from pathlib import Path
 from typing import Callable, Optional
 
+from tests.bench.suite.client import GAPS
 from tests.bench.suite.figures import short
 from tests.bench.suite.records import OURS, Row
 
@@ -55,6 +56,15 @@ class Verdict:
         if self.reaches(self.goal):
             return 'goal met'
         return 'met' if self.is_met() else 'not met'
+
+    def gaps(self) -> str:
+        """Of a latency: what is left of it where no core was away, and how long they were."""
+        calm_us, shares = self.row.extra('calm_p99_us'), [self.row.extra(f'{name}_share') for name in GAPS]
+        if self.unit != 'us' or not calm_us or None in shares:
+            return ''
+        client, server = (short(100 * (value or 0)) for value in shares)
+        return (f'{short(calm_us)} us for requests that no gap of 25 us touched; client away {client} %, '
+                f'server silent {server} % of the time')
 
     def bar(self) -> str:
         """At least 2.5 M/s, at most 50 us."""

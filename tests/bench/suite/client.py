@@ -9,7 +9,9 @@ from tests.bench.suite.network import BENCH_CLIENT, CLIENT_END, SERVER_ADDRESS
 from tests.bench.suite.process import Failed
 
 KEY_BYTES = 16
-QUANTILES = ('p50', 'p90', 'p99', 'p99_9', 'p99_99', 'max')
+QUANTILES = ('p50', 'p90', 'p99', 'p99_9', 'p99_99', 'max', 'calm_p99')
+
+GAPS = ('client_stalled', 'server_silent')  # of 25 us and more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Answer:
     errors: int
     busy: Optional[float]
     cpu: Optional[float]
-    latency_us: dict[str, float]  # p50_us, p99_us, ...
+    latency_us: dict[str, float]  # p50_us, p99_us, ...; calm_p99_us: of requests that no gap touched
+    gap_shares: dict[str, float]  # of the time: in which the client stood still, in which the server was silent
     verified: str  # what was checked of every answer
 
 
@@ -126,6 +129,7 @@ def parse(text: str) -> Answer:
     return Answer(run['responses_per_s'], run['responses'], run['bytes_per_response'], sum(run['errors'].values()),
                   run['busy_share'], run['cpu_share'],
                   {f'{name}_us': run[f'{name}_ns'] / 1000 for name in QUANTILES},
+                  {f'{name}_share': run[f'{name}_ns'] / run['elapsed_ns'] for name in GAPS},
                   ', '.join(name for name, is_checked in found['verified'].items() if is_checked))
 
 

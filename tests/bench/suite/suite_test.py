@@ -173,6 +173,16 @@ class Bars(unittest.TestCase):
                       readme(rows, {'hit': 'the moon'}))
         self.assertIn('\n1. the moon\n', readme(rows, {'hit': 'the moon'}))
 
+    def test_a_missed_latency_says_what_it_was_where_no_core_was_away(self):
+        rows = self.hits(2.6e6, p99_us=100)
+        rows[0].samples[0].extra |= {'calm_p99_us': 12.0, 'client_stalled_share': 0.01,
+                                     'server_silent_share': 0.02}
+        expected = ('12 us for requests that no gap of 25 us touched; client away 1 %, server silent 2 % '
+                    'of the time')
+        self.assertIn(f'gaps. {expected}', '\n'.join(table.bar_table(rows, {'p99': 'gaps'})))
+        self.assertIn(f'**not met** (1); {expected}', readme(rows, {'p99': 'gaps'}))
+        self.assertNotIn(expected, readme(self.hits(2.6e6, p99_us=10), {'p99': 'gaps'}))
+
     def test_one_reason_for_many_is_printed_once(self):
         text = readme(self.hits(2e6) + self.hits(1e6), {'hit': 'the moon'})
         self.assertEqual((text.count('(1)'), text.count('the moon')), (2, 1))
@@ -318,11 +328,13 @@ class Parsers(unittest.TestCase):
 
     def test_wrong_answers_are_a_failure(self):
         run = {'responses_per_s': 5.0, 'responses': 5, 'bytes_per_response': 385.0, 'busy_share': 0.5,
-               'cpu_share': 1.0, 'errors': {'bad_status': 0}} | {f'{name}_ns': 1000 for name in client.QUANTILES}
+               'cpu_share': 1.0, 'elapsed_ns': 100000, 'errors': {'bad_status': 0}}
+        run |= {f'{name}_ns': 1000 for name in client.QUANTILES + client.GAPS}
         result = {'steps': [{'runs': [run]}], 'verified': {'status': True, 'length': True, 'body': False}}
         good = client.answer(0, json.dumps(result), '')
         self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified),
                          (5.0, 1.0, 'status, length'))
+        self.assertEqual(good.gap_shares, {'client_stalled_share': 0.01, 'server_silent_share': 0.01})
         run['errors']['bad_status'] = 1
         with self.assertRaises(Failed):
             client.answer(1, json.dumps(result), '')

@@ -67,7 +67,8 @@ def about(results: Results) -> list[str]:
 # ---- bars ---------------------------------------------------------------------------------------
 
 def bar_row(verdict: Verdict, reasons: dict[str, str]) -> str:
-    reason = '' if verdict.is_met() else reason_for(verdict.key, reasons)
+    known = filter(None, (reason_for(verdict.key, reasons), verdict.gaps()))
+    reason = '' if verdict.is_met() else '. '.join(known)
     word = f'**{verdict.word()}**' if not verdict.is_met() else verdict.word()
     return line([verdict.row.group, f'{verdict.what}{figure(verdict.figure, verdict.unit)}', verdict.bar(),
                  verdict.threshold(verdict.goal), word, reason, verdict.key])
@@ -115,7 +116,8 @@ class Footnotes:
             return f'{verdict.bar()}: **not met, {UNEXPLAINED}**'
         if text not in self.texts:
             self.texts.append(text)
-        return f'{verdict.bar()}: **not met** ({self.texts.index(text) + 1})'
+        number = f'{verdict.bar()}: **not met** ({self.texts.index(text) + 1})'
+        return '; '.join(filter(None, (number, verdict.gaps())))
 
     def lines(self) -> list[str]:
         numbered = [f'{number}. {text}' for number, text in enumerate(self.texts, 1)]
