@@ -111,6 +111,8 @@ static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
                         const struct api_request *request, struct shard_operation *operation)
 {
     uint8_t head[CACHE_HEAD_BYTES_MAX];
+    bool is_cached = operation->cache_action == SHARD_CACHE_FILL &&
+                     operation->value_bytes <= handler->config.server->cache.value_max;
     struct value_view value = {
         .version = operation->version,
         .modified_at_ms = operation->modified_at_ms,
@@ -122,8 +124,7 @@ static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
         .blob = operation->value,
     };
     answer_value(handler, tcp, request, &value,
-                 operation->cache_action == SHARD_CACHE_FILL ? "fwd=uri-miss; stored"
-                                                             : "fwd=uri-miss");
+                 is_cached ? "fwd=uri-miss; stored" : "fwd=uri-miss");
 }
 
 static void answer_operation(struct api_handler *handler, struct http_connection *http,
