@@ -23,7 +23,7 @@ GOODPUT_ROUNDS = depth('GANNET_GOODPUT_ROUNDS', 5)
 KERNEL_CONGESTION = os.environ.get('GANNET_GOODPUT_CONGESTION', 'cubic')
 LOSS_PERCENT = depth('GANNET_GOODPUT_LOSS', 10)
 # Short transfers scatter by a factor of ten, as timeouts fall: only the long form can judge the 20 %.
-RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.1
+RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.03
 LONG_ENOUGH_S = int(60 + GOODPUT_MIB * GOODPUT_ROUNDS * 60)
 VALUES_MIB = 256 + int(GOODPUT_MIB * GOODPUT_ROUNDS * 1.5)
 
