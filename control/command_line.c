@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "include/api_keys.h"
+
 static const struct {
     const char *word;
     enum command command;
@@ -18,6 +20,21 @@ static const struct {
 
 #define SEE_HELP "; see gannet --help"
 
+/* "key new NAME" */
+static int parse_key(int argument_count, char *const arguments[], struct command_line *out,
+                     char *error, size_t error_bytes)
+{
+    if (argument_count != 4 || strcmp(arguments[2], "new") != 0 ||
+        !api_key_is_name(arguments[3], strlen(arguments[3]))) {
+        snprintf(error, error_bytes,
+                 "key: allowed is key new NAME, a name of 1 to 64 of A-Z a-z 0-9 . _ -" SEE_HELP);
+        return -EINVAL;
+    }
+    out->command = COMMAND_KEY_NEW;
+    out->name = arguments[3];
+    return 0;
+}
+
 int command_line_parse(int argument_count, char *const arguments[], struct command_line *out,
                        char *error, size_t error_bytes)
 {
@@ -26,6 +43,8 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
         snprintf(error, error_bytes, "a command is missing" SEE_HELP);
         return -EINVAL;
     }
+    if (strcmp(arguments[1], "key") == 0)
+        return parse_key(argument_count, arguments, out, error, error_bytes);
     size_t which = 0;
     while (which < ARRAY_COUNT(commands) && strcmp(commands[which].word, arguments[1]) != 0)
         which++;
@@ -79,6 +98,7 @@ void command_line_print_help(FILE *file)
           "  gannet store ...                 verify, back up, restore, inspect or compact a data "
           "directory;\n"
           "                                   gannet store says how\n"
+          "  gannet key new NAME              a new API key, and its line for access.keys_file\n"
           "  gannet --version                 version\n"
           "  gannet --help                    this text\n"
           "\n"

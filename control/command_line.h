@@ -2,7 +2,7 @@
 /*
  * command_line.h - what the words after `gannet` ask for.
  *
- * Purpose:   serve, check, keys, store, --version, --help; nothing else is configured here.
+ * Purpose:   serve, check, keys, key new, store, --version, --help; nothing else is configured here.
  * Ownership: config_path and store_words point into argv.
  * Threading: any; no state.
  * Units:     none.
@@ -23,6 +23,7 @@ enum command {
     COMMAND_CHECK,
     COMMAND_KEYS,
     COMMAND_STORE,
+    COMMAND_KEY_NEW,
     COMMAND_VERSION,
     COMMAND_HELP,
 };
@@ -33,6 +34,7 @@ struct command_line {
     bool is_offline;          /* check: the file only, not this machine */
     char *const *store_words; /* store: what follows; store_command.h reads it */
     int store_word_count;
+    const char *name; /* key new: the client's */
 };
 
 MUST_USE int command_line_parse(int argument_count, char *const arguments[],

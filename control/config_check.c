@@ -357,6 +357,40 @@ static bool is_field_value(const char *text)
     return bytes == 0 || (text[0] != ' ' && text[bytes - 1] != ' ');
 }
 
+/* "https://name.example:8443": what browsers send as Origin, so compared byte by byte. */
+static bool is_origin(const char *at, size_t bytes)
+{
+    char text[256];
+    if (bytes >= sizeof(text))
+        return false;
+    memcpy(text, at, bytes);
+    text[bytes] = '\0';
+    const char *host = strstr(text, "://");
+    if (!host || (strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0))
+        return false;
+    host += 3;
+    return host[0] && host[strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.:-[]")] == '\0';
+}
+
+static void check_origins(struct check *check, uint32_t index)
+{
+    const char *text = check->config->namespaces[index].cors_origins;
+    if (text[0] == '\0' || strcmp(text, "none") == 0 || strcmp(text, "*") == 0)
+        return;
+    const char *at = text + strspn(text, " ");
+    bool is_good = *at != '\0';
+    while (*at && is_good) {
+        size_t bytes = strcspn(at, " ");
+        is_good = is_origin(at, bytes);
+        at += bytes;
+        at += strspn(at, " ");
+    }
+    if (!is_good)
+        report(check, CONFIG_KEY_namespaces_cors_origins, index,
+               "allowed none, *, or a list with spaces of origins such as https://a.example "
+               "http://localhost:3000, in small letters and without a path");
+}
+
 static void check_namespaces(struct check *check)
 {
     struct server_config *config = check->config;
@@ -374,7 +408,30 @@ static void check_namespaces(struct check *check)
             if (strcmp(config->namespaces[other].name, name) == 0)
                 report(check, CONFIG_KEY_namespaces_name, i, "namespaces[%u] has the same name",
                        other);
+        check_origins(check, i);
     }
+}
+
+static bool is_link(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= 0x20 || *text >= 0x7f || strchr("<>\"\\^`{|}", *text))
+            return false;
+    return true;
+}
+
+static void check_deprecation(struct check *check, uint32_t index)
+{
+    const struct config_routes *route = &check->config->routes[index];
+    if (!is_link(route->successor))
+        report(check, CONFIG_KEY_routes_successor, index,
+               "allowed a URL or a path such as /v1/ns/new/, escaped where needed");
+    if (route->deprecated_s == 0 && (route->sunset_s != 0 || route->successor[0]))
+        report(check, route->sunset_s ? CONFIG_KEY_routes_sunset_s : CONFIG_KEY_routes_successor,
+               index, "needs deprecated_s as well");
+    if (route->sunset_s != 0 && route->sunset_s < route->deprecated_s)
+        report(check, CONFIG_KEY_routes_sunset_s, index,
+               "before deprecated_s (RFC 9745 section 4)");
 }
 
 static const char *why_not_route(const char *path)
@@ -402,6 +459,7 @@ static void check_routes(struct check *check)
     struct server_config *config = check->config;
     for (uint32_t i = 0; i < config->routes_count; i++) {
         const char *why = why_not_route(config->routes[i].path);
+        check_deprecation(check, i);
         if (why)
             report(check, CONFIG_KEY_routes_path, i, "%s", why);
         for (uint32_t other = 0; !why && other < i; other++)

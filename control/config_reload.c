@@ -12,7 +12,8 @@
 
 static bool is_reloadable_section(enum config_section_id section)
 {
-    return section == CONFIG_SECTION_namespaces || section == CONFIG_SECTION_routes;
+    return section == CONFIG_SECTION_namespaces || section == CONFIG_SECTION_routes ||
+           section == CONFIG_SECTION_access;
 }
 
 bool config_key_is_reloadable(const struct config_key *key)
@@ -34,6 +35,9 @@ bool config_key_is_reloadable(const struct config_key *key)
         CONFIG_KEY_http_body_memory_mib,
         CONFIG_KEY_admin_drain_timeout_ms,
         CONFIG_KEY_admin_log_level,
+        CONFIG_KEY_access_log_one_of,
+        CONFIG_KEY_access_log_slow_ms,
+        CONFIG_KEY_listeners_trusted,
     };
     if (is_reloadable_section(key->section))
         return true;

@@ -13,11 +13,13 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "control/access_log.h"
 #include "control/admin.h"
+#include "control/check_command.h"
 #include "control/command_line.h"
 #include "control/config_file.h"
-#include "control/config_plan.h"
 #include "control/control_loop.h"
+#include "control/heartbeat.h"
 #include "control/io_loop.h"
 #include "control/preflight.h"
 #include "control/server_settings.h"
@@ -40,13 +42,7 @@
 #include "include/shard_fabric.h"
 #include "include/trace_ring.h"
 
-#define HANG_S 5u /* a thread whose heartbeat stands still this long hangs */
 #define WATCH_INTERVAL_NS (100 * NS_PER_MS)
-
-struct heartbeat {
-    uint64_t last_count;
-    uint64_t moved_ns;
-};
 
 struct server {
     const char *config_path;
@@ -67,6 +63,7 @@ struct server {
     struct core *cores[FABRIC_WORKERS_MAX];
     struct network *networks[FABRIC_WORKERS_MAX];
     struct blob_stock *stocks[FABRIC_WORKERS_MAX];
+    struct access_log *access_log;
     struct trace_choice trace_choice;
     struct trace_ring *traces[FABRIC_WORKERS_MAX];
     struct counters *worker_counters[FABRIC_WORKERS_MAX];
@@ -290,6 +287,16 @@ static int start_traces(struct server *server)
     return 0;
 }
 
+static int start_access_log(struct server *server)
+{
+    return access_log_start(&server->config, server->worker_count, &server->access_log);
+}
+
+static void stop_access_log(struct server *server)
+{
+    access_log_stop(server->access_log);
+}
+
 static int start_one_worker(struct server *server, uint32_t index)
 {
     char name[16];
@@ -310,6 +317,7 @@ static int start_one_worker(struct server *server, uint32_t index)
         .stock = server->stocks[index],
         .counters = server->worker_counters[index],
         .trace = server->traces[index],
+        .access_ring = access_log_ring(server->access_log, index),
         .index = index,
         .now_ns = clock_now_ns(),
         .random_seed = random_u64(&server->random),
@@ -547,16 +555,9 @@ static void write_config(void *context, struct text_buffer *text)
 
 static bool reload(void *context, struct text_buffer *said)
 {
-    return server_settings_reload(((struct server *)context)->settings, said);
-}
-
-static void write_settings(void *context, struct text_buffer *text, const char *name)
-{
     struct server *server = context;
-    const struct stats_label generation[] = {{"what", "generation"}};
-    const struct stats_label refused[] = {{"what", "refused"}};
-    stats_sample(text, name, generation, 1, server_settings_generation(server->settings));
-    stats_sample(text, name, refused, 1, server_settings_refusals(server->settings));
+    access_log_reopen(server->access_log);
+    return server_settings_reload(server->settings, said);
 }
 
 static bool hold_files(void *context, uint64_t seconds, struct text_buffer *text)
@@ -585,16 +586,6 @@ static void write_trace(void *context, enum trace_format format, struct text_buf
     trace_export(server->traces, server->worker_count, format, wall_ns - clock_now_ns(), text);
 }
 
-/* A counter that grows at least every HANG_S; looked at by the admin thread. */
-static bool beats(struct heartbeat *beat, uint64_t now_count, uint64_t now_ns)
-{
-    if (now_count != beat->last_count || beat->moved_ns == 0) {
-        beat->last_count = now_count;
-        beat->moved_ns = now_ns;
-    }
-    return now_ns - beat->moved_ns < HANG_S * NS_PER_S;
-}
-
 /* By the main thread only, so that the heartbeats' memory needs no lock. */
 static const char *find_hanging_thread(struct server *server)
 {
@@ -603,14 +594,17 @@ static const char *find_hanging_thread(struct server *server)
     uint64_t now_ns = clock_now_ns();
     const char *found = NULL;
     for (uint32_t i = 0; i < server->worker_count; i++)
-        if (!beats(&server->worker_beats[i],
-                   atomic_load_explicit(&server->cores[i]->rounds, memory_order_relaxed), now_ns))
+        if (!heartbeat_goes_on(
+                &server->worker_beats[i],
+                atomic_load_explicit(&server->cores[i]->rounds, memory_order_relaxed), now_ns))
             found = hangs[0];
     for (uint32_t i = 0; i < server->config.control.threads; i++)
-        if (!beats(&server->control_beats[i], control_loop_heartbeat(server->controls[i]), now_ns))
+        if (!heartbeat_goes_on(&server->control_beats[i],
+                               control_loop_heartbeat(server->controls[i]), now_ns))
             found = hangs[1];
     for (uint32_t i = 0; i < server->config.tasks.threads; i++)
-        if (!beats(&server->task_beats[i], task_loop_heartbeat(server->task_threads[i]), now_ns))
+        if (!heartbeat_goes_on(&server->task_beats[i], task_loop_heartbeat(server->task_threads[i]),
+                               now_ns))
             found = hangs[2];
     return found;
 }
@@ -662,7 +656,7 @@ static int start_admin(struct server *server)
         write_sync_probe, server};
     server->sources[8] = (struct stats_source){
         "gannet_config", "reloads: the generation in effect, and files that were refused", false,
-        write_settings, server};
+        server_settings_write_stats, server->settings};
     server->sources[9] = (struct stats_source){
         "gannet_tcp_tables", "entries of TCP's bounded tables and queues in use, per worker", false,
         write_tcp_tables, server};
@@ -711,6 +705,7 @@ static const struct {
     {"store", start_store, stop_store},
     {"control threads", start_controls, stop_controls},
     {"trace rings", start_traces, stop_traces},
+    {"access log", start_access_log, stop_access_log},
     {"workers", start_workers, stop_workers},
     {"task threads", start_tasks, stop_tasks}, /* stopped while the workers bring answers home */
     {"admin socket", start_admin, stop_admin},
@@ -845,13 +840,6 @@ static void drain(struct server *server)
                 open_connections(server), timeout_ms);
 }
 
-static void reload_after_signal(struct server *server)
-{
-    struct text_buffer said = {0};
-    server_settings_reload(server->settings, &said); /* logs what it says */
-    text_buffer_clear(&said);
-}
-
 static int serve(const char *config_path)
 {
     uint64_t started_ns = clock_now_ns();
@@ -877,7 +865,7 @@ static int serve(const char *config_path)
     int signal_number;
     while ((signal_number = wait_for_signal(&server)) == 0 || signal_number == SIGHUP) {
         if (signal_number == SIGHUP)
-            reload_after_signal(&server);
+            reload(&server, NULL);
         watch(&server, &notify);
     }
     log_info("stopping: no new connections, %u open", open_connections(&server));
@@ -889,27 +877,11 @@ static int serve(const char *config_path)
     return EXIT_SUCCESS;
 }
 
-static int check(const struct command_line *line)
-{
-    struct server_config config;
-    struct config_errors errors;
-    if (config_read(line->config_path, &config, &errors) != 0) {
-        config_errors_print(stderr, &errors);
-        return EXIT_FAILURE;
-    }
-    config_print_plan(stdout, &config);
-    if (line->is_offline)
-        return EXIT_SUCCESS;
-    struct preflight_result result;
-    preflight_run(&config, "", &result);
-    preflight_print(stdout, &result);
-    return result.error_count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 int main(int argument_count, char *arguments[])
 {
     struct command_line line;
     char error[512];
+    uint8_t key[API_KEY_RANDOM_BYTES];
     if (command_line_parse(argument_count, arguments, &line, error, sizeof(error)) != 0) {
         fprintf(stderr, "gannet: %s\n", error);
         return EXIT_FAILURE;
@@ -918,12 +890,16 @@ int main(int argument_count, char *arguments[])
     case COMMAND_SERVE:
         return serve(line.config_path);
     case COMMAND_CHECK:
-        return check(&line);
+        return check_command(&line);
     case COMMAND_KEYS:
         config_print_reference(stdout);
         break;
     case COMMAND_STORE:
         return store_command_run(line.store_word_count, line.store_words, clock_system_wall_ms());
+    case COMMAND_KEY_NEW:
+        return getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key)
+                   ? key_new_command(line.name, key)
+                   : EXIT_FAILURE;
     case COMMAND_VERSION:
         command_line_print_version(stdout);
         break;

@@ -10,6 +10,8 @@
 
 #include "control/config_file.h"
 #include "control/config_reload.h"
+#include "control/keys_file.h"
+#include "control/stats_export.h"
 #include "dataplane/api_settings.h"
 #include "include/compiler.h"
 #include "include/log.h"
@@ -28,12 +30,20 @@ int server_settings_create(const char *path, const struct server_config *started
                            uint32_t reader_count, struct server_settings **out)
 {
     char problem[PROBLEM_BYTES];
+    struct config_errors errors = {.count = 0};
+    struct api_keys *keys;
+    if (keys_file_read(started, &keys, &errors) != 0) {
+        log_error("%s", errors.lines[0]);
+        return -EINVAL;
+    }
     struct server_settings *settings = calloc(1, sizeof(*settings));
-    if (!settings)
+    if (!settings) {
+        free(keys);
         return -ENOMEM;
+    }
     settings->path = path;
     namespace_slots_init(&settings->slots, started);
-    int result = api_settings_board_create(started, reader_count, problem, sizeof(problem),
+    int result = api_settings_board_create(started, keys, reader_count, problem, sizeof(problem),
                                            &settings->board);
     if (result != 0) {
         log_error("%s: %s", path, problem);
@@ -70,7 +80,8 @@ static void say(struct text_buffer *said, enum log_level level, const char *form
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     log_line(level, "reload: %s", line);
-    text_format(said, "%s\n", line);
+    if (said)
+        text_format(said, "%s\n", line);
 }
 
 static void say_list(struct text_buffer *said, enum log_level level,
@@ -93,16 +104,18 @@ static struct live_settings *read_again(struct server_settings *settings, struct
                                         struct text_buffer *said)
 {
     struct live_settings *fresh;
+    struct api_keys *keys;
     char problem[PROBLEM_BYTES];
     const struct server_config *running = &settings->board->newest->config;
     if (config_read(settings->path, &reading->config, &reading->errors) != 0 ||
         config_check_complete(settings->path, &reading->config, &reading->errors) != 0 ||
         config_reload_merge(settings->path, running, &settings->slots, &reading->config,
-                            &reading->left, &reading->errors) != 0) {
+                            &reading->left, &reading->errors) != 0 ||
+        keys_file_read(&reading->config, &keys, &reading->errors) != 0) {
         say_list(said, LOG_LEVEL_ERROR, &reading->errors);
         return NULL;
     }
-    if (api_settings_create(&reading->config, problem, sizeof(problem), &fresh) != 0) {
+    if (api_settings_create(&reading->config, keys, problem, sizeof(problem), &fresh) != 0) {
         say(said, LOG_LEVEL_ERROR, "%s: %s", settings->path, problem);
         return NULL;
     }
@@ -178,18 +191,13 @@ uint64_t server_settings_drain_timeout_ms(struct server_settings *settings)
     return milliseconds;
 }
 
-uint64_t server_settings_generation(struct server_settings *settings)
+void server_settings_write_stats(void *context, struct text_buffer *text, const char *name)
 {
+    struct server_settings *settings = context;
+    const struct stats_label generation[] = {{"what", "generation"}};
+    const struct stats_label refused[] = {{"what", "refused"}};
     pthread_mutex_lock(&settings->lock);
-    uint64_t generation = settings->board->newest->generation;
+    stats_sample(text, name, generation, 1, settings->board->newest->generation);
+    stats_sample(text, name, refused, 1, settings->refusals);
     pthread_mutex_unlock(&settings->lock);
-    return generation;
-}
-
-uint64_t server_settings_refusals(struct server_settings *settings)
-{
-    pthread_mutex_lock(&settings->lock);
-    uint64_t refusals = settings->refusals;
-    pthread_mutex_unlock(&settings->lock);
-    return refusals;
 }

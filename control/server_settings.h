@@ -28,7 +28,7 @@ void server_settings_destroy(struct server_settings *settings);
 
 struct live_board *server_settings_board(struct server_settings *settings);
 
-/* True: the file is good and in effect. `said` has a line or more either way. */
+/* True: the file is good and in effect. `said` (or NULL) gets a line or more either way. */
 bool server_settings_reload(struct server_settings *settings, struct text_buffer *said);
 
 /* Now and then: frees snapshots that every reader has left. */
@@ -38,7 +38,7 @@ void server_settings_collect(struct server_settings *settings);
 void server_settings_write(struct server_settings *settings, struct text_buffer *text);
 
 uint64_t server_settings_drain_timeout_ms(struct server_settings *settings);
-uint64_t server_settings_generation(struct server_settings *settings);
-uint64_t server_settings_refusals(struct server_settings *settings);
+/* For a struct stats_source. */
+void server_settings_write_stats(void *context, struct text_buffer *text, const char *name);
 
 #endif

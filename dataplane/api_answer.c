@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Answers: heads, values, problems; how bytes get onto a connection. */
+#include "dataplane/api_access.h"
 #include "dataplane/api_condition.h"
 #include "dataplane/api_state.h"
+#include "dataplane/openapi_document.h"
 #include "dataplane/packet.h"
 #include "dataplane/response_cache.h"
 #include "include/api_task.h"
@@ -42,6 +44,7 @@ static void write_general_fields(struct api_handler *handler, struct http_writer
         HTTP_WRITE_LITERAL(writer, "Connection: close\r\n");
     else if (request->version_minor == 0)
         HTTP_WRITE_LITERAL(writer, "Connection: keep-alive\r\n");
+    api_access_write_fields(handler->settings, request, writer);
 }
 
 static struct http_writer begin_answer(struct api_handler *handler,
@@ -94,6 +97,10 @@ static void send_answer(struct api_handler *handler, struct tcp_connection *tcp,
     }
     if (blob)
         tcp_send_blob(handler->config.tcp, tcp, blob, offset, length);
+    if (UNLIKELY(handler->config.access_ring != NULL))
+        api_log_answer(handler, tcp, request, status,
+                       http_writer_bytes(writer) + (blob ? length : 0), handler->answer_cache);
+    handler->answer_cache = ACCESS_CACHE_NONE;
     end_request(handler, tcp, must_close);
 }
 
@@ -132,6 +139,8 @@ static void send_problem(struct api_handler *handler, struct tcp_connection *tcp
                                 "Content-Type: application/problem+json\r\nContent-Length: ");
     http_write_decimal(&writer, http_writer_bytes(&body));
     HTTP_WRITE_LITERAL(&writer, "\r\n");
+    if (problem == HTTP_PROBLEM_KEY_REQUIRED)
+        HTTP_WRITE_LITERAL(&writer, "WWW-Authenticate: Bearer realm=\"gannet\"\r\n");
     if (status == 503)
         HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
     if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
@@ -170,6 +179,7 @@ void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
 static void write_read_fields(struct api_handler *handler, struct http_writer *writer,
                               const struct value_view *value, const char *cache_status)
 {
+    handler->answer_cache = cache_status[0] == 'h' ? ACCESS_CACHE_HIT : ACCESS_CACHE_MISS;
     HTTP_WRITE_LITERAL(writer, "Cache-Status: gannet; ");
     http_write_text(writer, cache_status);
     if (value->expires_at_ms > handler->time.wall_ms) {
@@ -338,8 +348,9 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
     bool is_first = true;
     for (uint32_t i = 0; i < server->namespaces_count; i++) {
         const struct config_namespaces *space = &server->namespaces[i];
-        if (space->name[0] == '\0')
-            continue; /* a reload left it out */
+        if (space->name[0] == '\0' ||
+            !api_access_allows(handler->settings, request->client, i, HTTP_GET))
+            continue; /* left out by a reload, or not the client's business */
         http_write_text(&body, is_first ? "{\"name\":\"" : ",{\"name\":\"");
         is_first = false;
         http_write_text(&body, space->name); /* its characters were checked: none needs quoting */
@@ -364,6 +375,18 @@ void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
         writer.at += body_bytes;
         writer.is_full = body.is_full;
     }
+    send_answer(handler, tcp, request, &writer, NULL, 0, 0, 200);
+}
+
+void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request)
+{
+    struct http_writer writer = begin_answer(handler, request, 200);
+    HTTP_WRITE_LITERAL(&writer, "Content-Type: application/json\r\nContent-Length: ");
+    http_write_decimal(&writer, openapi_document_bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
+    if (request->method != HTTP_HEAD)
+        http_write(&writer, openapi_document, openapi_document_bytes);
     send_answer(handler, tcp, request, &writer, NULL, 0, 0, 200);
 }
 

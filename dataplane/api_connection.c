@@ -187,6 +187,8 @@ void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp
 {
     struct http_connection *http = connection_state(tcp);
     if (!http) {
+        if (UNLIKELY(handler->proxied != NULL) && proxy_gives_up(handler, tcp))
+            return;
         on_idle_timer(handler, tcp);
         return;
     }

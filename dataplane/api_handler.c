@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/api_access.h"
 #include "dataplane/api_condition.h"
 #include "dataplane/api_state.h"
 #include "dataplane/response_cache.h"
@@ -225,10 +226,13 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
     struct tcp_connection *tcp = http->tcp;
+    http->body_ns = handler->time.now_ns;
     if (request->task != API_TASK_NONE) {
         task_begin(handler, http);
     } else if (request->route == ROUTE_NAMESPACES) {
         answer_namespaces(handler, tcp, request);
+    } else if (request->route == ROUTE_OPENAPI) {
+        answer_openapi(handler, tcp, request);
     } else if (request->route == ROUTE_OPTIONS) {
         answer_options(handler, tcp, request);
     } else if (request->route == ROUTE_ECHO) {
@@ -306,6 +310,7 @@ static void wait_for_head(struct api_handler *handler, struct tcp_connection *tc
         http->request.route = ROUTE_REFUSED;
         give_request_id(handler, &http->request);
         http->state = HTTP_READING_HEAD;
+        http->started_ns = handler->time.now_ns;
         connection_deadline(handler, tcp, handler->config.server->http.head_timeout_ms);
     }
     http->head_bytes_seen = tcp_receive_bytes(tcp);
@@ -357,8 +362,12 @@ static struct http_connection *keep_request(struct api_handler *handler, struct 
     struct http_connection *http = connection_state(tcp);
     if (!http)
         http = connection_state_take(handler, tcp);
-    if (http)
-        api_request_copy(&http->request, &handler->request);
+    if (!http)
+        return NULL;
+    if (http->started_ns == 0)
+        http->started_ns = handler->time.now_ns;
+    http->head_ns = handler->time.now_ns;
+    api_request_copy(&http->request, &handler->request);
     return http;
 }
 
@@ -371,6 +380,29 @@ static void count_request_of(struct api_handler *handler, struct tcp_connection 
     connection_count_requests(tcp, 1);
 }
 
+/* Configured, not negotiated: until there is TLS an operator must say that a listener is safe. */
+static bool is_trusted(const struct api_handler *handler, const struct tcp_connection *tcp)
+{
+    const struct server_config *server = handler->config.server;
+    for (uint32_t i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].port == tcp_local_port(tcp))
+            return server->listeners[i].trusted;
+    return false;
+}
+
+static enum http_problem check_access(struct api_handler *handler, const struct tcp_connection *tcp,
+                                      enum http_problem problem, const char **detail)
+{
+    const char *why = NULL;
+    enum http_problem refusal =
+        api_access_check(handler->settings, is_trusted(handler, tcp), handler->time.wall_ms / 1000,
+                         &handler->http, &handler->request, &why);
+    if (LIKELY(refusal == HTTP_PROBLEM_NONE))
+        return problem;
+    *detail = why;
+    return refusal;
+}
+
 /* The head in handler->http is good: check it, keep it, go on with its body. */
 static void take_request(struct api_handler *handler, struct tcp_connection *tcp,
                          const uint8_t *head)
@@ -380,6 +412,7 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
     enum http_problem problem =
         api_request_read(handler->routes, handler->config.server, &handler->http,
                          handler->time.wall_ms, request, &detail);
+    problem = check_access(handler, tcp, problem, &detail);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
     if (UNLIKELY(handler->has_last_answers))
@@ -440,6 +473,8 @@ static void on_readable(struct api_handler *handler, struct tcp_connection *tcp)
         tcp_receive_consume(handler->config.tcp, tcp, tcp_receive_bytes(tcp));
         return;
     }
+    if (UNLIKELY(handler->proxied != NULL) && !proxy_may_go_on(handler, tcp))
+        return;
     if (http && http->state != HTTP_READING_HEAD) {
         if (http->state == HTTP_READING_SMALL || http->state == HTTP_READING_BODY)
             body_continue(handler, http);
@@ -478,6 +513,8 @@ static void on_peer_closed(struct api_handler *handler, struct tcp_connection *t
 static void on_opened(struct api_handler *handler, struct tcp_connection *tcp)
 {
     connection_rest(handler, tcp);
+    if (UNLIKELY(handler->proxied != NULL) && proxy_is_expected(handler, tcp))
+        connection_deadline(handler, tcp, handler->config.server->http.head_timeout_ms);
     if (UNLIKELY(handler->is_draining) && tcp_receive_bytes(tcp) == 0)
         connection_close(handler, tcp); /* its handshake began before the drain */
 }
@@ -566,6 +603,14 @@ void api_drain(struct api_handler *handler)
 
 /* ---- life ---- */
 
+static bool expects_proxies(const struct server_config *server)
+{
+    for (uint32_t i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].proxy_protocol == CONFIG_PROXY_PROTOCOL_V2)
+            return true;
+    return false;
+}
+
 int api_create(const struct api_config *config, const struct live_settings *settings,
                struct api_handler **out)
 {
@@ -576,7 +621,9 @@ int api_create(const struct api_config *config, const struct live_settings *sett
     handler->config = *config;
     handler->connections =
         aligned_alloc(CACHE_LINE_BYTES, (pool * sizeof(struct http_connection) + 63) / 64 * 64);
-    if (!handler->connections) {
+    if (expects_proxies(config->server))
+        handler->proxied = calloc(config->server->tcp.connections, sizeof(handler->proxied[0]));
+    if (!handler->connections || (expects_proxies(config->server) && !handler->proxied)) {
         api_destroy(handler);
         return -ENOMEM;
     }
@@ -597,6 +644,7 @@ void api_destroy(struct api_handler *handler)
 {
     if (!handler)
         return;
+    free(handler->proxied);
     free(handler->connections);
     free(handler);
 }

@@ -17,6 +17,7 @@
 
 #include "include/clock.h"
 
+struct access_ring;
 struct api_handler;
 struct api_task;
 struct blob_stock;
@@ -41,6 +42,7 @@ struct api_config {
     uint32_t worker;
     uint32_t worker_count;
     uint64_t random_seed;
+    struct access_ring *access_ring; /* NULL: no access log */
 };
 
 /* config->server is that of `settings`. */

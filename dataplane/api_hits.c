@@ -196,6 +196,18 @@ find_entry(struct api_handler *handler, const struct api_hit *hit, bool *may_gue
                                  wall_ms);
 }
 
+/* The request id is the one that append_answer gave last. */
+static NO_INLINE void log_hit(struct api_handler *handler, const struct api_hit *hit,
+                              const struct cache_entry *entry)
+{
+    uint8_t id[16];
+    uint64_t number = http_hex32(handler->clock.request_number - 1);
+    memcpy(id, handler->hit_head.id_prefix, 8);
+    memcpy(id + 8, &number, 8);
+    api_log_hit(handler, hit, id,
+                sizeof(struct hit_head) + (uint32_t)entry->head_bytes + entry->value_bytes);
+}
+
 /* The next requests of one connection, up to one that cannot be answered at once. Returns how many.
  */
 static uint32_t answer_run(struct api_handler *handler, const struct api_hit *hits, uint32_t count)
@@ -210,6 +222,8 @@ static uint32_t answer_run(struct api_handler *handler, const struct api_hit *hi
         if (UNLIKELY(!entry) || UNLIKELY(!append_answer(handler, tcp, &segment, entry)))
             break;
         head_bytes += hit->head_bytes;
+        if (UNLIKELY(handler->config.access_ring != NULL))
+            log_hit(handler, hit, entry);
     }
     segment_end(handler, tcp, &segment);
     tcp_receive_consume(handler->config.tcp, tcp, head_bytes);

@@ -38,7 +38,12 @@ struct api_request {
     bool is_chunked;
     bool expects_continue;
     uint8_t request_id_bytes;
+    uint8_t cors;         /* api_access.h */
+    uint8_t route_number; /* of a deprecated route, from 1; 0: none */
     uint16_t namespace_index;
+    uint16_t access_namespace;    /* where cors is from */
+    uint32_t client;              /* number of an API key; API_KEY_NONE: anonymous */
+    uint32_t settings_generation; /* that the number is of */
     uint16_t key_bytes;
     uint16_t attributes_bytes;
     uint16_t query_bytes; /* of a task */

@@ -14,6 +14,7 @@
 
 static const char version_path[] = "/v1/";
 static const char namespaces_path[] = "/v1/ns";
+static const char document_path[] = "/v1/openapi.json";
 static const char values_part[] = "/values/";
 
 static const uint32_t value_methods = METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) |
@@ -138,6 +139,12 @@ static void match_built_in(const struct route_table *table, enum http_method met
                            struct http_slice path, uint8_t *key, struct route_match *match)
 {
     const uint32_t parent_bytes = LITERAL_BYTES(namespaces_path);
+    if (UNLIKELY(path.bytes == LITERAL_BYTES(document_path) &&
+                 memcmp(path.at, document_path, path.bytes) == 0)) {
+        if (method_fits(match, method, namespaces_methods, namespaces_allow))
+            match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_OPENAPI;
+        return;
+    }
     if (UNLIKELY(!starts_with_namespaces_path(path))) {
         refuse(match, 404, "there is nothing at this path");
         return;

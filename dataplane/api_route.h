@@ -30,6 +30,7 @@ enum route {
     ROUTE_NAMESPACES,  /* /v1/ns: GET, HEAD */
     ROUTE_ECHO,        /* a configured route with backend: echo */
     ROUTE_OPTIONS,     /* OPTIONS of a resource or of *: 204 with allow */
+    ROUTE_OPENAPI,     /* /v1/openapi.json: GET, HEAD */
     ROUTE_COUNT,
 };
 

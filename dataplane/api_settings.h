@@ -17,12 +17,14 @@
 
 #include "include/live_settings.h"
 
-int api_settings_create(const struct server_config *config, char *problem, size_t problem_bytes,
-                        struct live_settings **settings);
+/* Takes `keys` (NULL: none) over, also when it fails. */
+int api_settings_create(const struct server_config *config, struct api_keys *keys, char *problem,
+                        size_t problem_bytes, struct live_settings **settings);
 void api_settings_destroy(struct live_settings *settings);
 
 /* A board whose first snapshot is of that configuration; the same errors. */
-int api_settings_board_create(const struct server_config *config, uint32_t reader_count,
-                              char *problem, size_t problem_bytes, struct live_board **board);
+int api_settings_board_create(const struct server_config *config, struct api_keys *keys,
+                              uint32_t reader_count, char *problem, size_t problem_bytes,
+                              struct live_board **board);
 
 #endif

@@ -19,7 +19,9 @@
 #include "dataplane/api_request.h"
 #include "dataplane/http_date.h"
 #include "dataplane/http_repeat.h"
+#include "dataplane/proxy_header.h"
 #include "dataplane/tcp.h"
+#include "include/access_ring.h"
 #include "include/blob.h"
 #include "include/clock.h"
 
@@ -52,9 +54,10 @@ struct http_connection {
     struct shard_operation *operation;
     struct api_task *task;
     struct blob *body;
-    uint64_t body_left;       /* of Content-Length */
-    uint64_t body_checked_ns; /* body rate: when it was looked at last */
-    uint32_t body_bytes;      /* received so far */
+    uint64_t started_ns, head_ns, body_ns; /* first bytes seen; head, body complete: for the log */
+    uint64_t body_left;                    /* of Content-Length */
+    uint64_t body_checked_ns;              /* body rate: when it was looked at last */
+    uint32_t body_bytes;                   /* received so far */
     uint32_t body_bytes_checked;
     uint32_t prefix_bytes; /* of the blob: the echoed head in front of the body */
     uint32_t unread_bytes; /* of a complete small body: still in the receive queue */
@@ -97,8 +100,15 @@ struct hit_head {
     uint8_t line_end[2];
 };
 
+/* A connection whose balancer has said who its client is. */
+struct proxied {
+    uint64_t handle; /* of the connection that has this slot now, or had */
+    struct proxy_client client;
+};
+
 struct api_handler {
     struct api_config config;
+    struct proxied *proxied; /* by number of the connection; NULL: no listener expects the header */
     const struct live_settings *settings;
     const struct route_table *routes; /* of the settings, as config.server is */
     struct http_limits limits;
@@ -117,6 +127,7 @@ struct api_handler {
     struct hit_head hit_head;
     uint64_t hit_second; /* of the date in it */
 
+    enum access_cache answer_cache; /* of the answer being written: for the log */
     uint32_t hit_count;
     struct api_hit hits[HIT_BATCH];
     struct http_request http;
@@ -174,6 +185,23 @@ void body_continue(struct api_handler *handler, struct http_connection *http);
 void body_memory_release(struct api_handler *handler, uint64_t bytes);
 void body_memory_serve_queue(struct api_handler *handler);
 
+/* api_proxy.c: only where a listener has proxy_protocol */
+bool proxy_is_expected(const struct api_handler *handler, const struct tcp_connection *tcp);
+/* False: the header is not whole yet, or the connection is being reset. */
+bool proxy_may_go_on(struct api_handler *handler, struct tcp_connection *tcp);
+/* A deadline has passed: true when it was that of the header; the connection is being reset. */
+bool proxy_gives_up(struct api_handler *handler, struct tcp_connection *tcp);
+/* NULL: nobody has said. */
+const struct proxy_client *proxy_client_of(const struct api_handler *handler,
+                                           const struct tcp_connection *tcp);
+
+/* api_log.c: only where there is an access log */
+void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request, uint16_t status, uint64_t bytes,
+                    enum access_cache cache);
+void api_log_hit(struct api_handler *handler, const struct api_hit *hit, const uint8_t *id,
+                 uint64_t bytes);
+
 /* api_hits.c: the batch of probable cache hits */
 void hits_init(struct api_handler *handler);
 void hits_update_clock(struct api_handler *handler);
@@ -212,6 +240,8 @@ void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
                    const struct api_request *request);
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
                        const struct api_request *request);
+void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
+                    const struct api_request *request);
 void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request);
 void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,

@@ -264,7 +264,8 @@ static int create_parts(struct core *core, const struct core_config *config)
                              .cache_hash_seed = shared->cache_hash_seed,
                              .worker = config->index,
                              .worker_count = shared->fabric->worker_count,
-                             .random_seed = config->random_seed};
+                             .random_seed = config->random_seed,
+                             .access_ring = config->access_ring};
     return api_create(&api, core->settings, &core->api);
 }
 

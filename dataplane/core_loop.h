@@ -22,6 +22,7 @@
 #include "include/compiler.h"
 #include "include/key_hash.h"
 
+struct access_ring;
 struct api_handler;
 struct blob_pool;
 struct blob_stock;
@@ -103,6 +104,7 @@ struct core_config {
         *stock; /* outlives the core and the cache, whose entries go back through it */
     struct counters *counters;
     struct trace_ring *trace; /* outlives the core; NULL: none */
+    struct access_ring *access_ring; /* outlives the core; NULL: no access log */
     uint32_t index;
     uint64_t random_seed;
 };

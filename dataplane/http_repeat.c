@@ -74,9 +74,9 @@ bool http_repeat_match(struct http_repeat *repeat, const struct http_limits *lim
 /* Fields that change the answer to a GET, or will once they are implemented. */
 static bool is_neutral_field(struct http_slice name)
 {
-    static const char *const effective[] = {"range", "request-id", "prefer"};
+    static const char *const effective[] = {"range", "request-id", "prefer", "authorization"};
     uint8_t first = name.at[0] | 0x20;
-    if (LIKELY(first != 'i' && first != 'r' && first != 'p'))
+    if (LIKELY(first != 'i' && first != 'r' && first != 'p' && first != 'a'))
         return true;
     if (name.bytes >= 3 && http_slice_is((struct http_slice){name.at, 3}, "if-"))
         return false;

@@ -37,6 +37,8 @@ enum tcp_event {
  * the events are cleared. Returns how many were written to `out` (at most `limit`, the rest stays).
  */
 uint32_t tcp_take_ready(struct tcp_stack *stack, struct tcp_connection **out, uint32_t limit);
+uint16_t tcp_local_port(const struct tcp_connection *connection);
+
 uint32_t tcp_events(const struct tcp_connection *connection); /* enum tcp_event bits of this take */
 
 /*

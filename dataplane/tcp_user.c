@@ -325,3 +325,8 @@ bool tcp_has_deadline(const struct tcp_connection *connection)
 {
     return connection->application_tick != 0;
 }
+
+uint16_t tcp_local_port(const struct tcp_connection *connection)
+{
+    return connection->local_port;
+}

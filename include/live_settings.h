@@ -25,14 +25,16 @@
 
 #define LIVE_NAMESPACES_MAX 256u
 
+struct api_keys;
 struct route_table;
 
 struct live_settings {
     uint64_t generation; /* 1: what the process started with */
     struct server_config config;
     struct route_table *routes; /* the dataplane's; made by who fills in the snapshot */
+    struct api_keys *keys;      /* NULL: there is no file of keys */
     /* Namespaces whose GETs are never answered by the shortest way; false: it is open for all. */
-    bool has_careful_namespaces;
+    bool has_careful_namespaces, has_deprecations;
     bool is_careful[LIVE_NAMESPACES_MAX];
     struct live_settings *older;
 };

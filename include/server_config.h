@@ -75,6 +75,13 @@ enum config_sync_method {
     CONFIG_SYNC_METHOD_DSYNC
 };
 enum config_corruption { CONFIG_CORRUPTION_REFUSE = 0, CONFIG_CORRUPTION_QUARANTINE };
+enum config_proxy_protocol { CONFIG_PROXY_PROTOCOL_NONE = 0, CONFIG_PROXY_PROTOCOL_V2 };
+enum config_anonymous {
+    CONFIG_ANONYMOUS_AUTO = 0,
+    CONFIG_ANONYMOUS_NONE,
+    CONFIG_ANONYMOUS_READ,
+    CONFIG_ANONYMOUS_ALL
+};
 enum config_backend { CONFIG_BACKEND_VALUES = 0, CONFIG_BACKEND_ECHO };
 
 #endif

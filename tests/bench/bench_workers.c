@@ -100,7 +100,7 @@ static void create_shared(struct bench_server *server)
     server->shared = (struct core_shared){
         .server = &config, .blobs = blobs, .cache_hash_seed = 3, .siphash_key = {1, 2}};
     char problem[256];
-    ASSERT(api_settings_board_create(&config, server->worker_count, problem, sizeof(problem),
+    ASSERT(api_settings_board_create(&config, NULL, server->worker_count, problem, sizeof(problem),
                                      &server->shared.live) == 0);
     struct shard_fabric_shape shape = {.workers = server->worker_count,
                                        .controls = 1,

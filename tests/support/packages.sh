@@ -5,10 +5,11 @@
 # shellcheck disable=SC2034  # read by name in need_packages
 {
     packages_build=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburing-dev libxxhash-dev
-        libyaml-dev libseccomp-dev libcmocka-dev libjansson-dev python3)
+        libyaml-dev nettle-dev libseccomp-dev libcmocka-dev libjansson-dev python3)
     packages_run=(iproute2 ethtool curl)
     packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils nftables
-        iputils-ping gdb valgrind python3-h11 nghttp2-client)
+        iputils-ping gdb valgrind python3-jsonschema python3-requests
+        python3-h11 nghttp2-client)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
     packages_stages=(linux-perf binutils)

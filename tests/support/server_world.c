@@ -182,8 +182,8 @@ static void start_shared(struct server_world *world)
     world->shared = shared;
     shared->server = &config->server;
     char problem[256];
-    ASSERT(api_settings_board_create(&config->server, config->core_count, problem, sizeof(problem),
-                                     &shared->live) == 0);
+    ASSERT(api_settings_board_create(&config->server, NULL, config->core_count, problem,
+                                     sizeof(problem), &shared->live) == 0);
     shared->blobs = blobs;
     shared->cache_hash_seed = config->seed * 3;
     shared->siphash_key = (struct siphash_key){config->seed, 1};
