@@ -183,6 +183,11 @@ static void maker_finish(struct store_set *set, struct segment_maker *maker)
 {
     if (maker->has_lost_names)
         store_directory_failed(set, maker->error);
+    if (maker->error == 0 && atomic_load(&set->directory_failed)) {
+        /* the sync that failed may have lost our name, and ours, which did not fail, saves nothing */
+        maker->segment->fd = maker->fd;
+        maker->error = -EIO;
+    }
     if (maker->error != 0) {
         if (!atomic_exchange(&set->table.is_full, true))
             log_warning("store: no new segment in %s: %s. New values are refused until there is "

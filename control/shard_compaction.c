@@ -403,6 +403,11 @@ void compaction_free_done(struct store *store, struct store_io *io)
         free_sync(store, COMPACT_SYNC_DIRECTORY, IO_SYNC_ALL, store->set->directory_fd);
         return;
     case COMPACT_SYNC_DIRECTORY:
+        if (atomic_load(&store->set->directory_failed)) {
+            free_failed(store,
+                        -EIO); /* another sync failed: the name may come back after a crash */
+            return;
+        }
         free_sync(store, COMPACT_CLOSE, IO_CLOSE, victim->fd);
         return;
     case COMPACT_CLOSE:

@@ -5,10 +5,11 @@ import http.client
 import random
 import signal
 import socket
+import subprocess
 import threading
 import time
 
-from harness import (VALUES, Client, RawConnection, check, check_equal, depth, digest, in_threads,
+from harness import (BINARY, VALUES, Client, RawConnection, check, check_equal, depth, digest, in_threads,
                      random_bytes, system_test, wait_for)
 
 KILL_ROUNDS = depth('GANNET_KILL_ROUNDS', 20)
@@ -76,6 +77,13 @@ def describe(value):
     return 'nothing' if value is None else f'{len(value)} bytes {value[:24]!r}'
 
 
+def judge(server):
+    """The checker that shares no code with recovery, before recovery has touched anything."""
+    done = subprocess.run([BINARY, 'store', 'verify', str(server.folder / 'data')], capture_output=True,
+                          text=True, check=False)
+    check(done.returncode == 0, f'gannet store verify: {done.stdout}{done.stderr}')
+
+
 @system_test(f'kill -9 under write load, {KILL_ROUNDS} times: every acknowledged write and delete holds',
              60 + 6 * KILL_ROUNDS)
 def kill_nine(world):
@@ -96,6 +104,7 @@ def kill_nine(world):
         in_threads([lambda l=ledger: l.write_until_it_dies(stop) for ledger in ledgers], 30)
         killer.join()
         check(server.process.poll() == -signal.SIGKILL, f'round {round_number}: it died by itself')
+        judge(server)
         server.start()
         client = Client()
         for ledger in ledgers:
