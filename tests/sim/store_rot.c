@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rot in a whole segment of 64 KiB: every bit, every length, stale and misplaced frames. Two judges:
+ * Rot in a whole segment of 64 KiB: every bit, every length, misplaced frames. Two judges:
  * the engine's recovery and the reader behind `gannet store verify`, which shares no code with it.
  *
  * What must hold: no record is ever read that was not written so; what had been acknowledged is all

@@ -30,7 +30,7 @@ def write_for_ever(number, stop, written):
     client.close()
 
 
-@system_test('a backup of a server under write load holds what was acknowledged before it; restored, it serves', 90)
+@system_test('a backup of a server under write load holds what was acknowledged before; restored, it serves', 90)
 def backup_while_running(world):
     server = world.start({'control': {'threads': 2}, 'store': {'segment_mib': 1, 'compact_mib_per_s': 200}})
     data, backup, second = server.folder / 'data', server.folder / 'backup', server.folder / 'second'
