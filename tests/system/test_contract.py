@@ -15,7 +15,7 @@ CALLS = {
     'putValue': [(VALUE + 'new', b'{}', {'Content-Type': 'application/json', 'Meta-Owner': 'alice'}, 201),
                  (VALUE + 'new', b'again', {}, 204), (VALUE + 'new?ttl=60', b'', {}, 204),
                  (VALUE + 'new?ttl=0', b'', {}, 400), (VALUE + 'new', b'', {'If-None-Match': '*'}, 412),
-                 (VALUE + 'new', b'', {'If-Match': 'x'}, 400), ('/v1/ns/nosuch/values/k', b'', {}, 404),
+                 (VALUE + 'new', b'', {'If-Match': 'x'}, 400), ('/v1/ns/nosuch/values/k', b'', {}, 401),
                  (VALUE + 'large', b'x' * 5000, {}, 413), ('/v1/ns/strict/values/k', b'', {}, 428),
                  ('/v1/ns/closed/values/k', b'', {}, 401), (VALUE + 'x' * 1100, b'', {}, 400),
                  (VALUE + 'k', b'', {'Expect': 'wonders'}, 417)],
