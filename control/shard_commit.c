@@ -10,6 +10,7 @@
 #include "control/shard_batch.h"
 #include "control/shard_compaction.h"
 #include "control/shard_extent.h"
+#include "control/shard_watch.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
@@ -658,6 +659,13 @@ static void answer_entry(struct store *store, const struct batch_entry *entry)
     store_answer(store, operation, (enum shard_status)entry->status, action);
 }
 
+static void apply_and_tell(struct store *store, const struct batch_entry *entry,
+                           const struct record_header *record, uint64_t frame_offset)
+{
+    apply_write(store, entry, record, frame_offset);
+    watch_wake(store, record_key(record), record->key_bytes);
+}
+
 static void finish_batch(struct store *store)
 {
     struct stream *stream = &store->stream;
@@ -671,7 +679,7 @@ static void finish_batch(struct store *store)
         if (i + APPLY_AHEAD < batch->entry_count && batch->entries[i + APPLY_AHEAD].index_entry)
             __builtin_prefetch(batch->entries[i + APPLY_AHEAD].index_entry, 1);
         if (entry->kind == BATCH_WRITE)
-            apply_write(store, entry, batch_record(batch, entry), frame_offset);
+            apply_and_tell(store, entry, batch_record(batch, entry), frame_offset);
         else if (entry->kind == BATCH_RELOCATION)
             apply_relocation(store, entry, batch_record(batch, entry), frame_offset);
         answer_entry(store, entry);

@@ -13,6 +13,7 @@
 #include "control/shard_list.h"
 #include "control/shard_read.h"
 #include "control/shard_recovery.h"
+#include "control/shard_watch.h"
 #include "control/store_super.h"
 #include "control/sync_probe.h"
 #include "include/assert_policy.h"
@@ -313,6 +314,7 @@ static struct store_set *set_create(const struct server_config *config,
     set->is_interval_sync = config->store.sync == CONFIG_SYNC_INTERVAL;
     set->sync_method_wanted = (uint8_t)config->store.sync_method;
     set->quarantines = config->store.on_corruption == CONFIG_CORRUPTION_QUARANTINE;
+    set->watches_max = (uint32_t)config->store.watches;
     set->sync_interval_ns = config->store.sync_interval_ms * UINT64_C(1000000);
     set->behind_ns = config->store.behind_ms * UINT64_C(1000000);
     set->behind_bytes = config->store.behind_kib << 10;
@@ -499,6 +501,8 @@ void store_submit(struct store *store, struct shard_operation *operation)
     operation->owner_private[0] = NULL;
     if (operation->verb == SHARD_GET || operation->verb == SHARD_STAT)
         read_submit(store, operation);
+    else if (operation->verb == SHARD_WATCH)
+        watch_submit(store, operation);
     else if (operation->verb == SHARD_LIST)
         list_submit(store, operation);
     else if (operation->verb == SHARD_PURGE)
@@ -578,6 +582,7 @@ static void check_deadlines(struct store *store)
     commit_check_deadlines(store);
     read_check_deadlines(store);
     extent_check_deadlines(store);
+    watch_check_deadlines(store);
 }
 
 void store_advance(struct store *store)
@@ -623,8 +628,8 @@ uint64_t store_next_deadline_ns(const struct store *store)
 
 bool store_is_idle(const struct store *store)
 {
-    if (store->held_count > 0 || store->done.head != NULL)
-        return false;
+    if (store->held_count > store->watch_count || store->done.head != NULL)
+        return false; /* who only waits for news does not keep a drain waiting */
     /* compaction commits for itself; it does not keep a drain waiting */
     return commit_is_idle(store) || store->compactor.pending_copies > 0;
 }

@@ -159,6 +159,8 @@ struct stream {
     uint64_t recent_begin, recent_end;
 };
 
+#define WATCH_BUCKETS 64u
+
 struct operation_list {
     struct shard_operation *head, *tail;
     uint32_t count;
@@ -315,6 +317,7 @@ struct store_set {
     struct store_sizes sizes;
     uint32_t thread_count;
     uint32_t read_jobs_count; /* disk reads at a time, per thread */
+    uint32_t watches_max;     /* per thread */
     bool is_interval_sync;
     uint8_t sync_method_wanted;   /* enum config_sync_method */
     enum sync_method sync_method; /* of commits; chosen before the threads start */
@@ -378,6 +381,8 @@ struct store {
     struct extent_job *extent_jobs;
     uint32_t extent_jobs_busy;
     struct lister *lister;
+    struct operation_list watches[WATCH_BUCKETS]; /* by key */
+    uint32_t watch_count;
     struct segment_maker maker;
     uint64_t maker_retry_ns;
     struct store_transfer super_write;

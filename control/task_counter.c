@@ -98,30 +98,10 @@ static enum task_progress go_on(struct task_run *run)
     return TASK_GOES_ON;
 }
 
-static bool condition_holds(const struct api_task *task, uint64_t version)
-{
-    bool is_named = false;
-    for (uint32_t i = 0; i < task->version_count; i++)
-        is_named |= task->versions[i] == version;
-    switch ((enum shard_condition)task->condition) {
-    case SHARD_IF_PRESENT:
-        return version != 0;
-    case SHARD_IF_ABSENT:
-        return version == 0;
-    case SHARD_IF_VERSION_IN:
-        return version != 0 && is_named;
-    case SHARD_IF_VERSION_NOT:
-        return !is_named;
-    case SHARD_ALWAYS:
-        break;
-    }
-    return true;
-}
-
 static enum task_progress add_to(struct task_run *run, int64_t number)
 {
     struct counter *counter = run->state;
-    if (!condition_holds(run->task, counter->version)) {
+    if (!task_condition_holds(run->task, counter->version)) {
         run->task->current_version = counter->version;
         return task_fail(run, HTTP_PROBLEM_PRECONDITION_FAILED, "the condition does not hold");
     }

@@ -41,6 +41,8 @@ struct task_loop {
 
 static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
     [API_TASK_COUNTER] = &task_counter,
+    [API_TASK_FIELDS] = &task_fields,
+    [API_TASK_PATCH] = &task_patch,
 };
 
 struct blob_stock *task_loop_stock(struct task_loop *loop)

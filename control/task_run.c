@@ -63,6 +63,26 @@ bool task_operation_set_value(struct task_run *run, struct shard_operation *oper
     return true;
 }
 
+bool task_condition_holds(const struct api_task *task, uint64_t version)
+{
+    bool is_named = false;
+    for (uint32_t i = 0; i < task->version_count; i++)
+        is_named |= task->versions[i] == version;
+    switch ((enum shard_condition)task->condition) {
+    case SHARD_IF_PRESENT:
+        return version != 0;
+    case SHARD_IF_ABSENT:
+        return version == 0;
+    case SHARD_IF_VERSION_IN:
+        return version != 0 && is_named;
+    case SHARD_IF_VERSION_NOT:
+        return !is_named;
+    case SHARD_ALWAYS:
+        break;
+    }
+    return true;
+}
+
 enum task_progress task_fail(struct task_run *run, enum http_problem problem, const char *format,
                              ...)
 {

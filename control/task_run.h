@@ -47,7 +47,7 @@ struct task_kind {
 };
 
 /* One file each. */
-extern const struct task_kind task_counter;
+extern const struct task_kind task_counter, task_fields, task_patch;
 
 /* Operations of one task under way at a time: the others of its thread get their share. */
 #define TASK_OPERATIONS_EACH 32u
@@ -72,6 +72,9 @@ struct task_run {
 bool task_parameter(const struct task_run *run, const char *name, struct http_slice *value);
 /* All of the body with a zero byte behind it, to be freed; NULL: no memory. */
 char *task_body_copy(const struct task_run *run);
+
+/* The request's condition, for a value of that version; 0: there is none. */
+bool task_condition_holds(const struct api_task *task, uint64_t version);
 
 /* ---- store operations ---- */
 

@@ -425,7 +425,7 @@ void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
         blob_copy_out(task->answer, 0, writer.at, fields_bytes);
         writer.at += fields_bytes;
     }
-    if (task->status != 204) {
+    if (task->status != 204 && task->status != 304) {
         HTTP_WRITE_LITERAL(&writer, "Content-Length: ");
         http_write_decimal(&writer, task->answer_body_bytes);
         HTTP_WRITE_LITERAL(&writer, "\r\n");

@@ -85,7 +85,10 @@ static void send_operation(struct api_handler *handler, struct http_connection *
                            struct shard_operation *operation)
 {
     uint64_t timeout_ms = handler->config.server->store.request_timeout_ms;
-    operation->deadline_ns = handler->time.now_ns + timeout_ms * NS_PER_MS;
+    uint64_t wait_ms = operation->verb == SHARD_WATCH ? http->request.wait_ms : 0;
+    operation->deadline_ns =
+        handler->time.now_ns + (wait_ms > 0 ? wait_ms : timeout_ms) * NS_PER_MS;
+    timeout_ms += wait_ms;
     http->state = HTTP_WAITING_STORE;
     http->operation = operation;
     /* A little longer than the store's own limit: its answer is better than our guess. */
@@ -189,6 +192,25 @@ void api_take_answer(struct api_handler *handler, struct shard_operation *operat
 
 /* ---- complete requests ---- */
 
+/* The client has this version, or we do not know: the store tells it when there is another. */
+static void watch_value(struct api_handler *handler, struct http_connection *http)
+{
+    const struct api_request *request = &http->request;
+    struct shard_operation *operation = prepare_operation(handler, http, SHARD_WATCH);
+    if (!operation)
+        return;
+    operation->version_count = request->if_none_match.count;
+    memcpy(operation->versions, request->tags.at + request->if_none_match.first,
+           operation->version_count * sizeof(operation->versions[0]));
+    send_operation(handler, http, operation);
+}
+
+static bool must_wait(const struct api_request *request, const struct cache_entry *entry)
+{
+    return request->wait_ms > 0 &&
+           (!entry || etag_list_matches(&request->if_none_match, &request->tags, entry->version));
+}
+
 static void read_value(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
@@ -196,6 +218,10 @@ static void read_value(struct api_handler *handler, struct http_connection *http
         key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
     const struct cache_entry *entry = response_cache_lookup(
         handler->config.cache, hash, request->bytes, request->key_bytes, handler->time.wall_ms);
+    if (UNLIKELY(must_wait(request, entry))) {
+        watch_value(handler, http);
+        return;
+    }
     if (!entry && response_cache_is_absent(handler->config.cache, hash, request->bytes,
                                            request->key_bytes, handler->time.wall_ms)) {
         count(handler->config.counters, COUNTER_CACHE_HITS);

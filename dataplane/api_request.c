@@ -153,6 +153,47 @@ static void read_range(const struct http_request *http, struct api_request *requ
         request->if_range_version = 0;
 }
 
+/* RFC 7240: preferences in a comma-separated list; "wait" is in seconds. Nothing in it is an error. */
+static uint64_t read_wait_s(struct http_slice preferences)
+{
+    const uint8_t *at = preferences.at, *end = at + preferences.bytes;
+    static const char name[] = "wait=";
+    while (at < end) {
+        const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
+        const uint8_t *next = comma ? comma : end;
+        while (at < next && (*at == ' ' || *at == '\t'))
+            at++;
+        const uint8_t *stop = at;
+        while (stop < next && *stop != ';' && *stop != ' ')
+            stop++;
+        struct http_slice digits = {at + sizeof(name) - 1, 0};
+        uint64_t seconds;
+        if (stop - at > (ptrdiff_t)sizeof(name) - 1 &&
+            http_slice_is((struct http_slice){at, sizeof(name) - 1}, name)) {
+            digits.bytes = (uint32_t)(stop - digits.at);
+            if (http_parse_decimal(digits, &seconds))
+                return seconds;
+        }
+        at = next + 1;
+    }
+    return 0;
+}
+
+/* A read that knows a version may wait for the next one: If-None-Match and Prefer: wait=S. */
+static void read_wait(const struct server_config *server, const struct http_request *http,
+                      struct api_request *request)
+{
+    const struct etag_list *known = &request->if_none_match;
+    const struct http_field *prefer = http_find_field(http, "prefer");
+    if (!prefer || !api_request_is_read(request) || request->if_match.is_present ||
+        known->count == 0 || known->count > SHARD_CONDITION_VERSIONS_MAX)
+        return;
+    uint64_t seconds = read_wait_s(prefer->value);
+    if (seconds > server->http.wait_max_s)
+        seconds = server->http.wait_max_s;
+    request->wait_ms = (uint32_t)seconds * 1000;
+}
+
 static enum http_problem problem_of_refusal(uint16_t status)
 {
     switch (status) {
@@ -167,11 +208,32 @@ static enum http_problem problem_of_refusal(uint16_t status)
     }
 }
 
+static enum http_problem check_patch_type(const struct http_request *http, const char **detail)
+{
+    static const char type[] = "application/merge-patch+json";
+    const struct http_field *field = http_find_field(http, "content-type");
+    if (field && field->value.bytes >= sizeof(type) - 1) {
+        struct http_slice essence = {field->value.at, sizeof(type) - 1};
+        uint8_t next = field->value.bytes > essence.bytes ? field->value.at[essence.bytes] : ';';
+        if (http_slice_is(essence, type) && (next == ';' || next == ' ' || next == '\t'))
+            return HTTP_PROBLEM_NONE;
+    }
+    *detail = "PATCH takes Content-Type: application/merge-patch+json (RFC 7396)";
+    return HTTP_PROBLEM_UNSUPPORTED_TYPE;
+}
+
 /* Requests on a value that a task thread serves, and what they may say. */
 static enum http_problem choose_value_task(const struct http_request *http,
                                            struct api_request *request, const char **detail)
 {
-    struct http_slice operation;
+    struct http_slice operation, fields;
+    if (request->method == HTTP_PATCH) {
+        request->task = API_TASK_PATCH;
+        return check_patch_type(http, detail);
+    }
+    if (api_request_is_read(request) && http->query.bytes > 0 &&
+        http_query_parameter(http->query, "fields", &fields))
+        request->task = API_TASK_FIELDS;
     if (request->method != HTTP_POST)
         return HTTP_PROBLEM_NONE;
     if (!http_query_parameter(http->query, "op", &operation) || !http_slice_is(operation, "incr")) {
@@ -234,6 +296,8 @@ static enum http_problem read_value_request(const struct server_config *server,
     read_range(http, request);
     if (problem == HTTP_PROBLEM_NONE)
         problem = choose_value_task(http, request, detail);
+    if (problem == HTTP_PROBLEM_NONE)
+        read_wait(server, http, request);
     if (problem != HTTP_PROBLEM_NONE || !api_request_is_write(request))
         return problem;
     request->value_max = space->value_max;

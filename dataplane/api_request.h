@@ -53,6 +53,7 @@ struct api_request {
     uint64_t value_max;                       /* of the namespace */
     uint64_t expires_at_ms;                   /* 0: never */
     struct etag_list if_match, if_none_match; /* into tags */
+    uint32_t wait_ms; /* a read that waits for news of its if_none_match; 0: it does not */
     bool has_if_modified_since, has_if_unmodified_since;
     uint64_t if_modified_since_s, if_unmodified_since_s;
     struct http_range range; /* of a GET */
@@ -74,7 +75,8 @@ static inline void api_request_copy(struct api_request *to, const struct api_req
 /* It may store a value. */
 static inline bool api_request_is_write(const struct api_request *request)
 {
-    return request->method == HTTP_PUT || request->method == HTTP_POST;
+    return request->method == HTTP_PUT || request->method == HTTP_POST ||
+           request->method == HTTP_PATCH;
 }
 
 /* It changes nothing, so it can simply be tried again. */

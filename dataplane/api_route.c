@@ -17,16 +17,16 @@ static const char namespaces_path[] = "/v1/ns";
 static const char document_path[] = "/v1/openapi.json";
 static const char values_part[] = "/values/";
 
-static const uint32_t value_methods = METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) |
-                                      METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
-                                      METHOD_BIT(HTTP_POST) | METHOD_BIT(HTTP_OPTIONS);
+static const uint32_t value_methods =
+    METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
+    METHOD_BIT(HTTP_POST) | METHOD_BIT(HTTP_PATCH) | METHOD_BIT(HTTP_OPTIONS);
 static const uint32_t namespaces_methods =
     METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_OPTIONS);
 static const uint32_t echo_methods =
     METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
     METHOD_BIT(HTTP_POST) | METHOD_BIT(HTTP_PATCH) | METHOD_BIT(HTTP_OPTIONS);
 
-static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
+static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 static const char namespaces_allow[] = "GET, HEAD, OPTIONS";
 static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 

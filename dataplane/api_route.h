@@ -26,7 +26,7 @@
 
 enum route {
     ROUTE_REFUSED = 0, /* answer status and reason; on 405 with allow */
-    ROUTE_VALUE,       /* /v1/ns/{namespace}/values/{key}: GET, HEAD, PUT, DELETE, POST */
+    ROUTE_VALUE,       /* /v1/ns/{namespace}/values/{key}: GET, HEAD, PUT, DELETE, POST, PATCH */
     ROUTE_NAMESPACES,  /* /v1/ns: GET, HEAD */
     ROUTE_ECHO,        /* a configured route with backend: echo */
     ROUTE_OPTIONS,     /* OPTIONS of a resource or of *: 204 with allow */

@@ -28,6 +28,8 @@
 enum api_task_kind {
     API_TASK_NONE = 0,
     API_TASK_COUNTER, /* POST /v1/ns/{namespace}/values/{key}?op=incr */
+    API_TASK_FIELDS,  /* GET the same path ?fields=a,b.c */
+    API_TASK_PATCH,   /* PATCH the same path, a merge patch */
     API_TASK_KIND_COUNT,
 };
 
@@ -87,8 +89,7 @@ static inline uint32_t api_task_body_bytes(const struct api_task *task)
 /* Whether a request of this kind has a body that must be read first. */
 static inline bool api_task_takes_body(uint8_t kind)
 {
-    (void)kind;
-    return false;
+    return kind == API_TASK_PATCH;
 }
 
 #endif

@@ -39,6 +39,7 @@ enum shard_verb {
     SHARD_DELETE,
     SHARD_STAT,  /* as GET, without the value: its length and everything that goes with it */
     SHARD_LIST,  /* the next keys of one control thread: include/shard_listing.h */
+    SHARD_WATCH, /* a GET that waits until the version is not in versions[], or deadline_ns */
     SHARD_PURGE, /* changes the cache only: cache_action is given by who asks */
     SHARD_VERB_COUNT,
 };

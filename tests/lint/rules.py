@@ -153,6 +153,7 @@ COVERED_BY = [
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
     (r'dataplane/(api_(access|answer|body|connection|handler|hits|log|proxy|settings)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
     (r'control/control_loop\.c', 'tests/unit/api_handler_test.c'),
+    (r'control/shard_watch\.c', 'tests/unit/value_watch_test.c'),
     (r'(control/task_(loop|run)|dataplane/(task_client|api_tasks))\.c', 'tests/unit/task_counter_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
 ]

@@ -14,13 +14,18 @@
 
 static char text[TEXT_BYTES];
 
-void dialogue_start(struct dialogue *dialogue, const struct world_config *config)
+static void connect_client(struct dialogue *dialogue)
 {
     dialogue->client = (struct world_client){0};
-    server_world_start(&dialogue->world, config);
     server_world_connect(&dialogue->world, &dialogue->client);
     server_world_run_ms(&dialogue->world, 10);
     assert_true(dialogue->client.is_open);
+}
+
+void dialogue_start(struct dialogue *dialogue, const struct world_config *config)
+{
+    server_world_start(&dialogue->world, config);
+    connect_client(dialogue);
 }
 
 void dialogue_stop(struct dialogue *dialogue)
@@ -46,6 +51,10 @@ const char *dialogue_hear(struct dialogue *dialogue)
 
 const char *dialogue_ask(struct dialogue *dialogue, const char *request)
 {
+    if (dialogue->client.peer_closed || dialogue->client.is_gone) {
+        server_world_forget(&dialogue->world, &dialogue->client);
+        connect_client(dialogue);
+    }
     dialogue_hear(dialogue);
     server_world_send(&dialogue->world, &dialogue->client, request, (uint32_t)strlen(request),
                       UINT32_MAX);

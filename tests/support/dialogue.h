@@ -27,7 +27,7 @@ void dialogue_stop(struct dialogue *dialogue);
 
 /* What came since the last call. */
 const char *dialogue_hear(struct dialogue *dialogue);
-/* Sends it, waits, and returns what came. */
+/* Sends it, on a new connection if the server closed the last one, and returns what came. */
 const char *dialogue_ask(struct dialogue *dialogue, const char *request);
 /*
  * "METHOD TARGET", more field lines ("" or "Name: value\r\n"), a body: the whole request is made of

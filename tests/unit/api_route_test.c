@@ -68,7 +68,7 @@ static void a_path_leads_to_its_route(void **state)
         {"DELETE of a value", HTTP_DELETE, "/v1/ns/demo/values/k", ROUTE_VALUE, 0},
         {"OPTIONS of a value", HTTP_OPTIONS, "/v1/ns/demo/values/k", ROUTE_OPTIONS, 0},
         {"TRACE of a value", HTTP_TRACE, "/v1/ns/demo/values/k", ROUTE_REFUSED, 405},
-        {"PATCH of a value", HTTP_PATCH, "/v1/ns/demo/values/k", ROUTE_REFUSED, 405},
+        {"CONNECT of a value", HTTP_CONNECT, "/v1/ns/demo/values/k", ROUTE_REFUSED, 501},
         {"TRACE of a value", HTTP_TRACE, "/v1/ns/demo/values/k", ROUTE_REFUSED, 405},
         {"an unknown method", HTTP_METHOD_OTHER, "/v1/ns/demo/values/k", ROUTE_REFUSED, 501},
         {"an unknown method of nothing", HTTP_METHOD_OTHER, "/v1/x", ROUTE_REFUSED, 501},
