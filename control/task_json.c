@@ -327,7 +327,8 @@ static void write_read_fields(struct task_run *run, const struct shard_operation
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
     text_format(&run->fields,
                 "ETag: \"%" PRIu64 "\"\r\nLast-Modified: %s\r\n"
-                "Cache-Status: gannet; fwd=bypass\r\n",
+                "Cache-Status: gannet; fwd=bypass\r\nAge: 0\r\n"
+                "Accept-Ranges: none\r\nCache-Control: no-cache\r\n",
                 operation->version, date);
 }
 

@@ -7,6 +7,7 @@ from harness import TOP, Client, check, check_equal, system_test
 
 # operationId -> requests that get each answer worth having: (path, body, headers, status)
 VALUE = '/v1/ns/demo/values/'
+MERGE = {'Content-Type': 'application/merge-patch+json'}
 CALLS = {
     'getDocument': [('/v1/openapi.json', None, {}, 200)],
     'headDocument': [('/v1/openapi.json', None, {}, 200)],
@@ -24,10 +25,15 @@ CALLS = {
                  (VALUE + 'k', None, {'If-Match': '"99"'}, 412),
                  (VALUE + 'missing', None, {}, 404), ('/v1/ns/closed/values/k', None, {}, 401),
                  (VALUE + 'k', None, {'Range': 'bytes=1-2'}, 206),
-                 (VALUE + 'k', None, {'Range': 'bytes=99-'}, 416)],
+                 (VALUE + 'k', None, {'Range': 'bytes=99-'}, 416),
+                 (VALUE + 'j?fields=a', None, {}, 200), (VALUE + 'k?fields=a', None, {}, 422),
+                 (VALUE + 'j', None, {'If-None-Match': '"1", "2"', 'Prefer': 'wait=1'}, 304)],
     'headValue': [(VALUE + 'k', None, {}, 200), (VALUE + 'missing', None, {}, 404)],
     'countValue': [(VALUE + 'n?op=incr', None, {}, 200), (VALUE + 'n?op=incr&by=-5', None, {}, 200),
                    (VALUE + 'n?op=wonder', None, {}, 400), (VALUE + 'k?op=incr', None, {}, 422)],
+    'patchValue': [(VALUE + 'j', b'{"a":2}', MERGE, 204), (VALUE + 'j', b'{"a":', MERGE, 422),
+                   (VALUE + 'j', b'{}', {}, 415), (VALUE + 'missing', b'{}', MERGE, 404),
+                   (VALUE + 'j', b'{}', {**MERGE, 'If-Match': '"99"'}, 412)],
     'deleteValue': [(VALUE + 'new', None, {'If-Match': '"99"'}, 412), (VALUE + 'new', None, {}, 204),
                     (VALUE + 'new', None, {}, 204), ('/v1/ns/strict/values/k', None, {}, 428)],
 }
@@ -100,6 +106,7 @@ def contract(world):
         {'name': 'strict', 'anonymous': 'all', 'require_precondition': True}]})
     client = Client()
     check_equal(client.put('k', b'hello').status, 201)
+    check_equal(client.put('j', b'{"a":1}').status, 201)
     answer = client.request('GET', '/v1/openapi.json')
     check_equal((answer.status, answer['content-type']), (200, 'application/json'))
     document = json.loads(answer.body)
