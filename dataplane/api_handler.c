@@ -238,7 +238,7 @@ static void read_value(struct api_handler *handler, struct http_connection *http
     struct value_view value = {
         .version = entry->version,
         .modified_at_ms = entry->modified_at_ms,
-        .expires_at_ms = entry->expires_at_ms,
+        .expires_at_ms = cache_entry_expires_at_ms(entry),
         .head = cache_entry_head(entry),
         .head_bytes = entry->head_bytes,
         .value_bytes = entry->value_bytes,

@@ -138,7 +138,7 @@ static bool entry_move(struct cache_part *part, struct cache_entry *entry,
 
 void cache_entry_evict(struct cache_part *part, struct cache_entry *entry, uint64_t wall_ms)
 {
-    bool is_expired = entry_is_expired(entry, wall_ms);
+    bool is_expired = entry_is_over(entry, wall_ms);
     count(part->counters, is_expired ? COUNTER_CACHE_EXPIRED : COUNTER_CACHE_EVICTIONS);
     if (!is_expired && entry_queue(part, entry) == CACHE_QUEUE_NEW)
         ghost_remember(part, entry->hash);

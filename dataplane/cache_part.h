@@ -167,9 +167,24 @@ static inline bool entry_is_absence(const struct cache_entry *entry)
     return entry->version == 0;
 }
 
+/* Not to be served: its time has ended, or it is stale (negative). */
 static inline bool entry_is_expired(const struct cache_entry *entry, uint64_t wall_ms)
 {
-    return entry->expires_at_ms != 0 && entry->expires_at_ms <= wall_ms;
+    int64_t expires = (int64_t)atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed);
+    return expires != 0 && expires <= (int64_t)wall_ms;
+}
+
+static inline bool entry_is_stale(const struct cache_entry *entry)
+{
+    return (atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed) & CACHE_STALE_BIT) !=
+           0;
+}
+
+/* Its time has ended, stale or not. */
+static inline bool entry_is_over(const struct cache_entry *entry, uint64_t wall_ms)
+{
+    uint64_t expires_at_ms = cache_entry_expires_at_ms(entry);
+    return expires_at_ms != 0 && expires_at_ms <= wall_ms;
 }
 
 /* The slot that holds the key; `*found` is its entry. A reader may see the slot change afterwards.

@@ -138,6 +138,19 @@ const struct cache_entry *response_cache_lookup(const struct response_cache *cac
     return entry_read(entry, wall_ms);
 }
 
+const struct cache_entry *response_cache_lookup_stale(const struct response_cache *cache,
+                                                      uint64_t hash, const void *key,
+                                                      uint32_t key_bytes, uint64_t wall_ms)
+{
+    const struct part_view *view = view_of(cache, hash);
+    struct cache_pair *table = view_table(view);
+    struct cache_entry *entry;
+    if (table == NULL || !table_find(table, view->pair_count, hash, key, key_bytes, &entry))
+        return NULL;
+    bool is_value = !entry_is_absence(entry) && !entry_is_over(entry, wall_ms);
+    return is_value && entry_is_stale(entry) ? entry : NULL;
+}
+
 const struct cache_entry *response_cache_confirm(const struct cache_entry *guess, uint64_t hash,
                                                  const void *key, uint32_t key_bytes,
                                                  uint64_t wall_ms)
@@ -241,6 +254,13 @@ static void invalidate(struct cache_part *part, const struct shard_operation *op
     _Atomic uint64_t *slot = part_find(part, operation, &entry);
     if (slot)
         cache_slot_clear(part, slot);
+}
+
+static void mark_stale(struct cache_part *part, const struct shard_operation *operation)
+{
+    struct cache_entry *entry;
+    if (part_find(part, operation, &entry))
+        atomic_fetch_or_explicit(&entry->expires_at_ms, CACHE_STALE_BIT, memory_order_relaxed);
 }
 
 static void refuse(struct cache_part *part, const struct shard_operation *operation)
@@ -352,8 +372,13 @@ static void fill(struct response_cache *cache, struct cache_part *part,
     }
     struct cache_entry *old = NULL;
     _Atomic uint64_t *slot = part_find(part, operation, &old); /* now: making room may move it */
-    if (slot && !keeps_order(old, operation))
+    if (slot && !keeps_order(old, operation)) {
+        /* the same version is the same value, and not stale any more */
+        if (old->version == operation->version && entry_is_stale(old))
+            atomic_store_explicit(&old->expires_at_ms, operation->expires_at_ms,
+                                  memory_order_relaxed);
         return;
+    }
     enum cache_queue_name queue = CACHE_QUEUE_NEW;
     if (slot ? entry_queue(part, old) == CACHE_QUEUE_KEPT
              : cache_ghost_recall(part, operation->cache_hash))
@@ -388,6 +413,8 @@ void response_cache_apply(struct response_cache *cache, uint32_t worker,
         fill(cache, part, operation, head, head_bytes, wall_ms);
     else if (operation->cache_action == SHARD_CACHE_INVALIDATE)
         invalidate(part, operation);
+    else if (operation->cache_action == SHARD_CACHE_MARK_STALE)
+        mark_stale(part, operation);
 }
 
 /* --- rounds --------------------------------------------------------------------------------------
@@ -402,7 +429,7 @@ static void sweep_some(struct cache_part *part, uint64_t wall_ms)
     for (uint32_t i = 0; i < SWEPT_PER_ROUND; i++) {
         const struct cache_entry *entry =
             slot_entry(atomic_load_explicit(&slots[at + i], memory_order_relaxed));
-        if (entry && entry_is_expired(entry, wall_ms)) {
+        if (entry && entry_is_over(entry, wall_ms)) {
             count(part->counters, COUNTER_CACHE_EXPIRED);
             cache_slot_clear(part, &slots[at + i]);
         }

@@ -30,15 +30,18 @@ struct shard_operation;
 
 #define CACHE_HEAD_BYTES_MAX (512u + 160u)
 
+/* In expires_at_ms, which is negative then: no reader finds the entry before a fill confirmed it. */
+#define CACHE_STALE_BIT (UINT64_C(1) << 63)
+
 /*
- * A published entry is immutable but for its recency mark. Behind the struct: key bytes, then the
+ * A published entry is immutable but for its recency mark and its stale mark. Behind the struct: key bytes, then the
  * ready-made head ("ETag: ...\r\nLast-Modified: ...\r\nContent-Length: ...\r\n..." and the like,
  * everything of the answer that depends only on the value), then the value when it is inline.
  */
 struct cache_entry {
     uint64_t hash;
-    uint64_t version;       /* 0: there is no value; then it expires */
-    uint64_t expires_at_ms; /* 0: never */
+    uint64_t version;               /* 0: there is no value; then it expires */
+    _Atomic uint64_t expires_at_ms; /* 0: never; CACHE_STALE_BIT: purged softly */
     uint64_t modified_at_ms;
     struct blob *value; /* NULL: inline */
     uint32_t value_bytes;
@@ -48,6 +51,11 @@ struct cache_entry {
     uint8_t owner_bytes[7];  /* the owner's own */
     uint8_t bytes[];
 };
+
+static inline uint64_t cache_entry_expires_at_ms(const struct cache_entry *entry)
+{
+    return atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed) & ~CACHE_STALE_BIT;
+}
 
 static inline const uint8_t *cache_entry_head(const struct cache_entry *entry)
 {
@@ -102,6 +110,14 @@ const struct cache_entry *response_cache_lookup(const struct response_cache *cac
 /* Reader, after a lookup that found nothing: it is known that the key has no value. */
 bool response_cache_is_absent(const struct response_cache *cache, uint64_t hash, const void *key,
                               uint32_t key_bytes, uint64_t wall_ms);
+
+/*
+ * Reader, one key: only what was purged softly and is still the newest value this cache knows. For
+ * who asks the store again anyway, or cannot.
+ */
+const struct cache_entry *response_cache_lookup_stale(const struct response_cache *cache,
+                                                      uint64_t hash, const void *key,
+                                                      uint32_t key_bytes, uint64_t wall_ms);
 
 /* Every worker, once at the end of each round: no entry pointer is held any more. */
 void response_cache_quiescent(struct response_cache *cache, uint32_t worker);

@@ -256,7 +256,7 @@ static void operation_came_home(struct world *world, struct worker *worker,
     struct client *client = &worker->clients[operation->connection];
     if (operation->verb == SHARD_GET)
         answer_get(world, client->event, operation);
-    else
+    else if (operation->verb != SHARD_PURGE) /* which nobody can tell from what was read */
         answer_write(world, client->event, operation);
     client->is_busy = false;
     shard_client_release(worker->client, operation);
@@ -378,6 +378,17 @@ static void client_writes(struct world *world, struct worker *worker, uint32_t w
     client_sends(world, worker, client, operation);
 }
 
+static void client_purges(struct world *world, struct worker *worker, uint32_t which)
+{
+    struct random *random = &world->random;
+    struct shard_operation *operation =
+        operation_new(worker, which, random_below(random, world->shape.keys));
+    operation->verb = SHARD_PURGE;
+    operation->cache_action =
+        random_chance(random, 500) ? SHARD_CACHE_INVALIDATE : SHARD_CACHE_MARK_STALE;
+    client_sends(world, worker, &worker->clients[which], operation);
+}
+
 /* --- who moves ------------------------------------------------------------------------------- */
 
 /* Planted: answers travel on first, the cache hears of them in a later round. */
@@ -450,7 +461,9 @@ static void worker_step(struct world *world, uint32_t index, bool may_ask, bool 
     for (uint32_t i = 0; i < world->shape.clients && may_ask; i++) {
         if (worker->clients[i].is_busy || random_chance(&world->random, 400))
             continue;
-        if (only_reads || random_chance(&world->random, 550))
+        if (random_chance(&world->random, 30))
+            client_purges(world, worker, i);
+        else if (only_reads || random_chance(&world->random, 550))
             client_reads(world, worker, i);
         else
             client_writes(world, worker, i);

@@ -235,6 +235,50 @@ static void an_invalidated_key_is_gone_and_can_come_back(void **state)
     close_cache();
 }
 
+static const struct cache_entry *lookup_stale(uint64_t key, uint64_t wall_ms)
+{
+    char text[KEY_TEXT_BYTES];
+    uint32_t bytes = key_make(text, key);
+    return response_cache_lookup_stale(fixture.cache, key_hash(key), text, bytes, wall_ms);
+}
+
+static void a_stale_entry_is_found_by_who_asks_for_it_until_a_fill_confirms_it(void **state)
+{
+    (void)state;
+    open_cache(4 << 20, 1);
+    fill(1, 5, 100);
+    fill_expiring(2, 6, 100, NOW_MS + 1000);
+    assert_null(lookup_stale(1, NOW_MS)); /* fresh */
+    for (uint32_t twice = 0; twice < 2; twice++)
+        for (uint64_t key = 1; key <= 3; key++)
+            apply(operation_for(key, 0, SHARD_CACHE_MARK_STALE), NOW_MS);
+    for (uint64_t key = 1; key <= 2; key++) {
+        assert_null(lookup(key, NOW_MS));
+        assert_non_null(lookup_stale(key, NOW_MS));
+        assert_int_equal(lookup_stale(key, NOW_MS)->version, 4 + key);
+    }
+    assert_null(lookup_stale(3, NOW_MS));
+    assert_true(cache_entry_expires_at_ms(lookup_stale(2, NOW_MS)) == NOW_MS + 1000);
+    assert_null(lookup_stale(2, NOW_MS + 1000)); /* stale never outlives its time */
+    rounds(10000);
+    assert_non_null(lookup_stale(1, NOW_MS)); /* nobody swept it */
+    fill(1, 5, 100);
+    fill_expiring(2, 6, 100, NOW_MS + 1000);
+    assert_holds(1, 5, 100);
+    assert_holds(2, 6, 100);
+    assert_null(lookup(2, NOW_MS + 1000));
+    assert_null(lookup_stale(1, NOW_MS));
+    apply(operation_for(1, 0, SHARD_CACHE_MARK_STALE), NOW_MS);
+    fill(1, 4, 100); /* late and older: confirms nothing */
+    assert_null(lookup(1, NOW_MS));
+    fill(1, 7, 50);
+    assert_holds(1, 7, 50);
+    apply(operation_for(1, 0, SHARD_CACHE_MARK_STALE), NOW_MS);
+    invalidate(1, 8);
+    assert_null(lookup_stale(1, NOW_MS)); /* deleted is deleted */
+    close_cache();
+}
+
 static void what_changed_nothing_leaves_the_cache_alone(void **state)
 {
     (void)state;
@@ -555,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_filled_key_is_found_with_its_head_and_value),
         cmocka_unit_test(a_newer_version_replaces_and_an_older_one_never_does),
         cmocka_unit_test(an_invalidated_key_is_gone_and_can_come_back),
+        cmocka_unit_test(a_stale_entry_is_found_by_who_asks_for_it_until_a_fill_confirms_it),
         cmocka_unit_test(what_changed_nothing_leaves_the_cache_alone),
         cmocka_unit_test(an_absence_is_known_until_its_time_and_is_never_taken_for_a_value),
         cmocka_unit_test(whatever_the_ring_brings_last_replaces_value_and_absence),
