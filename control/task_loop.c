@@ -43,6 +43,11 @@ static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
     [API_TASK_COUNTER] = &task_counter,
     [API_TASK_FIELDS] = &task_fields,
     [API_TASK_PATCH] = &task_patch,
+    [API_TASK_LIST] = &task_list,
+    [API_TASK_BULK_GET] = &task_bulk_get,
+    [API_TASK_BULK_PUT] = &task_bulk_put,
+    [API_TASK_BULK_DELETE] = &task_bulk_delete,
+    [API_TASK_PURGE] = &task_purge,
 };
 
 struct blob_stock *task_loop_stock(struct task_loop *loop)
@@ -113,6 +118,29 @@ void task_send(struct task_run *run, struct shard_operation *operation)
     count(loop->counters, COUNTER_SHARD_REQUESTS);
     shard_fabric_send(loop->config.fabric, operation, loop->client, loop->config.cache_hash_seed,
                       &loop->time, &loop->controls_to_wake);
+}
+
+void task_send_to_control(struct task_run *run, struct shard_operation *operation, uint32_t control)
+{
+    struct task_loop *loop = run->loop;
+    count(loop->counters, COUNTER_SHARD_REQUESTS);
+    shard_fabric_send_to_control(loop->config.fabric, operation, loop->client, control, &loop->time,
+                                 &loop->controls_to_wake);
+}
+
+uint32_t task_control_count(const struct task_run *run)
+{
+    return run->loop->config.fabric->control_count;
+}
+
+bool task_is_late(const struct task_run *run)
+{
+    return run->loop->time.now_ns >= run->task->deadline_ns;
+}
+
+void task_count(struct task_run *run, uint32_t counter)
+{
+    count(run->loop->counters, (enum counter)counter);
 }
 
 void task_count_repeat(struct task_run *run)

@@ -29,6 +29,7 @@
 #include "include/http_text.h"
 #include "include/shard_operation.h"
 
+struct config_namespaces;
 struct server_config;
 struct task_loop;
 struct task_run;
@@ -47,7 +48,14 @@ struct task_kind {
 };
 
 /* One file each. */
-extern const struct task_kind task_counter, task_fields, task_patch;
+extern const struct task_kind task_counter;
+extern const struct task_kind task_fields;
+extern const struct task_kind task_patch;
+extern const struct task_kind task_list;
+extern const struct task_kind task_bulk_get;
+extern const struct task_kind task_bulk_put;
+extern const struct task_kind task_bulk_delete;
+extern const struct task_kind task_purge;
 
 /* Operations of one task under way at a time: the others of its thread get their share. */
 #define TASK_OPERATIONS_EACH 32u
@@ -68,6 +76,7 @@ struct task_run {
 
 /* ---- the request ---- */
 
+const struct config_namespaces *task_namespace(const struct task_run *run);
 /* The raw value of a query parameter; false when it is not there. */
 bool task_parameter(const struct task_run *run, const char *name, struct http_slice *value);
 /* All of the body with a zero byte behind it, to be freed; NULL: no memory. */
@@ -92,7 +101,14 @@ void task_send(struct task_run *run, struct shard_operation *operation);
 void task_drop(struct task_run *run, struct shard_operation *operation);
 /* What was read, with a zero byte behind it, to be freed; NULL: no memory. */
 char *task_value_copy(const struct shard_operation *operation);
+/* For SHARD_LIST: to this control thread, whatever the key. */
+void task_send_to_control(struct task_run *run, struct shard_operation *operation,
+                          uint32_t control);
+uint32_t task_control_count(const struct task_run *run);
 void task_count_repeat(struct task_run *run);
+void task_count(struct task_run *run, uint32_t counter);
+/* The task's time is over: what has not been begun is not begun any more. */
+bool task_is_late(const struct task_run *run);
 
 /* ---- the answer; all return TASK_DONE ---- */
 

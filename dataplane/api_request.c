@@ -353,6 +353,8 @@ enum http_problem api_request_read(const struct route_table *routes,
     }
     if (request->route == ROUTE_VALUE)
         problem = read_value_request(server, http, wall_ms, request, detail);
+    if (request->route == ROUTE_COLLECTION)
+        request->task = match.task;
     if (problem == HTTP_PROBLEM_NONE && request->task != API_TASK_NONE)
         problem = read_task_request(server, http, request, detail);
     return problem;

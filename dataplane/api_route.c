@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/http_scan.h"
+#include "include/api_task.h"
 #include "include/assert_policy.h"
 #include "include/key_hash.h"
 
@@ -29,6 +30,20 @@ static const uint32_t echo_methods =
 static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 static const char namespaces_allow[] = "GET, HEAD, OPTIONS";
 static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
+
+/* What lies beside the values of a namespace. */
+static const struct collection {
+    const char *behind; /* the namespace */
+    uint32_t methods;
+    uint8_t task; /* enum api_task_kind */
+    const char *allow;
+} collections[] = {
+    {"/keys", METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD), API_TASK_LIST, "GET, HEAD, OPTIONS"},
+    {"/bulk/get", METHOD_BIT(HTTP_POST), API_TASK_BULK_GET, "POST, OPTIONS"},
+    {"/bulk", METHOD_BIT(HTTP_PUT), API_TASK_BULK_PUT, "PUT, OPTIONS"},
+    {"/bulk/delete", METHOD_BIT(HTTP_POST), API_TASK_BULK_DELETE, "POST, OPTIONS"},
+    {"/purge", METHOD_BIT(HTTP_POST), API_TASK_PURGE, "POST, OPTIONS"},
+};
 
 static uint32_t namespace_slot(const void *name, uint32_t name_bytes)
 {
@@ -95,36 +110,64 @@ static void match_key(struct http_slice encoded, uint8_t *key, uint32_t prefix_b
     match->key_bytes = (uint16_t)(prefix_bytes + key_bytes);
 }
 
-/* /v1/ns/{namespace}/values/{key}; `rest` begins with the namespace. */
-static void match_value(const struct route_table *table, enum http_method method,
-                        struct http_slice rest, uint8_t *key, struct route_match *match)
+/* Writes "namespace\0"; 0 when there is none of that name, and the match is complete. */
+static uint32_t match_namespace(const struct route_table *table, struct http_slice encoded,
+                                uint8_t *key, struct route_match *match)
 {
-    const uint8_t *slash = memchr(rest.at, '/', rest.bytes);
-    uint32_t encoded_bytes = slash != NULL ? (uint32_t)(slash - rest.at) : 0;
-    uint32_t behind_bytes = rest.bytes - encoded_bytes;
-    if (slash == NULL || behind_bytes < LITERAL_BYTES(values_part) ||
-        memcmp(slash, values_part, LITERAL_BYTES(values_part)) != 0) {
+    uint32_t name_bytes, index = UINT32_MAX;
+    if (http_percent_decode(encoded, key, NAMESPACE_NAME_BYTES_MAX, &name_bytes))
+        index = route_find_namespace(table, key, name_bytes);
+    if (index == UINT32_MAX) {
+        refuse(match, 404, "there is no such namespace");
+        return 0;
+    }
+    match->namespace_index = (uint16_t)index;
+    key[name_bytes] = '\0';
+    return name_bytes + 1;
+}
+
+/* /v1/ns/{namespace}/keys and its like; `behind` begins with the slash behind the namespace. */
+static void match_collection(const struct route_table *table, enum http_method method,
+                             struct http_slice name, struct http_slice behind, uint8_t *key,
+                             struct route_match *match)
+{
+    uint32_t i = 0;
+    while (i < ARRAY_COUNT(collections) &&
+           (strlen(collections[i].behind) != behind.bytes ||
+            memcmp(collections[i].behind, behind.at, behind.bytes) != 0))
+        i++;
+    if (i == ARRAY_COUNT(collections)) {
         refuse(match, 404, "there is nothing at this path");
         return;
     }
-    uint32_t name_bytes;
-    struct http_slice encoded_name = {rest.at, encoded_bytes};
-    if (!http_percent_decode(encoded_name, key, NAMESPACE_NAME_BYTES_MAX, &name_bytes)) {
-        refuse(match, 404, "there is no such namespace");
+    match->key_bytes = (uint16_t)match_namespace(table, name, key, match);
+    if (match->key_bytes == 0 ||
+        !method_fits(match, method, collections[i].methods | METHOD_BIT(HTTP_OPTIONS),
+                     collections[i].allow))
+        return;
+    match->task = collections[i].task;
+    match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_COLLECTION;
+}
+
+/* /v1/ns/{namespace}/values/{key}; `rest` begins with the namespace. */
+static void match_in_namespace(const struct route_table *table, enum http_method method,
+                               struct http_slice rest, uint8_t *key, struct route_match *match)
+{
+    const uint8_t *slash = memchr(rest.at, '/', rest.bytes);
+    uint32_t encoded_bytes = slash != NULL ? (uint32_t)(slash - rest.at) : rest.bytes;
+    struct http_slice name = {rest.at, encoded_bytes};
+    struct http_slice behind = {slash, rest.bytes - encoded_bytes};
+    if (UNLIKELY(behind.bytes < LITERAL_BYTES(values_part) ||
+                 memcmp(slash, values_part, LITERAL_BYTES(values_part)) != 0)) {
+        match_collection(table, method, name, behind, key, match);
         return;
     }
-    uint32_t index = route_find_namespace(table, key, name_bytes);
-    if (index == UINT32_MAX) {
-        refuse(match, 404, "there is no such namespace");
+    uint32_t prefix_bytes = match_namespace(table, name, key, match);
+    if (prefix_bytes == 0 || !method_fits(match, method, value_methods, value_allow))
         return;
-    }
-    if (!method_fits(match, method, value_methods, value_allow))
-        return;
-    match->namespace_index = (uint16_t)index;
-    key[name_bytes] = '\0';
     struct http_slice encoded_key = {slash + LITERAL_BYTES(values_part),
-                                     behind_bytes - (uint32_t)LITERAL_BYTES(values_part)};
-    match_key(encoded_key, key, name_bytes + 1, match);
+                                     behind.bytes - (uint32_t)LITERAL_BYTES(values_part)};
+    match_key(encoded_key, key, prefix_bytes, match);
     if (method == HTTP_OPTIONS && match->route == ROUTE_VALUE)
         match->route = ROUTE_OPTIONS;
 }
@@ -151,7 +194,7 @@ static void match_built_in(const struct route_table *table, enum http_method met
     }
     if (LIKELY(path.bytes > parent_bytes && path.at[parent_bytes] == '/')) {
         struct http_slice rest = {path.at + parent_bytes + 1, path.bytes - parent_bytes - 1};
-        match_value(table, method, rest, key, match);
+        match_in_namespace(table, method, rest, key, match);
         return;
     }
     if (path.bytes != parent_bytes) {

@@ -27,6 +27,7 @@
 enum route {
     ROUTE_REFUSED = 0, /* answer status and reason; on 405 with allow */
     ROUTE_VALUE,       /* /v1/ns/{namespace}/values/{key}: GET, HEAD, PUT, DELETE, POST, PATCH */
+    ROUTE_COLLECTION,  /* /v1/ns/{namespace}/keys, /bulk, /bulk/get, /bulk/delete, /purge */
     ROUTE_NAMESPACES,  /* /v1/ns: GET, HEAD */
     ROUTE_ECHO,        /* a configured route with backend: echo */
     ROUTE_OPTIONS,     /* OPTIONS of a resource or of *: 204 with allow */
@@ -37,8 +38,9 @@ enum route {
 struct route_match {
     uint8_t route;            /* enum route */
     uint16_t status;          /* of a refusal: 400, 404, 405 or 501 */
-    uint16_t key_bytes;       /* ROUTE_VALUE: of "namespace\0key" in the caller's buffer */
-    uint16_t namespace_index; /* ROUTE_VALUE: into the configuration's namespaces */
+    uint8_t task;             /* ROUTE_COLLECTION: enum api_task_kind */
+    uint16_t key_bytes;       /* of "namespace\0key" in the caller's buffer, or "namespace\0" */
+    uint16_t namespace_index; /* of both: into the configuration's namespaces */
     const char *reason;       /* of a refusal: one static sentence */
     const char *allow;        /* the resource's Allow list; NULL where there is no resource */
 };
@@ -70,8 +72,8 @@ int route_table_build(struct route_table *table, const struct server_config *con
                       size_t problem_bytes);
 
 /*
- * Writes "namespace\0key", percent-decoded, into `key` for ROUTE_VALUE. `path` is without the
- * query.
+ * Writes "namespace\0key", percent-decoded, into `key` for ROUTE_VALUE, "namespace\0" for
+ * ROUTE_COLLECTION. `path` is without the query.
  */
 void route_match(const struct route_table *table, enum http_method method, struct http_slice path,
                  uint8_t key[KEY_BYTES_MAX], struct route_match *match);

@@ -35,6 +35,7 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
         &handler->config.server->namespaces[request->namespace_index];
     task->sync = (uint8_t)space->sync;
     task->write_policy = (uint8_t)space->write_policy;
+    task->namespace_index = request->namespace_index;
     task->key_bytes = request->key_bytes;
     task->attributes_bytes = request->attributes_bytes;
     task->query_bytes = request->query_bytes;

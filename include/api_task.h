@@ -30,6 +30,11 @@ enum api_task_kind {
     API_TASK_COUNTER, /* POST /v1/ns/{namespace}/values/{key}?op=incr */
     API_TASK_FIELDS,  /* GET the same path ?fields=a,b.c */
     API_TASK_PATCH,   /* PATCH the same path, a merge patch */
+    API_TASK_LIST,        /* GET /v1/ns/{namespace}/keys */
+    API_TASK_BULK_GET,    /* POST /v1/ns/{namespace}/bulk/get */
+    API_TASK_BULK_PUT,    /* PUT /v1/ns/{namespace}/bulk */
+    API_TASK_BULK_DELETE, /* POST /v1/ns/{namespace}/bulk/delete */
+    API_TASK_PURGE,       /* POST /v1/ns/{namespace}/purge */
     API_TASK_KIND_COUNT,
 };
 
@@ -46,6 +51,7 @@ struct api_task {
     bool is_head;         /* the answer is wanted without its body */
     uint8_t sync;         /* enum shard_sync, of what it writes */
     uint8_t write_policy; /* enum shard_write_policy */
+    uint16_t namespace_index;
     uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
@@ -89,7 +95,7 @@ static inline uint32_t api_task_body_bytes(const struct api_task *task)
 /* Whether a request of this kind has a body that must be read first. */
 static inline bool api_task_takes_body(uint8_t kind)
 {
-    return kind == API_TASK_PATCH;
+    return kind == API_TASK_PATCH || (kind >= API_TASK_BULK_GET && kind <= API_TASK_PURGE);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/key_hash.h"
+#include "include/shard_listing.h"
 
 static void *create_credits(size_t count, size_t bytes_each)
 {
@@ -137,6 +138,20 @@ void shard_fabric_send(struct shard_fabric *fabric, struct shard_operation *oper
     uint32_t control = shard_fabric_control_of(fabric, operation->shard_hash);
     operation->control_index = (uint8_t)control;
     operation->owner_worker = (uint8_t)key_hash_owner(operation->cache_hash, fabric->worker_count);
+    operation->wall_ms = time->wall_ms;
+    operation->started_ns = time->now_ns;
+    message_ring_push(fabric->request[client][control], operation); /* given away */
+    *controls_to_wake |= UINT64_C(1) << control;
+}
+
+void shard_fabric_send_to_control(struct shard_fabric *fabric, struct shard_operation *operation,
+                                  uint32_t client, uint32_t control, const struct round_time *time,
+                                  uint64_t *controls_to_wake)
+{
+    operation->origin_worker = (uint8_t)client;
+    operation->shard_hash = listing_shard_hash(control);
+    operation->control_index = (uint8_t)control;
+    operation->owner_worker = (uint8_t)(control % fabric->worker_count); /* only passes it on */
     operation->wall_ms = time->wall_ms;
     operation->started_ns = time->now_ns;
     message_ring_push(fabric->request[client][control], operation); /* given away */

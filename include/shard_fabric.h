@@ -98,4 +98,9 @@ void shard_fabric_send(struct shard_fabric *fabric, struct shard_operation *oper
                        uint32_t client, uint64_t cache_hash_seed, const struct round_time *time,
                        uint64_t *controls_to_wake);
 
+/* The same for an operation that belongs to a control thread and to no key's cache owner. */
+void shard_fabric_send_to_control(struct shard_fabric *fabric, struct shard_operation *operation,
+                                  uint32_t client, uint32_t control, const struct round_time *time,
+                                  uint64_t *controls_to_wake);
+
 #endif
