@@ -32,7 +32,7 @@ void percent_add(struct text_buffer *text, const void *bytes, size_t count);
 void base64_add(struct text_buffer *text, const void *bytes, size_t count);
 void base64url_add(struct text_buffer *text, const void *bytes, size_t count);
 
-/* What the two above write and nothing else. `out` has room for 3 bytes for every 4 or part of 4. */
+/* What the two above write, nothing else. `out` has room for 3 bytes for every 4 or part of 4. */
 bool base64_decode(const char *text, size_t count, uint8_t *out, size_t *out_bytes);
 bool base64url_decode(const char *text, size_t count, uint8_t *out, size_t *out_bytes);
 

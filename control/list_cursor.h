@@ -2,8 +2,8 @@
 /*
  * list_cursor.h - where a listing goes on: the name of the last key, as text for a URL.
  *
- * Purpose:   an opaque cursor that needs nothing remembered: it is good on every server that has the
- *            data, after restarts, and when its key has been deleted meanwhile.
+ * Purpose:   an opaque cursor that needs nothing remembered: it is good wherever the data is,
+ *            after restarts, and when its key has been deleted meanwhile.
  * Ownership: none.
  * Threading: none.
  * Units:     bytes.

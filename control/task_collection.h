@@ -53,7 +53,7 @@ enum task_progress collection_keys_read(struct task_run *run, const json_t *name
                                         struct key_set *set);
 /* How many keys a request may name: TASK_DONE after task_fail when `count` are too many or none. */
 enum task_progress collection_check_count(struct task_run *run, size_t count);
-/* Sorts; with `drops_equal` each key stays once. Otherwise the first that is there twice, or NULL. */
+/* Sorts; with `drops_equal` each key stays once, else the first that is there twice, or NULL. */
 const struct collection_key *key_set_sort(struct key_set *set, bool drops_equal);
 void key_set_free(struct key_set *set);
 

@@ -148,7 +148,7 @@ enum shard_status walk_take(struct task_walk *walk, const struct shard_operation
 
 /* ---- keys ---- */
 
-/* Up to where all answers reach: the nearest end of one that is used up. False: they have no end. */
+/* Up to where all answers reach: the nearest end of one that is used up. False: to the end. */
 static bool reach_of(const struct task_walk *walk, const uint8_t **end, uint32_t *end_bytes,
                      bool *is_known)
 {

@@ -19,8 +19,8 @@
  * but the place up to which this answer is complete; without it there is nothing behind the answer.
  * An answer may hold only that: an operation looks at a bounded number of index entries, whether
  * they are visible or not.
- * A key is listed when its newest committed version is a value whose time has not ended; a write that
- * is accepted and not yet committed does not count.
+ * A key is listed when its newest committed version is a value whose time has not ended; a write
+ * that is accepted and not yet committed does not count.
  */
 #ifndef GANNET_SHARD_LISTING_H
 #define GANNET_SHARD_LISTING_H
