@@ -34,8 +34,8 @@ struct shard_operation;
 #define CACHE_STALE_BIT (UINT64_C(1) << 63)
 
 /*
- * A published entry is immutable but for its recency mark and its stale mark. Behind the struct: key
- * bytes, then the ready-made head ("ETag: ...\r\nLast-Modified: ...\r\nContent-Length: ...\r\n..." and the like,
+ * A published entry is immutable but for its recency mark and its stale mark. Behind the struct:
+ * key bytes, then the ready-made head ("ETag: ...\r\nLast-Modified: ...\r\n..." and the like,
  * everything of the answer that depends only on the value), then the value when it is inline.
  */
 struct cache_entry {
