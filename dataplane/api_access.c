@@ -101,10 +101,20 @@ bool api_access_allows(const struct live_settings *settings, uint32_t client, ui
     return has_space && (key->methods >> asked & 1) != 0;
 }
 
+/* What a bulk request does to each of its keys is what its client must be allowed to do. */
+static enum http_method method_needed(const struct api_request *request)
+{
+    if (request->task == API_TASK_BULK_GET)
+        return HTTP_GET;
+    if (request->task == API_TASK_BULK_DELETE)
+        return HTTP_DELETE;
+    return (enum http_method)request->method;
+}
+
 static enum http_problem check_space(const struct live_settings *settings, uint32_t space,
                                      const struct api_request *request, const char **detail)
 {
-    if (api_access_allows(settings, request->client, space, (enum http_method)request->method))
+    if (api_access_allows(settings, request->client, space, method_needed(request)))
         return HTTP_PROBLEM_NONE;
     if (request->client != API_KEY_NONE) {
         *detail = "this API key is not for that namespace or method";
@@ -142,6 +152,11 @@ static enum http_problem check_precondition(const struct config_namespaces *spac
 {
     bool is_write = request->method == HTTP_PUT || request->method == HTTP_DELETE ||
                     request->method == HTTP_PATCH;
+    if (space->require_precondition &&
+        (request->task == API_TASK_BULK_PUT || request->task == API_TASK_BULK_DELETE)) {
+        *detail = "bulk writes carry no preconditions, and this namespace demands them";
+        return HTTP_PROBLEM_PRECONDITION_REQUIRED;
+    }
     if (!space->require_precondition || !is_write || request->route != ROUTE_VALUE ||
         has_precondition(request))
         return HTTP_PROBLEM_NONE;

@@ -8,6 +8,8 @@ from harness import TOP, Client, check, check_equal, system_test
 # operationId -> requests that get each answer worth having: (path, body, headers, status)
 VALUE = '/v1/ns/demo/values/'
 MERGE = {'Content-Type': 'application/merge-patch+json'}
+KEYS = '/v1/ns/demo/keys'
+BULK = '/v1/ns/demo/bulk'
 CALLS = {
     'getDocument': [('/v1/openapi.json', None, {}, 200)],
     'headDocument': [('/v1/openapi.json', None, {}, 200)],
@@ -36,6 +38,20 @@ CALLS = {
                    (VALUE + 'j', b'{}', {**MERGE, 'If-Match': '"99"'}, 412)],
     'deleteValue': [(VALUE + 'new', None, {'If-Match': '"99"'}, 412), (VALUE + 'new', None, {}, 204),
                     (VALUE + 'new', None, {}, 204), ('/v1/ns/strict/values/k', None, {}, 428)],
+    'listKeys': [(KEYS, None, {}, 200), (KEYS + '?limit=1&fields=size,metadata', None, {}, 200),
+                 (KEYS + '?cursor=x', None, {}, 400), (KEYS + '?limit=0', None, {}, 400),
+                 ('/v1/ns/nosuch/keys', None, {}, 404), ('/v1/ns/closed/keys', None, {}, 401)],
+    'headKeys': [(KEYS, None, {}, 200)],
+    'bulkPut': [(BULK, b'[{"key":"b","value":"1"}]', {}, 200), (BULK, b'[{"key":"b"}]', {}, 422),
+                (BULK, b'[', {}, 400), ('/v1/ns/closed/bulk', b'[]', {}, 401),
+                ('/v1/ns/strict/bulk', b'[]', {}, 428)],
+    'bulkGet': [(BULK + '/get', b'{"keys":["b","none"]}', {}, 200), (BULK + '/get', b'{}', {}, 422),
+                ('/v1/ns/closed/bulk/get', b'{"keys":["b"]}', {}, 401)],
+    'bulkDelete': [(BULK + '/delete', b'{"keys":["b","none"]}', {}, 200),
+                   ('/v1/ns/closed/bulk/delete', b'{"keys":["b"]}', {}, 401),
+                   ('/v1/ns/strict/bulk/delete', b'{"keys":["b"]}', {}, 428)],
+    'purge': [('/v1/ns/demo/purge', b'{"prefix":"","soft":true}', {}, 200),
+              ('/v1/ns/demo/purge', b'{}', {}, 422), ('/v1/ns/closed/purge', b'{"keys":["b"]}', {}, 401)],
 }
 # Routes that are no resource of the interface.
 WITHOUT_OPERATION = {'refused', 'echo', 'options'}
