@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * GET keys?prefix=&limit=&cursor=&fields=&names=: the next keys in order. What the index knows
- * (name, ETag, expiration) costs no read; for size, content type, metadata and time of change each value's
- * record is read, several at a time, but never a large value itself.
+ * (name, ETag, expiration) costs no read; for size, content type, metadata and time of change each
+ * value's record is read, several at a time, but never a large value itself.
  */
 #include <inttypes.h>
 #include <stdlib.h>

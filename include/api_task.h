@@ -52,7 +52,7 @@ struct api_task {
     uint8_t sync;         /* enum shard_sync, of what it writes */
     uint8_t write_policy; /* enum shard_write_policy */
     uint16_t namespace_index;
-    uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
+    uint16_t key_bytes; /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];

@@ -40,7 +40,7 @@ CALLS = {
                     (VALUE + 'new', None, {}, 204), ('/v1/ns/strict/values/k', None, {}, 428)],
     'listKeys': [(KEYS, None, {}, 200), (KEYS + '?limit=1&fields=size,metadata', None, {}, 200),
                  (KEYS + '?cursor=x', None, {}, 400), (KEYS + '?limit=0', None, {}, 400),
-                 ('/v1/ns/nosuch/keys', None, {}, 404), ('/v1/ns/closed/keys', None, {}, 401)],
+                 ('/v1/ns/nosuch/keys', None, {}, 401), ('/v1/ns/closed/keys', None, {}, 401)],
     'headKeys': [(KEYS, None, {}, 200)],
     'bulkPut': [(BULK, b'[{"key":"b","value":"1"}]', {}, 200), (BULK, b'[{"key":"b"}]', {}, 422),
                 (BULK, b'[', {}, 400), ('/v1/ns/closed/bulk', b'[]', {}, 401),
