@@ -6,16 +6,18 @@
 
 #include "include/api_keys.h"
 
+enum argument { ARGUMENT_NONE = 0, ARGUMENT_TAKEN, ARGUMENT_NEEDED };
+
 static const struct {
     const char *word;
     enum command command;
-    bool takes_config;
+    enum argument argument;
 } commands[] = {
-    {"serve", COMMAND_SERVE, true},        {"check", COMMAND_CHECK, true},
-    {"keys", COMMAND_KEYS, false},         {"store", COMMAND_STORE, false},
-    {"--version", COMMAND_VERSION, false}, {"version", COMMAND_VERSION, false},
-    {"--help", COMMAND_HELP, false},       {"-h", COMMAND_HELP, false},
-    {"help", COMMAND_HELP, false},
+    {"serve", COMMAND_SERVE, ARGUMENT_NEEDED},   {"check", COMMAND_CHECK, ARGUMENT_NEEDED},
+    {"top", COMMAND_TOP, ARGUMENT_TAKEN},        {"keys", COMMAND_KEYS, ARGUMENT_NONE},
+    {"store", COMMAND_STORE, ARGUMENT_NONE},     {"--version", COMMAND_VERSION, ARGUMENT_NONE},
+    {"version", COMMAND_VERSION, ARGUMENT_NONE}, {"--help", COMMAND_HELP, ARGUMENT_NONE},
+    {"-h", COMMAND_HELP, ARGUMENT_NONE},         {"help", COMMAND_HELP, ARGUMENT_NONE},
 };
 
 #define SEE_HELP "; see gannet --help"
@@ -66,10 +68,12 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
             options_ended = true;
         } else if (is_option && out->command == COMMAND_CHECK && strcmp(word, "--offline") == 0) {
             out->is_offline = true;
+        } else if (is_option && out->command == COMMAND_TOP && strcmp(word, "--once") == 0) {
+            out->is_once = true;
         } else if (is_option) {
             snprintf(error, error_bytes, "%s: unknown option %.60s" SEE_HELP, arguments[1], word);
             return -EINVAL;
-        } else if (!commands[which].takes_config || out->config_path) {
+        } else if (commands[which].argument == ARGUMENT_NONE || out->config_path) {
             snprintf(error, error_bytes, "%s: %.60s is one argument too many" SEE_HELP,
                      arguments[1], word);
             return -EINVAL;
@@ -77,7 +81,7 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
             out->config_path = word;
         }
     }
-    if (commands[which].takes_config && !out->config_path) {
+    if (commands[which].argument == ARGUMENT_NEEDED && !out->config_path) {
         snprintf(error, error_bytes, "%s: the configuration file is missing" SEE_HELP,
                  arguments[1]);
         return -EINVAL;
@@ -94,6 +98,10 @@ void command_line_print_help(FILE *file)
           "leaves out\n"
           "                                   what this machine has (hugepages, devices, "
           "permissions)\n"
+          "  gannet top [--once] [WHERE]      what a running server does, once a second; WHERE: "
+          "its admin.listen\n"
+          "                                   or its configuration file, else 127.0.0.1:9090; "
+          "--once: one second, and out\n"
           "  gannet keys                      every configuration key: range, default, meaning\n"
           "  gannet store ...                 verify, back up, restore, inspect or compact a data "
           "directory;\n"

@@ -2,7 +2,8 @@
 /*
  * command_line.h - what the words after `gannet` ask for.
  *
- * Purpose:   serve, check, keys, key new, store, --version, --help; nothing else is configured here.
+ * Purpose:   serve, check, top, keys, key new, store, --version, --help; nothing else is
+ *            configured here.
  * Ownership: config_path and store_words point into argv.
  * Threading: any; no state.
  * Units:     none.
@@ -21,6 +22,7 @@
 enum command {
     COMMAND_SERVE = 0,
     COMMAND_CHECK,
+    COMMAND_TOP,
     COMMAND_KEYS,
     COMMAND_STORE,
     COMMAND_KEY_NEW,
@@ -30,8 +32,9 @@ enum command {
 
 struct command_line {
     enum command command;
-    const char *config_path;  /* serve and check */
+    const char *config_path;  /* serve and check; top: or an address, or NULL */
     bool is_offline;          /* check: the file only, not this machine */
+    bool is_once;             /* top */
     char *const *store_words; /* store: what follows; store_command.h reads it */
     int store_word_count;
     const char *name; /* key new: the client's */

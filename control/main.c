@@ -28,6 +28,7 @@
 #include "control/store.h"
 #include "control/store_command.h"
 #include "control/task_loop.h"
+#include "control/top_command.h"
 #include "dataplane/core_loop.h"
 #include "dataplane/network.h"
 #include "dataplane/nic_dpdk.h"
@@ -891,6 +892,8 @@ int main(int argument_count, char *arguments[])
         return serve(line.config_path);
     case COMMAND_CHECK:
         return check_command(&line);
+    case COMMAND_TOP:
+        return top_command(line.config_path, line.is_once);
     case COMMAND_KEYS:
         config_print_reference(stdout);
         break;

@@ -142,6 +142,7 @@ COVERED_BY = [
     (r'control/server_settings\.c', 'tests/system/test_reload.py'), # the file, the lock, the threads
     (r'control/admin\w*\.c', 'tests/system/test_tools.py'),      # kernel sockets, /metrics
     (r'control/config_\w+\.c', 'tests/unit/config_file_test.c'),
+    (r'control/(metrics_text|top_view)\.c', 'tests/unit/top_command_test.c'),
     (r'control/io_loop_(system|threads|uring)\.c', 'tests/unit/io_loop_test.c'),
     (r'control/io_(loop_simulator|simulator_disk)\.c', 'tests/unit/io_simulator_test.c'),
     # the store as a whole, on a simulated disk: crashes, faults, a reference map, rot

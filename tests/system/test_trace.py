@@ -5,8 +5,11 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
+import threading
 
-from harness import SERVER_IPV6, Client, check, check_equal, program, random_bytes, system_test, two_workers
+from harness import (BINARY, SERVER_IPV6, Client, check, check_equal, inside, program, random_bytes, system_test,
+                     two_workers)
 
 CLIENT_IPV4, CLIENT_IPV6 = '10.99.0.1', 'fd99::1'
 LINE = re.compile(r'(\d+\.\d{6}) (\S+):(\d+) (\S+):(\d+) (.*)')
@@ -100,3 +103,29 @@ def client_trace(world):
     choose(server, CLIENT_IPV6)
     check_equal(other.get('key').status, 200, 'a GET of the other client')
     check(any(remote == f'[{CLIENT_IPV6}]' for _, remote, *_ in trace_lines(server)), 'IPv6 is not told')
+
+
+@system_test('gannet top --once shows what happens; without a server it says so', 30)
+def top_once(world):
+    server = world.start()
+    client = Client()
+    client.put('seen', b'value')
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            client.get('seen')
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    with inside(server.link.server):
+        text = program(BINARY, 'top', '--once', server.config['admin']['listen'])
+    stop.set()
+    asking.join(5)
+    rate = re.search(r'requests +all (\S+)( k)?/s', text)
+    check(rate and float(rate.group(1)) > 1, text)
+    check(re.search(r'hits \d+\.\d+ %', text) and re.search(r'worker0 +busy', text), text)
+    check('\033' not in text, 'no codes of a terminal')
+    alone = subprocess.run([BINARY, 'top', '--once', '127.0.0.1:1'], capture_output=True, text=True, check=False)
+    check_equal(alone.returncode, 1, 'nobody is there')
+    check('nobody listens there' in alone.stderr, alone.stderr)

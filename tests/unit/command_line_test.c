@@ -41,6 +41,8 @@ static void good_lines_are_understood(void **state)
         {{"check", "--offline", "a.yaml"}, COMMAND_CHECK, "a.yaml", true, NULL},
         {{"check", "a.yaml", "--offline"}, COMMAND_CHECK, "a.yaml", true, NULL},
         {{"check", "--", "--offline"}, COMMAND_CHECK, "--offline", false, NULL},
+        {{"top"}, COMMAND_TOP, NULL, false, NULL},
+        {{"top", "--once", "a.yaml"}, COMMAND_TOP, "a.yaml", false, NULL},
         {{"keys"}, COMMAND_KEYS, NULL, false, NULL},
         {{"--version"}, COMMAND_VERSION, NULL, false, NULL},
         {{"--help"}, COMMAND_HELP, NULL, false, NULL},
@@ -93,8 +95,9 @@ static void help_names_every_command_and_version_is_one_line(void **state)
     command_line_print_help(file);
     command_line_print_version(file);
     fclose(file);
-    static const char *const wanted[] = {"serve CONFIG", "check [--offline] CONFIG", "gannet keys",
-                                         "--version", "gannet " GANNET_VERSION "\n"};
+    static const char *const wanted[] = {"serve CONFIG", "check [--offline] CONFIG",
+                                         "top [--once]", "gannet keys",
+                                         "--version",    "gannet " GANNET_VERSION "\n"};
     for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
         if (!strstr(text, wanted[i]))
             fail_msg("'%s' is missing", wanted[i]);
