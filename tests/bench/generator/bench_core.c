@@ -7,6 +7,7 @@
 #include "include/clock.h"
 #include "tests/bench/generator/generator.h"
 #include "tests/bench/generator/responder.h"
+#include "tests/bench/generator/storm.h"
 
 #define TIMER_SLACK_NS 1000ul
 
@@ -21,6 +22,8 @@ static uint64_t thread_cpu_ns(void)
 static void measure_end(struct bench_core *core, uint64_t now_ns)
 {
     generator_measure_end(core->generator, now_ns);
+    if (core->storm)
+        storm_measure_end(core->storm, now_ns);
     struct result *result = generator_result(core->generator);
     result->busy_ns = core->busy_ns;
     result->cpu_ns = thread_cpu_ns() - core->cpu_start_ns;
@@ -38,17 +41,23 @@ static void obey(struct bench_core *core, enum bench_order_kind kind, uint64_t r
         break;
     case BENCH_RUN:
         generator_run(core->generator, rate_per_s, now_ns);
+        if (core->storm)
+            storm_run(core->storm, now_ns);
         break;
     case BENCH_MEASURE:
         core->busy_ns = 0;
         core->cpu_start_ns = thread_cpu_ns();
         generator_measure_begin(core->generator, now_ns);
+        if (core->storm)
+            storm_measure_begin(core->storm, now_ns);
         break;
     case BENCH_MEASURE_END:
         measure_end(core, now_ns);
         break;
     case BENCH_STOP:
         generator_stop(core->generator);
+        if (core->storm)
+            storm_stop(core->storm);
         break;
     case BENCH_EXIT:
         break;
@@ -66,8 +75,9 @@ static void publish(struct bench_core *core)
                           memory_order_relaxed);
     atomic_store_explicit(&core->is_loaded, generator_is_loaded(core->generator),
                           memory_order_relaxed);
-    atomic_store_explicit(&core->is_stopped, generator_is_stopped(core->generator),
-                          memory_order_relaxed);
+    bool is_stopped =
+        generator_is_stopped(core->generator) && (!core->storm || storm_is_stopped(core->storm));
+    atomic_store_explicit(&core->is_stopped, is_stopped, memory_order_relaxed);
 }
 
 /* True: the order was to end. */
@@ -92,6 +102,14 @@ static void rest(const struct bench_core *core)
     nanosleep(&(struct timespec){.tv_nsec = (long)core->rest_ns}, NULL);
 }
 
+static uint32_t run_once(struct bench_core *core, uint64_t now_ns)
+{
+    if (core->storm)
+        return storm_run_once(core->storm, now_ns);
+    return core->generator ? generator_run_once(core->generator, now_ns)
+                           : responder_run_once(core->responder, now_ns);
+}
+
 int bench_core_run(void *argument)
 {
     struct bench_core *core = argument;
@@ -100,8 +118,7 @@ int bench_core_run(void *argument)
         prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0); /* or it adds 50 us */
     publish(core); /* with --close there is nothing to connect first, and so no work to come */
     while (!take_order(core, now_ns)) {
-        uint32_t work = core->generator ? generator_run_once(core->generator, now_ns)
-                                        : responder_run_once(core->responder, now_ns);
+        uint32_t work = run_once(core, now_ns);
         uint64_t end_ns = clock_now_ns(); /* this round's end is the next one's start */
         if (work > 0) {
             core->busy_ns += end_ns - now_ns;

@@ -23,6 +23,7 @@
 
 struct generator;
 struct responder;
+struct storm;
 
 enum bench_order_kind {
     BENCH_PAUSE = 0,
@@ -44,6 +45,7 @@ struct bench_order {
 struct bench_core {
     alignas(GUARD_BYTES) const struct bench_order *order;
     struct generator *generator; /* NULL: this core responds */
+    struct storm *storm;         /* NULL: nothing happens beside the load */
     struct responder *responder;
     uint64_t busy_ns, cpu_start_ns;
     uint64_t rest_ns; /* slept after a round without work; 0: it polls */

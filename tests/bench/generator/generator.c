@@ -152,22 +152,25 @@ void generator_destroy(struct generator *generator)
 
 /* ---- the round ---- */
 
-static uint32_t receive(struct generator *generator)
+static uint32_t receive(struct generator *generator, struct packet **segments, uint32_t *up)
 {
-    struct packet *frames[NIC_BURST_MAX], *segments[NIC_BURST_MAX];
+    struct packet *frames[NIC_BURST_MAX];
     uint32_t count = network_receive(generator->network, 0, frames, NIC_BURST_MAX);
     if (generator->trusts_link)
         for (uint32_t i = 0; i < count; i++)
             packet_trust_checksums(frames[i]);
-    uint32_t up = network_input(generator->network, 0, frames, count, generator->now_ns, segments);
-    tcp_input(generator->tcp, segments, up, generator->now_ns);
+    *up = network_input(generator->network, 0, frames, count, generator->now_ns, segments);
+    return count;
+}
+
+static void take_errors(struct generator *generator)
+{
     struct network_icmp_error errors[NETWORK_ICMP_ERRORS_MAX];
     uint32_t error_count =
         network_take_icmp_errors(generator->network, errors, NETWORK_ICMP_ERRORS_MAX);
     for (uint32_t i = 0; i < error_count; i++)
         tcp_icmp_error(generator->tcp, &errors[i].flow, errors[i].local_port, errors[i].remote_port,
                        errors[i].sequence, errors[i].new_mtu, generator->now_ns);
-    return count;
 }
 
 static uint32_t handle_ready(struct generator *generator)
@@ -268,7 +271,8 @@ static void show_progress(struct generator *generator)
     atomic_store_explicit(&progress->connections, generator->open_count, memory_order_relaxed);
 }
 
-uint32_t generator_run_once(struct generator *generator, uint64_t now_ns)
+uint32_t generator_advance(struct generator *generator, struct packet **segments, uint32_t count,
+                           uint64_t now_ns)
 {
     generator->now_ns = now_ns;
     gaps_round(&generator->gaps, generator->result, now_ns);
@@ -277,10 +281,11 @@ uint32_t generator_run_once(struct generator *generator, uint64_t now_ns)
     generator->sends_left = unsent < room ? room - unsent : 0;
 
     uint32_t in_flight = generator->in_flight;
-    uint32_t work = receive(generator);
-    gaps_heard(&generator->gaps, generator->result, work, in_flight);
+    tcp_input(generator->tcp, segments, count, now_ns);
+    gaps_heard(&generator->gaps, generator->result, count, in_flight);
+    take_errors(generator);
     tcp_timers_run(generator->tcp, now_ns);
-    work += serve_waiting(generator);
+    uint32_t work = serve_waiting(generator);
     work += handle_ready(generator);
     work += send_due(generator);
     if (UNLIKELY(generator->mode == GENERATOR_STOPPING))
@@ -288,12 +293,22 @@ uint32_t generator_run_once(struct generator *generator, uint64_t now_ns)
     else
         client_connect_due(generator);
 
-    network_timers(generator->network, now_ns);
     tcp_output(generator->tcp, now_ns);
-    network_flush(generator->network);
-    if (work > 0)
+    if (work + count > 0)
         show_progress(generator);
     return work;
+}
+
+uint32_t generator_run_once(struct generator *generator, uint64_t now_ns)
+{
+    struct packet *segments[NIC_BURST_MAX];
+    uint32_t up;
+    generator->now_ns = now_ns;
+    uint32_t count = receive(generator, segments, &up);
+    network_timers(generator->network, now_ns);
+    count += generator_advance(generator, segments, up, now_ns);
+    network_flush(generator->network);
+    return count;
 }
 
 /* ---- phases ---- */
@@ -363,6 +378,11 @@ bool generator_is_connected(const struct generator *generator)
 uint32_t generator_open_count(const struct generator *generator)
 {
     return generator->open_count;
+}
+
+uint32_t generator_in_flight(const struct generator *generator)
+{
+    return generator->in_flight;
 }
 
 uint64_t generator_next_due_ns(const struct generator *generator)

@@ -30,6 +30,7 @@
 struct counters;
 struct generator;
 struct network;
+struct packet;
 struct rte_mempool;
 
 struct generator_config {
@@ -55,6 +56,12 @@ void generator_destroy(struct generator *generator);
 
 /* Returns how much there was to do; 0 means idle. */
 uint32_t generator_run_once(struct generator *generator, uint64_t now_ns);
+/*
+ * The round without its port, for several generators on one network: the caller receives, hands
+ * each its segments, all of which it consumes, and flushes in the end.
+ */
+uint32_t generator_advance(struct generator *generator, struct packet **segments, uint32_t count,
+                           uint64_t now_ns);
 
 /* Nothing new is sent; what is under way is answered. The state after creation. */
 void generator_pause(struct generator *generator);
@@ -70,6 +77,7 @@ bool generator_is_stopped(const struct generator *generator);
 /* All connections of the plan stand (never with `closes`: they come and go; then always true). */
 bool generator_is_connected(const struct generator *generator);
 uint32_t generator_open_count(const struct generator *generator);
+uint32_t generator_in_flight(const struct generator *generator); /* requests */
 
 void generator_measure_begin(struct generator *generator, uint64_t now_ns);
 void generator_measure_end(struct generator *generator, uint64_t now_ns);

@@ -52,3 +52,11 @@ uint64_t latency_quantile_ns(const struct latency *latency, uint32_t permyriad)
     }
     return latency->max_ns; /* the last bucket has no end */
 }
+
+uint64_t latency_count_until(const struct latency *latency, uint64_t ns)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= latency_bucket(ns); i++)
+        count += latency->buckets[i];
+    return count;
+}

@@ -28,6 +28,8 @@ void latency_reset(struct latency *latency);
 void latency_merge(struct latency *into, const struct latency *from);
 /* The value that `permyriad` of 10,000 samples do not exceed (9,900 is p99); 0 when empty. */
 uint64_t latency_quantile_ns(const struct latency *latency, uint32_t permyriad);
+/* How many took no longer than `ns`, give or take what shares its bucket. */
+uint64_t latency_count_until(const struct latency *latency, uint64_t ns);
 
 static inline uint32_t latency_bucket(uint64_t ns)
 {

@@ -20,6 +20,7 @@
 #include "tests/bench/generator/progress.h"
 #include "tests/bench/generator/report.h"
 #include "tests/bench/generator/responder.h"
+#include "tests/bench/generator/storm.h"
 
 #define WAIT_NS (20 * NS_PER_MS)
 #define STANDSTILL_NS (20 * NS_PER_S) /* connecting or loading without any progress: given up */
@@ -75,19 +76,27 @@ static int create_core(struct bench *bench, uint32_t index)
                                        .network = bench->networks[index],
                                        .packets = nic_runtime_packets(bench->nic, index)},
             &core->responder);
-    return generator_create(
-        &(struct generator_config){.plan = &bench->plan,
-                                   .popularity = &bench->popularity,
-                                   .network = bench->networks[index],
-                                   .packets = nic_runtime_packets(bench->nic, index),
-                                   .counters = counters,
-                                   .progress = &bench->progress_of[index],
-                                   .core_index = index,
-                                   .core_count = bench->plan.core_count,
-                                   .now_ns = clock_now_ns(),
-                                   .first_endpoint = (uint32_t)random_u64(&bench->random),
-                                   .key = bench->key},
-        &core->generator);
+    struct generator_config config = {.plan = &bench->plan,
+                                      .popularity = &bench->popularity,
+                                      .network = bench->networks[index],
+                                      .packets = nic_runtime_packets(bench->nic, index),
+                                      .counters = counters,
+                                      .progress = &bench->progress_of[index],
+                                      .core_index = index,
+                                      .core_count = bench->plan.core_count,
+                                      .now_ns = clock_now_ns(),
+                                      .first_endpoint = (uint32_t)random_u64(&bench->random),
+                                      .key = bench->key};
+    int result = generator_create(&config, &core->generator);
+    bool has_storm = bench->plan.flood_per_s > 0 || bench->plan.newcomers_per_s > 0;
+    if (result == 0 && has_storm)
+        result = storm_create(&config, core->generator, &core->storm);
+    return result;
+}
+
+static uint32_t addresses_of(const struct plan *plan)
+{
+    return generator_addresses(plan) + storm_addresses(plan);
 }
 
 static int start(struct bench *bench)
@@ -100,7 +109,7 @@ static int start(struct bench *bench)
     if (result == 0)
         result = link_wait_for_socket(&bench->plan, &is_interrupted);
     if (result == 0)
-        result = link_start(&bench->plan, is_responder ? 1 : generator_addresses(&bench->plan),
+        result = link_start(&bench->plan, is_responder ? 1 : addresses_of(&bench->plan),
                             random_u64(&bench->random), bench->key, &bench->nic);
     for (uint32_t i = 0; i < bench->plan.core_count && result == 0; i++)
         result = create_core(bench, i);
@@ -151,6 +160,7 @@ static void stop(struct bench *bench)
         nic_runtime_join(bench->nic);
     }
     for (uint32_t i = 0; i < bench->core_count; i++) {
+        storm_destroy(bench->cores[i].storm);
         generator_destroy(bench->cores[i].generator);
         responder_destroy(bench->cores[i].responder);
         network_destroy(bench->networks[i]);

@@ -203,6 +203,7 @@ static enum plan_verdict check_addresses(struct reading *reading)
     if (count < needed)
         return bad(reading, "--addresses %u: %u connections need %u (60000 each)", count,
                    plan->connections, needed);
+    count += plan->newcomers_per_s > 0; /* they have one of their own */
     uint32_t mask = UINT32_MAX << (32 - plan->prefix_bits);
     uint32_t local = host_order(plan->local), remote = host_order(plan->remote);
     if ((local & mask) != (remote & mask))
@@ -249,6 +250,8 @@ static enum plan_verdict check_load(struct reading *reading)
                             "leave one of them out");
     if (!is_open && is_given(reading, "arrivals"))
         return bad(reading, "--arrivals without --rate: a closed loop has no due times");
+    if (plan->newcomers_per_s > 0 && plan->closes)
+        return bad(reading, "--newcomers with --close: all of them are newcomers then");
     if (plan->active > 0 && check_active(reading) != PLAN_GOOD)
         return PLAN_BAD;
     if (plan->closes && plan->pipeline_depth > 1)

@@ -57,10 +57,12 @@ struct plan {
 
     /* the load */
     uint32_t connections;
-    uint32_t pipeline_depth; /* requests in flight on one connection */
-    uint32_t active;         /* closed loop: in flight over all of them; 0: on each, always */
-    uint32_t ramp_per_s;     /* connections opened per second; 0: as fast as they are accepted */
-    bool closes;             /* Connection: close; a connection per request */
+    uint32_t pipeline_depth;  /* requests in flight on one connection */
+    uint32_t active;          /* closed loop: in flight over all of them; 0: on each, always */
+    uint32_t ramp_per_s;      /* connections opened per second; 0: as fast as they are accepted */
+    bool closes;              /* Connection: close; a connection per request */
+    uint64_t flood_per_s;     /* beside the load: SYNs of sources that never answer */
+    uint64_t newcomers_per_s; /* beside the load: connect, ask once, leave */
     enum plan_arrivals arrivals;
     uint64_t rates_per_s[PLAN_RATE_STEPS_MAX]; /* open loop: each runs for seconds_ns */
     uint32_t rate_count;

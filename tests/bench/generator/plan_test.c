@@ -273,6 +273,8 @@ static void every_option_is_shown_as_it_is_typed(void **state)
         {"value-bytes", "1024"},
         {"mix", "put=10.5,delete=1.0"},
         {"load", "true"},
+        {"flood", "1000000"},
+        {"newcomers", "2000"},
         {"expect-status", "204"},
         {"expect-bytes", "128"},
         {"check-body", "true"},

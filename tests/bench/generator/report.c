@@ -46,6 +46,14 @@ const struct count_name count_names[REPORT_COUNTS] = {
     COUNT(client_stalled_ns),
     COUNT(server_silences),
     COUNT(server_silent_ns),
+    COUNT(flood_sent),
+    COUNT(flood_missed),
+    COUNT(flood_answers),
+    COUNT(newcomers),
+    COUNT(newcomers_served),
+    COUNT(newcomers_p50_ns),
+    COUNT(newcomers_p99_ns),
+    COUNT(newcomers_max_ns),
 };
 
 const char *const error_names[RESULT_ERROR_COUNT] = {

@@ -42,7 +42,7 @@ struct count_name {
     const char *json;
     size_t offset;
 };
-#define REPORT_COUNTS 18u
+#define REPORT_COUNTS 26u
 extern const struct count_name count_names[REPORT_COUNTS];
 extern const char *const error_names[RESULT_ERROR_COUNT];
 

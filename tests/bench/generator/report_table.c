@@ -163,6 +163,26 @@ static void print_open_loop(const struct report *report, FILE *out)
     fputs("Latencies in us, from when a request was due.\n", out);
 }
 
+/* What happened beside the load; each run for itself, as such storms are not alike. */
+static void print_storm(const struct report *report, FILE *out)
+{
+    const struct plan *plan = report->plan;
+    for (uint32_t step = 0; step < report->step_count; step++) {
+        double seconds = sum_of(report, step, "elapsed_ns") / 1e9;
+        double sent = sum_of(report, step, "flood_sent");
+        double missed = sum_of(report, step, "flood_missed");
+        double newcomers = sum_of(report, step, "newcomers");
+        if (plan->flood_per_s > 0 && seconds > 0)
+            fprintf(out,
+                    "flood        %14.0f  SYN/s sent, %.2f %% more found no room; %.0f answers/s\n",
+                    sent / seconds, sent > 0 ? 100 * missed / (sent + missed) : 0,
+                    sum_of(report, step, "flood_answers") / seconds);
+        if (plan->newcomers_per_s > 0 && newcomers > 0)
+            fprintf(out, "newcomers    %14.0f  %.2f %% served within 3 s\n", newcomers,
+                    100 * sum_of(report, step, "newcomers_served") / newcomers);
+    }
+}
+
 static void print_verification(const struct plan *plan, FILE *out)
 {
     char length[64] = "not checked";
@@ -208,6 +228,7 @@ void report_print_table(const struct report *report, FILE *out)
         print_open_loop(report, out);
     else
         print_closed_loop(report, out);
+    print_storm(report, out);
     print_verification(report->plan, out);
     print_warnings(report, out);
 }

@@ -10,6 +10,11 @@ void result_reset(struct result *result)
     latency_reset(&result->calm);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 void result_add(struct result *into, const struct result *from)
 {
     if (from->elapsed_ns > into->elapsed_ns)
@@ -34,6 +39,14 @@ void result_add(struct result *into, const struct result *from)
     into->client_stalled_ns += from->client_stalled_ns;
     into->server_silences += from->server_silences;
     into->server_silent_ns += from->server_silent_ns;
+    into->flood_sent += from->flood_sent;
+    into->flood_missed += from->flood_missed;
+    into->flood_answers += from->flood_answers;
+    into->newcomers += from->newcomers;
+    into->newcomers_served += from->newcomers_served;
+    into->newcomers_p50_ns = larger(into->newcomers_p50_ns, from->newcomers_p50_ns);
+    into->newcomers_p99_ns = larger(into->newcomers_p99_ns, from->newcomers_p99_ns);
+    into->newcomers_max_ns = larger(into->newcomers_max_ns, from->newcomers_max_ns);
     latency_merge(&into->latency, &from->latency);
     latency_merge(&into->calm, &from->calm);
 }

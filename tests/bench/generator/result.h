@@ -45,8 +45,13 @@ struct result {
     uint64_t cpu_ns;  /* that the kernel gave this thread: below 94 % throw the run away */
     uint64_t client_stalls, client_stalled_ns;  /* rounds that came 25 us late or more (gaps.h) */
     uint64_t server_silences, server_silent_ns; /* as long without a frame, with requests waiting */
+    /* beside the load (storm.h) */
+    uint64_t flood_sent, flood_missed, flood_answers;
+    uint64_t newcomers, newcomers_served; /* asked; answered well and in time */
     struct latency latency; /* from when a request was due (open loop) or was sent (closed loop) */
     struct latency calm;    /* of those that no stall and no silence touched */
+    /* The newcomers': of the slowest core. */
+    uint64_t newcomers_p50_ns, newcomers_p99_ns, newcomers_max_ns;
 };
 
 void result_reset(struct result *result);
