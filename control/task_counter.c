@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * POST values/{key}?op=incr[&by=N][&ttl=S]: an atomic counter, by compare-and-set on a decimal value.
- * A counter that is not there starts at 0. What a value has beside its number (type, Meta-*, expiry)
- * stays as it is.
+ * POST values/{key}?op=incr[&by=N][&ttl=S]: an atomic counter, by compare-and-set on a decimal
+ * value. A counter that is not there starts at 0. What a value has beside its number (type,
+ * Meta-*, expiry) stays as it is.
  */
 #include <errno.h>
 #include <inttypes.h>

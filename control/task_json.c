@@ -215,7 +215,7 @@ struct fields {
     struct field_name name[FIELDS_MAX];
 };
 
-/* Cuts "a,b.c" into names and parts, where it lies. False: more of either than allowed, or empty. */
+/* Cuts "a,b.c" into names and parts, where it lies. False: too many of either, or an empty one. */
 static bool cut_names(struct fields *fields)
 {
     char *rest = fields->names, *part_rest;
@@ -256,7 +256,7 @@ static enum task_progress fields_go_on(struct task_run *run)
     return run->operations_under_way > 0 ? TASK_GOES_ON : ask(run);
 }
 
-/* Adds what the name leads to in `from` to `to`, of the same kind; through arrays, to each element. */
+/* Adds what the name leads to in `from` to `to`, of the same kind; in arrays, in each element. */
 static void add_field(json_t *to, const json_t *from, const struct field_name *name, uint32_t part)
 {
     size_t index;

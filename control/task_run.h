@@ -2,9 +2,10 @@
 /*
  * task_run.h - one task while a task thread works on it, and what a kind of task is.
  *
- * Purpose:   a kind is a start, a step and an end; everything else (credits, waiting, blobs, the way
- *            home) is done here and in task_loop.c.
- * Ownership: the run belongs to its task thread; `state` to the kind, freed by the loop after end().
+ * Purpose:   a kind is a start, a step and an end; everything else (credits, waiting, blobs, the
+ *            way home) is done here and in task_loop.c.
+ * Ownership: the run belongs to its task thread; `state` to the kind, freed by the loop after
+ *            end().
  * Threading: one task thread.
  * Units:     bytes; _ns monotone, _ms wall.
  * Errors:    task_fail: the answer is a problem document.

@@ -153,7 +153,7 @@ static void read_range(const struct http_request *http, struct api_request *requ
         request->if_range_version = 0;
 }
 
-/* RFC 7240: preferences in a comma-separated list; "wait" is in seconds. Nothing in it is an error. */
+/* RFC 7240: preferences in a list; "wait" is in seconds. Nothing in it is an error. */
 static uint64_t read_wait_s(struct http_slice preferences)
 {
     const uint8_t *at = preferences.at, *end = at + preferences.bytes;

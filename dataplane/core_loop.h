@@ -103,7 +103,7 @@ struct core_config {
     struct blob_stock
         *stock; /* outlives the core and the cache, whose entries go back through it */
     struct counters *counters;
-    struct trace_ring *trace; /* outlives the core; NULL: none */
+    struct trace_ring *trace;        /* outlives the core; NULL: none */
     struct access_ring *access_ring; /* outlives the core; NULL: no access log */
     uint32_t index;
     uint64_t random_seed;

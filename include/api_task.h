@@ -27,9 +27,9 @@
 
 enum api_task_kind {
     API_TASK_NONE = 0,
-    API_TASK_COUNTER, /* POST /v1/ns/{namespace}/values/{key}?op=incr */
-    API_TASK_FIELDS,  /* GET the same path ?fields=a,b.c */
-    API_TASK_PATCH,   /* PATCH the same path, a merge patch */
+    API_TASK_COUNTER,     /* POST /v1/ns/{namespace}/values/{key}?op=incr */
+    API_TASK_FIELDS,      /* GET the same path ?fields=a,b.c */
+    API_TASK_PATCH,       /* PATCH the same path, a merge patch */
     API_TASK_LIST,        /* GET /v1/ns/{namespace}/keys */
     API_TASK_BULK_GET,    /* POST /v1/ns/{namespace}/bulk/get */
     API_TASK_BULK_PUT,    /* PUT /v1/ns/{namespace}/bulk */

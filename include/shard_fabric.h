@@ -3,10 +3,10 @@
  * shard_fabric.h - every ring and sleeper between workers, control threads and task threads.
  *
  * Purpose:   request[client][control], reply[control][owner], home[owner][client]: the three hops
- *            of an operation, wired once at start. One FIFO per pair, so what a control thread decided first arrives first
- *            at the worker that owns the key's cache part. Clients are the workers and, behind them,
- *            the task threads. task_request[worker][thread] and task_reply[thread][worker]: the two
- *            hops of a task.
+ *            of an operation, wired once at start. One FIFO per pair, so what a control thread
+ *            decided first arrives first at the worker that owns the key's cache part. Clients are
+ *            the workers and, behind them, the task threads. task_request[worker][thread] and
+ *            task_reply[thread][worker]: the two hops of a task.
  * Ownership: the fabric lives from before the threads start until after they ended.
  * Threading: each ring has the producer and the consumer that its indices name.
  * Units:     operations, tasks.

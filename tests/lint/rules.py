@@ -122,7 +122,7 @@ FILE_LINES = 900
 LONG_FUNCTIONS = {
 }
 LONG_FILES = {
-    'control/main.c': (912, 'the order of starts and stops; its next part to leave is what /metrics asks'),
+    'control/main.c': (915, 'the order of starts and stops; its next part to leave is what /metrics asks'),
 }
 
 # dataplane/STEM.c and control/STEM.c have a test STEM_test.c (or STEM_WHAT_test.c), or are named here

@@ -64,7 +64,7 @@ struct server_world {
     struct io_loop *loops[WORLD_CONTROLS_MAX];
     struct store_set *stores;
     struct control_loop *controls[WORLD_CONTROLS_MAX];
-    bool is_store_stopped; /* its threads get no more rounds */
+    bool is_store_stopped;   /* its threads get no more rounds */
     struct task_loop *tasks; /* one task thread */
     struct core_shared *shared;
     struct core *cores[WORLD_CORES_MAX];

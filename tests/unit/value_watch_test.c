@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* If-None-Match with Prefer: wait: the answer comes when the value changes, or when the time is up. */
+/* If-None-Match with Prefer: wait: the answer comes with the next version, or when time is up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
