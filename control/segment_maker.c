@@ -103,7 +103,6 @@ static bool maker_begin(struct store_set *set, struct segment_maker *maker)
     maker->offset = 0;
     maker->retry_count = 0;
     maker->error = 0;
-    maker->has_lost_names = false;
     maker->fd = -1;
     memset(maker->buffer, 0, BLOCK_BYTES);
     segment_file_name(maker->name, maker->segment->id);
@@ -112,12 +111,12 @@ static bool maker_begin(struct store_set *set, struct segment_maker *maker)
     return true;
 }
 
-static void maker_undo(struct segment_maker *maker, int error)
+static void maker_undo(struct store_set *set, struct segment_maker *maker, int error)
 {
     if (maker->error == 0)
         maker->error = error;
-    if (maker->state == MAKER_SYNC_DIRECTORY)
-        maker->has_lost_names = true;
+    if (maker->state == MAKER_SYNC_DIRECTORY) /* at once: it may have lost others' names too */
+        store_directory_failed(set, error);
     if (maker->state < MAKER_UNDO_CLOSE && maker->fd >= 0)
         maker->state = MAKER_UNDO_CLOSE;
     else if (maker->state < MAKER_UNDO_UNLINK)
@@ -137,7 +136,8 @@ static void maker_advance_offset(struct segment_maker *maker, uint64_t bytes,
 }
 
 /* Takes one result; the state says what comes next, MAKER_IDLE that it is over. */
-static void maker_result(struct segment_maker *maker, const struct io_operation *done)
+static void maker_result(struct store_set *set, struct segment_maker *maker,
+                         const struct io_operation *done)
 {
     int64_t result = done->result;
     bool is_undoing = maker->state >= MAKER_UNDO_CLOSE;
@@ -146,11 +146,11 @@ static void maker_result(struct segment_maker *maker, const struct io_operation 
     bool is_short = is_write && result >= 0 && result < (int64_t)done->bytes;
     if (is_transient || (is_short && result < (int64_t)BLOCK_BYTES)) {
         if (++maker->retry_count > TRANSFER_RETRIES_MAX)
-            maker_undo(maker, -EIO);
+            maker_undo(set, maker, -EIO);
         return;
     }
     if (result < 0 || is_undoing) {
-        maker_undo(maker, result < 0 ? (int)result : 0);
+        maker_undo(set, maker, result < 0 ? (int)result : 0);
         return;
     }
     switch ((enum maker_state)maker->state) {
@@ -181,10 +181,8 @@ static void maker_result(struct segment_maker *maker, const struct io_operation 
 
 static void maker_finish(struct store_set *set, struct segment_maker *maker)
 {
-    if (maker->has_lost_names)
-        store_directory_failed(set, maker->error);
     if (maker->error == 0 && atomic_load(&set->directory_failed)) {
-        /* the sync that failed may have lost our name, and ours, which did not fail, saves nothing */
+        /* that sync may have lost our name; ours, which did not fail, saves nothing */
         maker->segment->fd = maker->fd;
         maker->error = -EIO;
     }
@@ -210,7 +208,7 @@ int segment_maker_run(struct store_set *set, struct io_loop *loop, struct segmen
         operation.result = store_run(loop, &operation);
         if (operation.result == -ECANCELED)
             return -ECANCELED;
-        maker_result(maker, &operation);
+        maker_result(set, maker, &operation);
     }
     maker_finish(set, maker);
     return maker->error;
@@ -275,7 +273,7 @@ void segment_maker_advance(struct store *store)
 
 void segment_maker_step_done(struct store *store)
 {
-    maker_result(&store->maker, &store->maker.io.operation);
+    maker_result(store->set, &store->maker, &store->maker.io.operation);
     if (store->maker.state != MAKER_IDLE) {
         maker_submit(store);
         return;

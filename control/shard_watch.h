@@ -2,8 +2,8 @@
 /*
  * shard_watch.h - SHARD_WATCH: reads that wait until a value is no longer what the client knows.
  *
- * Purpose:   a client that has version 17 hears of 18 when it is committed, without asking again and
- *            again.
+ * Purpose:   a client that has version 17 hears of 18 when it is committed, without asking again
+ *            and again.
  * Ownership: a waiting operation belongs to the store. It leaves as a SHARD_GET.
  * Threading: one control thread.
  * Units:     _ns monotone.

@@ -250,7 +250,6 @@ enum maker_state {
 struct segment_maker {
     uint8_t state; /* enum maker_state */
     struct segment *segment;
-    bool has_lost_names; /* the sync of the directory failed */
     uint64_t generation;
     int fd, error;
     uint64_t offset;
