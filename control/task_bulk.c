@@ -117,9 +117,9 @@ static bool fill_put(struct task_run *run, struct shard_operation *operation, ui
     const json_t *json = json_array_get(bulk->document, bulk->set.keys[number].number);
     struct bulk_item item;
     enum http_problem problem = HTTP_PROBLEM_NONE;
-    bulk_item_read(json, run->task->wall_ms, task_namespace(run)->ttl_s, &item);
+    bulk_item_read(json, run->task->wall_ms, run->task->ttl_s, &item);
     operation->expires_at_ms = item.expires_at_ms;
-    if (item.value_bytes > task_namespace(run)->value_max)
+    if (item.value_bytes > run->task->value_max)
         problem = HTTP_PROBLEM_BODY_TOO_LARGE;
     else if (!task_operation_set_value(run, operation, item.attributes, item.attributes_bytes,
                                        item.value, (uint32_t)item.value_bytes))

@@ -53,7 +53,7 @@ bool collection_key_read(const struct task_run *run, const json_t *name, bool is
                          struct key_set *set, const char **reason)
 {
     struct collection_key *key = &set->keys[set->count];
-    uint32_t space_bytes = (uint32_t)strlen(task_namespace(run)->name) + 1;
+    uint32_t space_bytes = api_task_space_bytes(run->task);
     *reason = "a key is a JSON string";
     if (!json_is_string(name))
         return false;
@@ -63,7 +63,7 @@ bool collection_key_read(const struct task_run *run, const json_t *name, bool is
     *reason = "no memory";
     if (key->bytes == NULL)
         return false;
-    memcpy(key->bytes, task_namespace(run)->name, space_bytes);
+    memcpy(key->bytes, api_task_key(run->task), space_bytes);
     bool fits = text.bytes <= USER_KEY_BYTES_MAX;
     *reason = "a key has 1 to 1024 bytes";
     if (is_percent) {

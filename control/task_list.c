@@ -196,7 +196,7 @@ static void add_link(struct task_run *run, const char *cursor)
     struct text_buffer link = {0};
     struct http_slice value;
     text_format(&link, "Link: </v1/ns/");
-    percent_add(&link, task_namespace(run)->name, strlen(task_namespace(run)->name));
+    percent_add(&link, (const char *)api_task_key(run->task), api_task_space_bytes(run->task) - 1);
     text_format(&link, "/keys?cursor=%s", cursor);
     for (uint32_t i = 0; i < ARRAY_COUNT(kept); i++) {
         if (!task_parameter(run, kept[i], &value))

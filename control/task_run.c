@@ -10,11 +10,6 @@
 #include "include/blob.h"
 #include "include/server_config.h"
 
-const struct config_namespaces *task_namespace(const struct task_run *run)
-{
-    return &run->server->namespaces[run->task->namespace_index];
-}
-
 bool task_parameter(const struct task_run *run, const char *name, struct http_slice *value)
 {
     struct http_slice query = {api_task_query(run->task), run->task->query_bytes};

@@ -30,7 +30,6 @@
 #include "include/http_text.h"
 #include "include/shard_operation.h"
 
-struct config_namespaces;
 struct server_config;
 struct task_loop;
 struct task_run;
@@ -77,7 +76,6 @@ struct task_run {
 
 /* ---- the request ---- */
 
-const struct config_namespaces *task_namespace(const struct task_run *run);
 /* The raw value of a query parameter; false when it is not there. */
 bool task_parameter(const struct task_run *run, const char *name, struct http_slice *value);
 /* All of the body with a zero byte behind it, to be freed; NULL: no memory. */

@@ -300,7 +300,6 @@ static enum http_problem read_value_request(const struct server_config *server,
         read_wait(server, http, request);
     if (problem != HTTP_PROBLEM_NONE || !api_request_is_write(request))
         return problem;
-    request->value_max = space->value_max;
     problem = check_put(http, request, detail);
     if (problem == HTTP_PROBLEM_NONE)
         problem = check_body_limit(request, space->value_max,

@@ -50,7 +50,6 @@ struct api_request {
     uint8_t task;         /* enum api_task_kind: who serves it, if not the worker */
     uint64_t content_length;
     uint64_t body_max;                        /* the least of the limits that apply */
-    uint64_t value_max;                       /* of the namespace */
     uint64_t expires_at_ms;                   /* 0: never */
     struct etag_list if_match, if_none_match; /* into tags */
     uint32_t wait_ms; /* a read that waits for news of its if_none_match; 0: it does not */

@@ -30,12 +30,12 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
     task->expires_at_ms = request->expires_at_ms;
     task->kind = request->task;
     task->is_head = request->method == HTTP_HEAD;
-    task->value_max = request->value_max;
     const struct config_namespaces *space =
         &handler->config.server->namespaces[request->namespace_index];
+    task->value_max = space->value_max;
+    task->ttl_s = space->ttl_s;
     task->sync = (uint8_t)space->sync;
     task->write_policy = (uint8_t)space->write_policy;
-    task->namespace_index = request->namespace_index;
     task->key_bytes = request->key_bytes;
     task->attributes_bytes = request->attributes_bytes;
     task->query_bytes = request->query_bytes;

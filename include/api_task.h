@@ -18,6 +18,7 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "include/blob.h"
 #include "include/shard_operation.h"
@@ -51,12 +52,12 @@ struct api_task {
     bool is_head;         /* the answer is wanted without its body */
     uint8_t sync;         /* enum shard_sync, of what it writes */
     uint8_t write_policy; /* enum shard_write_policy */
-    uint16_t namespace_index;
-    uint16_t key_bytes; /* "namespace\0key"; of a collection "namespace\0" */
+    uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
-    uint64_t value_max; /* of the namespace */
+    uint64_t value_max; /* of the namespace, as all settings of it */
+    uint64_t ttl_s;     /* of what does not say; 0: for ever */
     struct blob *body;  /* of the request; NULL: none */
 
     /* set by the task thread */
@@ -75,6 +76,12 @@ struct api_task {
 static inline const uint8_t *api_task_key(const struct api_task *task)
 {
     return task->bytes;
+}
+
+/* Of the namespace in front of the key, with its zero byte. */
+static inline uint32_t api_task_space_bytes(const struct api_task *task)
+{
+    return (uint32_t)strnlen((const char *)task->bytes, task->key_bytes) + 1;
 }
 
 static inline const uint8_t *api_task_attributes(const struct api_task *task)

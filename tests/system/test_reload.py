@@ -56,6 +56,10 @@ def reload_takes_what_it_can(world):
     wait_for(lambda: b':not-found' in ask(get % b'fresh').body, 5, 'the new namespace')
     check(b'no-such-resource' in ask(get % b'other').body, 'the namespace that is gone, its value cached')
     check_equal(Client().request('PUT', '/v1/ns/fresh/values/k', b'hello').status, 413, 'its limit of values')
+    bulk = b'[{"key":"a","value":"1"},{"key":"b","value":"too long"}]'
+    done = Client().request('PUT', '/v1/ns/fresh/bulk', bulk).body
+    check(b'"status":413' in done and b'"a"' in done, f'a task in the new namespace: {done}')
+    check(b'"name":"a"' in Client().request('GET', '/v1/ns/fresh/keys').body, 'what it wrote is listed there')
     check_equal(ask(put % b'demo').status, 204, 'the one that stayed')
     check('ttl=' in ask(get % b'demo')['cache-status'],
           'the new time to live')
