@@ -411,7 +411,10 @@ static uint32_t poll_answering_first(struct world *world, uint32_t index,
         struct shard_operation *operation;
         while (homed < limit && worker->deferred_count < DEFERRED_MAX &&
                message_ring_pop(world->fabric->reply[control][index], &operation, 1) == 1) {
-            worker->deferred[worker->deferred_count++] = *operation;
+            struct shard_operation *deferred = &worker->deferred[worker->deferred_count++];
+            *deferred = *operation;
+            if (deferred->cache_action == SHARD_CACHE_ABSENT)
+                deferred->expires_at_ms = world->wall_ms + 1;
             if (operation->value)
                 blob_hold(operation->value);
             if (operation->origin_worker == index)

@@ -46,6 +46,7 @@ struct client {
     uint32_t out_bytes, out_at;
     uint32_t held_at; /* of Expect: 100-continue: the body starts here; NONE */
     uint64_t wake_ns, continue_ns, abort_ns;
+    uint64_t heard_ns; /* the last answer */
     uint64_t deaf_until_ns; /* reads nothing: the server's send queue fills */
     uint32_t parsed_bytes;
     uint32_t queue[BATCH_MAX + 1]; /* operations without an answer, in order */
@@ -198,8 +199,8 @@ static void add_request(struct client *client, bool is_last, bool closes)
         JUDGED_GET,  JUDGED_GET,     JUDGED_GET, JUDGED_GET,    JUDGED_GET,
         JUDGED_PUT,  JUDGED_PUT,     JUDGED_PUT, JUDGED_HEAD,   JUDGED_DELETE,
         JUDGED_LIST, JUDGED_NOWHERE, JUDGED_GET, JUDGED_METHOD, JUDGED_ECHO};
-    static const char *const methods[] = {"GET", "HEAD", "PUT",  "DELETE",
-                                          "GET", "GET",  "POST", "POST"};
+    static const char *const methods[] = {"GET", "HEAD", "PUT",   "DELETE",
+                                          "GET", "GET",  "TRACE", "POST"};
     enum judged_kind kind = kinds[random_below(&client->random, ARRAY_COUNT(kinds))];
     if (client->is_final)
         kind = JUDGED_GET;
@@ -340,6 +341,7 @@ static void take_answer(struct client *client, struct answer *answer)
     struct judged *operation = &sim.judge.operations[index];
     memmove(client->queue, client->queue + 1, --client->queue_count * sizeof(client->queue[0]));
     answer->at_ns = sim.world.now_ns;
+    client->heard_ns = sim.world.now_ns;
     sim.answers++;
     if (answer->status >= 500 || (answer->status == 408 && operation->kind != JUDGED_CUT))
         sim.refusals++;
@@ -419,6 +421,7 @@ static void end_session(struct client *client)
 
 static void begin_session(struct client *client)
 {
+    client->heard_ns = sim.world.now_ns;
     client->connection = ++sim.connections;
     client->sequence = 0;
     client->parsed_bytes = 0;
@@ -465,6 +468,9 @@ static void on_end(struct client *client)
 {
     bool excused = client->server_closes || client->queue_count == 0 ||
                    (sim.loss_permille >= 200 && !client->net.peer_closed);
+    /* All that we sent since its last answer, which came seconds late, was lost: it saw us idle. */
+    excused |= sim.world.now_ns - client->heard_ns + 10 * NS_PER_S >=
+               sim.world.config.server.http.idle_timeout_ms * NS_PER_MS;
     if (!excused && sim.loss_permille < 200)
         fail("the server ended a connection with requests unanswered");
     end_session(client);
