@@ -184,6 +184,10 @@ void http_write_cache_control(struct http_writer *writer, const char *text, uint
     if (!*text)
         return;
     HTTP_WRITE_LITERAL(writer, "Cache-Control: ");
+    if (seconds_left == UINT64_MAX) { /* nothing to lower */
+        http_write_text(writer, text);
+        text = "";
+    }
     while (*text) {
         size_t blanks = strspn(text, " ,");
         size_t name = lifetime_directive(text + blanks);
