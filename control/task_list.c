@@ -336,8 +336,9 @@ static enum task_progress take(struct task_run *run, struct shard_operation *ope
     if (operation->verb == SHARD_STAT)
         return take_record(run, operation);
     enum shard_status status = walk_take(&list->walk, operation);
-    return status == SHARD_OK ? TASK_GOES_ON
-                              : task_fail(run, http_problem_of_shard(status), "listing failed");
+    return status == SHARD_OK
+               ? TASK_GOES_ON
+               : task_fail(run, http_problem_of_shard((uint8_t)status), "listing failed");
 }
 
 static void end(struct task_run *run)

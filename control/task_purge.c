@@ -175,8 +175,9 @@ static enum task_progress take(struct task_run *run, struct shard_operation *ope
     struct purge *purge = run->state;
     if (operation->verb == SHARD_LIST) {
         enum shard_status status = walk_take(&purge->walk, operation);
-        return status == SHARD_OK ? TASK_GOES_ON
-                                  : task_fail(run, http_problem_of_shard(status), "listing failed");
+        return status == SHARD_OK
+                   ? TASK_GOES_ON
+                   : task_fail(run, http_problem_of_shard((uint8_t)status), "listing failed");
     }
     if (operation->status == SHARD_OK) {
         purge->purged++;

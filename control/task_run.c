@@ -49,11 +49,13 @@ bool task_operation_set_value(struct task_run *run, struct shard_operation *oper
                               const void *attributes, uint32_t attributes_bytes, const void *value,
                               uint32_t value_bytes)
 {
-    memcpy(operation->bytes + operation->key_bytes, attributes, attributes_bytes);
+    if (attributes_bytes > 0)
+        memcpy(operation->bytes + operation->key_bytes, attributes, attributes_bytes);
     operation->attributes_bytes = (uint16_t)attributes_bytes;
     operation->value_bytes = value_bytes;
     if (value_bytes <= operation_inline_room(operation)) {
-        memcpy(operation_inline_value(operation), value, value_bytes);
+        if (value_bytes > 0)
+            memcpy(operation_inline_value(operation), value, value_bytes);
         return true;
     }
     operation->value = blob_create(task_loop_stock(run->loop), value_bytes);

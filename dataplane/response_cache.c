@@ -328,7 +328,8 @@ static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_
         return NULL;
     memcpy(entry, &shape, sizeof(shape));
     memcpy(entry->bytes, operation->bytes, operation->key_bytes);
-    memcpy(entry->bytes + operation->key_bytes, head, head_bytes);
+    if (head_bytes > 0)
+        memcpy(entry->bytes + operation->key_bytes, head, head_bytes);
     if (shape.value) {
         blob_hold(shape.value);
         part->segments.queues[queue].live_blob_bytes += shape.value->capacity_bytes;
