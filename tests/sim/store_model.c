@@ -419,8 +419,10 @@ static void a_flipped_bit_is_an_error_or_does_not_matter(void **state)
     struct io_disk_image *image = io_simulator_snapshot(harness.sim);
     static const char *const paths[] = {"data/seg-00000000.log", "data/seg-00000001.log",
                                         "data/SUPER.0", "data/SUPER.1"};
-    uint32_t refused = 0;
-    for (uint32_t i = 0; i < 3000; i++) {
+    uint32_t refused = 0, flips = 3000;
+    if (depth_of("GANNET_OPERATIONS", OPERATIONS_IN_CI) < OPERATIONS_IN_CI)
+        flips = 600; /* an open is slow under a sanitizer */
+    for (uint32_t i = 0; i < flips; i++) {
         io_simulator_restore(harness.sim, image);
         const char *path = paths[i % 16 < 12 ? 0 : i % 4];
         int64_t bytes = io_simulator_file_bytes(harness.sim, path);
@@ -439,7 +441,7 @@ static void a_flipped_bit_is_an_error_or_does_not_matter(void **state)
         check_rot(&harness, keys, path, bit);
         harness_close(&harness);
     }
-    assert_true(refused > 300); /* most of the segment is data: its damage must be noticed */
+    assert_true(refused > flips / 10); /* most of the segment is data: its damage must be noticed */
     io_disk_image_destroy(image);
     harness_destroy(&harness);
 }

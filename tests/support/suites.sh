@@ -125,7 +125,7 @@ everything()
     fi
     if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true; then
         meson_suite asan-unit build-asan 300 --suite unit
-        shallow meson_suite asan-sim build-asan 300 tcp_sim store_crash_sim store_model \
+        shallow meson_suite asan-sim build-asan 420 tcp_sim store_crash_sim store_model \
             coherence_model "coherence_model log" server_sim
         run_system asan-system 200 build-asan/gannet --short
     fi
