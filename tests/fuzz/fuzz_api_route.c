@@ -6,7 +6,7 @@ static const struct route_table *routes(void)
 {
     static struct server_config config;
     static struct route_table table;
-    if (table.namespace_count == 0) {
+    if (config.namespaces_count == 0) {
         char problem[128];
         config.namespaces_count = 2;
         memcpy(config.namespaces[0].name, "demo", sizeof("demo"));
