@@ -46,7 +46,7 @@ struct client {
     uint32_t out_bytes, out_at;
     uint32_t held_at; /* of Expect: 100-continue: the body starts here; NONE */
     uint64_t wake_ns, continue_ns, abort_ns;
-    uint64_t heard_ns; /* the last answer */
+    uint64_t heard_ns;      /* the last answer */
     uint64_t deaf_until_ns; /* reads nothing: the server's send queue fills */
     uint32_t parsed_bytes;
     uint32_t queue[BATCH_MAX + 1]; /* operations without an answer, in order */
