@@ -2,22 +2,18 @@
 #include "control/control_loop.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/io_loop.h"
+#include "control/loop_thread.h"
 #include "control/store.h"
-#include "control/thread_pin.h"
 #include "include/assert_policy.h"
 #include "include/blob.h"
 #include "include/clock.h"
 #include "include/counters.h"
-#include "include/log.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 
@@ -26,9 +22,7 @@
 
 struct control_loop {
     alignas(GUARD_BYTES) struct control_loop_config config;
-    pthread_t thread;
-    sem_t started;
-    int start_result;
+    struct loop_thread thread;
     struct io_loop *io;
     struct store *store;
     struct blob_stock *stock;
@@ -36,7 +30,6 @@ struct control_loop {
     struct sleeper *sleeper;
     uint64_t workers_to_wake;
     _Atomic uint64_t heartbeat;
-    _Atomic bool should_stop;
 };
 
 static uint32_t take_requests(struct control_loop *loop)
@@ -102,8 +95,7 @@ static void sleep_until_input(struct control_loop *loop)
     if (timeout_ns > SLEEP_NS_MAX)
         timeout_ns = SLEEP_NS_MAX;
     sleeper_announce(loop->sleeper);
-    bool must_stay =
-        has_requests(loop) || atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
+    bool must_stay = has_requests(loop) || loop_thread_should_stop(&loop->thread);
     if (!must_stay && timeout_ns > 0)
         io_wait(loop->io, timeout_ns);
     sleeper_awake(loop->sleeper);
@@ -198,72 +190,47 @@ void control_loop_destroy(struct control_loop *loop)
 
 /* ---- as a thread ---- */
 
-static int set_up_thread(struct control_loop *loop)
+static int open_on_thread(void *context, const char *thread_name)
 {
-    char name[16];
-    snprintf(name, sizeof(name), "control%u", loop->config.index % 1000);
-    thread_name(name);
-    int result = thread_pin_one(&loop->config.server->control.cores, loop->config.index);
-    if (result != 0)
-        return result;
+    struct control_loop *loop = context;
     if (!loop->config.counters)
-        loop->config.counters = counters_register(name);
+        loop->config.counters = counters_register(thread_name);
     return open_parts(loop);
 }
 
-static void *control_loop_main(void *argument)
+static void run_thread(void *context)
 {
-    struct control_loop *loop = argument;
-    int result = set_up_thread(loop);
-    if (result != 0)
-        close_parts(loop);
-    loop->start_result = result;
-    sem_post(&loop->started); /* from here on the starter may free the loop if we failed */
-    if (result != 0)
-        return NULL;
-
-    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) ||
-           !control_loop_is_idle(loop))
+    struct control_loop *loop = context;
+    while (!loop_thread_should_stop(&loop->thread) || !control_loop_is_idle(loop))
         if (control_loop_run_once(loop) == 0)
             sleep_until_input(loop);
+}
 
-    close_parts(loop);
-    return NULL;
+static void close_on_thread(void *context)
+{
+    close_parts(context);
 }
 
 int control_loop_start(const struct control_loop_config *config, struct control_loop **out)
 {
+    static const struct loop_thread_body body = {open_on_thread, run_thread, close_on_thread};
     struct control_loop *loop = allocate(config);
     if (!loop)
         return -ENOMEM;
-    sem_init(&loop->started, 0, 0);
-    int result = -pthread_create(&loop->thread, NULL, control_loop_main, loop);
-    if (result == 0) {
-        while (sem_wait(&loop->started) != 0 && errno == EINTR)
-            ;
-        result = loop->start_result;
-        if (result != 0)
-            pthread_join(loop->thread, NULL);
-    }
-    if (result != 0) {
-        log_error("control thread %u: %s", config->index, strerror(-result));
-        sem_destroy(&loop->started);
+    int result = loop_thread_start(&loop->thread, "control", config->index,
+                                   &config->server->control.cores, &body, loop);
+    if (result != 0)
         free(loop);
-        return result;
-    }
-    *out = loop;
-    return 0;
+    else
+        *out = loop;
+    return result;
 }
 
 void control_loop_stop(struct control_loop *loop)
 {
     if (!loop)
         return;
-    /* Release pairs with the acquire in the loop: everything the workers pushed is visible. */
-    atomic_store_explicit(&loop->should_stop, true, memory_order_release);
-    wake_if_asleep(loop->sleeper);
-    pthread_join(loop->thread, NULL);
-    sem_destroy(&loop->started);
+    loop_thread_stop(&loop->thread, loop->sleeper);
     free(loop);
 }
 

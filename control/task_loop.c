@@ -3,18 +3,14 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/loop_thread.h"
 #include "control/task_run.h"
-#include "control/thread_pin.h"
 #include "include/assert_policy.h"
 #include "include/blob.h"
 #include "include/counters.h"
-#include "include/log.h"
 #include "include/server_config.h"
 #include "include/shard_fabric.h"
 
@@ -23,9 +19,7 @@
 
 struct task_loop {
     alignas(GUARD_BYTES) struct task_loop_config config;
-    pthread_t thread;
-    sem_t started;
-    int start_result;
+    struct loop_thread thread;
     struct blob_stock *stock;
     struct counters *counters;
     struct round_time time;
@@ -36,7 +30,6 @@ struct task_loop {
     uint64_t controls_to_wake;
     uint64_t workers_to_wake;
     _Atomic uint64_t heartbeat;
-    _Atomic bool should_stop;
 };
 
 static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
@@ -204,7 +197,7 @@ static uint32_t take_tasks(struct task_loop *loop)
     struct shard_fabric *fabric = loop->config.fabric;
     struct api_task *batch[BATCH];
     uint32_t taken = 0;
-    if (atomic_load_explicit(&loop->should_stop, memory_order_relaxed))
+    if (loop_thread_should_stop(&loop->thread))
         return 0;
     for (uint32_t worker = 0; worker < fabric->worker_count; worker++) {
         uint32_t got =
@@ -340,87 +333,63 @@ void task_loop_destroy(struct task_loop *loop)
 
 /* ---- as a thread ---- */
 
-static int set_up_thread(struct task_loop *loop)
-{
-    char name[16];
-    snprintf(name, sizeof(name), "task%u", loop->config.index % 1000);
-    thread_name(name);
-    int result = thread_pin_one(&loop->config.server->tasks.cores, loop->config.index);
-    if (result != 0)
-        return result;
-    if (!loop->config.counters)
-        loop->config.counters = counters_register(name);
-    return open_parts(loop);
-}
-
 static void sleep_until_input(struct task_loop *loop)
 {
     struct sleeper *sleeper = &loop->config.fabric->client_sleepers[loop->client];
     struct timespec timeout = {.tv_nsec = SLEEP_NS_MAX};
     sleeper_announce(sleeper);
-    bool must_stay =
-        has_input(loop) || atomic_load_explicit(&loop->should_stop, memory_order_relaxed);
-    if (!must_stay) {
+    if (!has_input(loop) && !loop_thread_should_stop(&loop->thread)) {
         struct pollfd input = {.fd = sleeper->event_fd, .events = POLLIN};
         ppoll(&input, 1, &timeout, NULL); /* EINTR is one more idle round */
     }
     sleeper_awake(sleeper);
 }
 
-static void *task_loop_main(void *argument)
+static int open_on_thread(void *context, const char *thread_name)
 {
-    struct task_loop *loop = argument;
-    int result = set_up_thread(loop);
-    if (result != 0)
-        close_parts(loop);
-    loop->start_result = result;
-    sem_post(&loop->started); /* from here on the starter may free the loop if we failed */
-    if (result != 0)
-        return NULL;
-    /* Told to stop it takes no more tasks; those under way end within their deadlines. */
-    while (!atomic_load_explicit(&loop->should_stop, memory_order_acquire) ||
-           loop->runs_under_way > 0) {
+    struct task_loop *loop = context;
+    if (!loop->config.counters)
+        loop->config.counters = counters_register(thread_name);
+    return open_parts(loop);
+}
+
+/* Told to stop it takes no more tasks; those under way end within their deadlines. */
+static void run_thread(void *context)
+{
+    struct task_loop *loop = context;
+    while (!loop_thread_should_stop(&loop->thread) || loop->runs_under_way > 0) {
         struct round_time time = {.now_ns = clock_now_ns(),
                                   .wall_ms = wall_clock_read(loop->config.wall_clock)};
         if (task_loop_run_once(loop, &time) == 0)
             sleep_until_input(loop);
     }
-    close_parts(loop);
-    return NULL;
+}
+
+static void close_on_thread(void *context)
+{
+    close_parts(context);
 }
 
 int task_loop_start(const struct task_loop_config *config, struct task_loop **out)
 {
+    static const struct loop_thread_body body = {open_on_thread, run_thread, close_on_thread};
     struct task_loop *loop = allocate(config);
     if (!loop)
         return -ENOMEM;
-    sem_init(&loop->started, 0, 0);
-    int result = -pthread_create(&loop->thread, NULL, task_loop_main, loop);
-    if (result == 0) {
-        while (sem_wait(&loop->started) != 0 && errno == EINTR)
-            ;
-        result = loop->start_result;
-        if (result != 0)
-            pthread_join(loop->thread, NULL);
-    }
-    if (result != 0) {
-        log_error("task thread %u: %s", config->index, strerror(-result));
-        sem_destroy(&loop->started);
+    int result = loop_thread_start(&loop->thread, "task", config->index,
+                                   &config->server->tasks.cores, &body, loop);
+    if (result != 0)
         free(loop);
-        return result;
-    }
-    *out = loop;
-    return 0;
+    else
+        *out = loop;
+    return result;
 }
 
 void task_loop_stop(struct task_loop *loop)
 {
     if (!loop)
         return;
-    atomic_store_explicit(&loop->should_stop, true, memory_order_release);
-    wake_if_asleep(&loop->config.fabric->client_sleepers[loop->client]);
-    pthread_join(loop->thread, NULL);
-    sem_destroy(&loop->started);
+    loop_thread_stop(&loop->thread, &loop->config.fabric->client_sleepers[loop->client]);
     free(loop);
 }
 

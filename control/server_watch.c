@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
+
+#include "control/control_loop.h"
+#include "control/server.h"
+#include "control/server_settings.h"
+#include "control/service_notify.h"
+#include "control/task_loop.h"
+#include "dataplane/nic_dpdk.h"
+#include "include/log.h"
+
+/* By the main thread only, so that the heartbeats' memory needs no lock. */
+static const char *find_hanging_thread(struct server *server)
+{
+    static const char *const hangs[] = {"a worker hangs", "a control thread hangs",
+                                        "a task thread hangs"};
+    uint64_t now_ns = clock_now_ns();
+    const char *found = NULL;
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        if (!heartbeat_goes_on(
+                &server->worker_beats[i],
+                atomic_load_explicit(&server->cores[i]->rounds, memory_order_relaxed), now_ns))
+            found = hangs[0];
+    for (uint32_t i = 0; i < server->config.control.threads; i++)
+        if (!heartbeat_goes_on(&server->control_beats[i],
+                               control_loop_heartbeat(server->controls[i]), now_ns))
+            found = hangs[1];
+    for (uint32_t i = 0; i < server->config.tasks.threads; i++)
+        if (!heartbeat_goes_on(&server->task_beats[i], task_loop_heartbeat(server->task_threads[i]),
+                               now_ns))
+            found = hangs[2];
+    return found;
+}
+
+/* A link that comes back may lead to another switch: the workers say again where they are. */
+static void watch_links(struct server *server)
+{
+    for (uint32_t port = 0; port < nic_port_count(server->nic); port++) {
+        bool is_up = nic_port_link_is_up(server->nic, port);
+        if (is_up == !server->is_link_down[port])
+            continue;
+        server->is_link_down[port] = !is_up;
+        const char *device = server->config.ports[port].device;
+        if (!is_up) {
+            server->link_downs[port]++;
+            log_warning("port %u (%s): the link is down; connections wait", port, device);
+            continue;
+        }
+        log_info("port %u (%s): the link is up", port, device);
+        for (uint32_t i = 0; i < server->worker_count; i++)
+            network_link_came_up(server->networks[i], (uint8_t)port);
+    }
+}
+
+static void watch_addresses(struct server *server)
+{
+    uint32_t taken = network_addresses_taken(server->networks[0]);
+    uint32_t news = taken & ~server->addresses_taken;
+    server->addresses_taken = taken;
+    for (uint32_t port = 0; news != 0 && port < nic_port_count(server->nic); port++) {
+        const struct config_ports *config = &server->config.ports[port];
+        if (news >> (port * 2) & 1)
+            log_error("port %u: another station has ports.ipv4 = %s already: we do not use it; "
+                      "give one of them another address and restart",
+                      port, config->ipv4);
+        if (news >> (port * 2 + 1) & 1)
+            log_error("port %u: another station has ports.ipv6 = %s, or our link-local address, "
+                      "already: we do not use them; change one and restart",
+                      port, config->ipv6);
+    }
+}
+
+void server_watch(struct server *server, struct service_notify *notify)
+{
+    watch_links(server);
+    watch_addresses(server);
+    server_settings_collect(server->settings);
+    const char *hanging = find_hanging_thread(server);
+    const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);
+    if (hanging && !before)
+        log_error("%s: no progress for %" PRIu64 " s", hanging, (uint64_t)HANG_S);
+    if (!hanging)
+        service_notify_alive(notify);
+}
