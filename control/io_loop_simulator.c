@@ -654,6 +654,11 @@ uint64_t io_simulator_operations(const struct io_simulator *sim)
     return sim->operation_count;
 }
 
+uint64_t io_simulator_syncs(const struct io_simulator *sim)
+{
+    return sim->sync_count;
+}
+
 static void add_fault(struct io_simulator *sim, const struct simulated_fault *fault)
 {
     for (uint32_t i = 0; i < IO_FAULTS_MAX; i++) {

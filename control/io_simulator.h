@@ -76,6 +76,7 @@ bool io_simulator_is_crashed(const struct io_simulator *sim);
 
 /* Operations started so far: io_submit and io_make_directory. */
 uint64_t io_simulator_operations(const struct io_simulator *sim);
+uint64_t io_simulator_syncs(const struct io_simulator *sim); /* of these: data or all */
 
 enum io_fault {
     IO_FAULT_ERROR = 0,    /* completes with -error; a write may have reached the disk in part */

@@ -16,21 +16,24 @@
 
 enum planted_bug {
     PLANTED_NONE = 0,
-    PLANTED_SKIP_SYNC,         /* acknowledge without the sync */
-    PLANTED_ACKNOWLEDGE_EARLY, /* acknowledge before the write */
-    PLANTED_DROP_TOMBSTONE,    /* compaction drops tombstones that still shadow something */
-    PLANTED_REISSUE_VERSION,   /* an unclean start does not jump past the ceiling */
-    PLANTED_LATE_FILL,         /* a read is not compared with the index when it completes */
-    PLANTED_SHORT_WRITE,       /* a short write counts as done */
-    PLANTED_SAME_GENERATION,   /* a segment is recycled under its old generation */
-    PLANTED_RELOCATE_BLINDLY,  /* a relocation overwrites a newer write */
-    PLANTED_EARLY_FREE,        /* a victim is freed before its copies are durable */
-    PLANTED_EXPIRY_FORGOTTEN,  /* compaction drops an expired value that shadows an older one */
-    PLANTED_DROP_DSYNC,        /* a commit that should be a durable write is an ordinary one */
-    PLANTED_FORGET_INTERVAL,   /* sync: interval never syncs */
-    PLANTED_FREE_UNSYNCED,     /* sync: interval: what an unsynced write superseded goes at once */
-    PLANTED_HIDE_ACCEPTED,     /* write_policy: behind: reads show what is in the index */
-    PLANTED_DURABLE_ALONE,     /* a durable write while earlier frames are not durable */
+    PLANTED_SKIP_SYNC,          /* acknowledge without the sync */
+    PLANTED_ACKNOWLEDGE_EARLY,  /* acknowledge before the write */
+    PLANTED_DROP_TOMBSTONE,     /* compaction drops tombstones that still shadow something */
+    PLANTED_REISSUE_VERSION,    /* an unclean start does not jump past the ceiling */
+    PLANTED_LATE_FILL,          /* a read is not compared with the index when it completes */
+    PLANTED_SHORT_WRITE,        /* a short write counts as done */
+    PLANTED_SAME_GENERATION,    /* a segment is recycled under its old generation */
+    PLANTED_RELOCATE_BLINDLY,   /* a relocation overwrites a newer write */
+    PLANTED_EARLY_FREE,         /* a victim is freed before its copies are durable */
+    PLANTED_EXPIRY_FORGOTTEN,   /* compaction drops an expired value that shadows an older one */
+    PLANTED_DROP_DSYNC,         /* a commit that should be a durable write is an ordinary one */
+    PLANTED_FORGET_INTERVAL,    /* sync: interval never syncs */
+    PLANTED_FREE_UNSYNCED,      /* sync: interval: what an unsynced write superseded goes at once */
+    PLANTED_HIDE_ACCEPTED,      /* write_policy: behind: reads show what is in the index */
+    PLANTED_DURABLE_ALONE,      /* a durable write while earlier frames are not durable */
+    PLANTED_DIRECTORY_TOGETHER, /* syncs of the directory overlap */
+    PLANTED_IGNORE_CHECKSUM,    /* bytes that do not match are taken for good */
+    PLANTED_RECOVER_OLDEST,     /* recovery takes a key's oldest record for its newest */
     PLANTED_BUG_COUNT,
 };
 

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "control/planted_bugs.h"
 #include "control/store_log.h"
 #include "include/log.h"
 
@@ -52,7 +53,7 @@ static bool is_put(const struct recovered_record *record)
 static bool is_newer(const struct recovered_record *record, const struct index_entry *entry)
 {
     if (record->version != entry->version)
-        return record->version > entry->version;
+        return (record->version > entry->version) != planted_bug(PLANTED_RECOVER_OLDEST);
     return !is_put(record) && (index_entry_flags(entry) & INDEX_TOMBSTONE) == 0;
 }
 

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/directory_sync.h"
 #include "include/assert_policy.h"
+#include "include/counters.h"
 #include "include/log.h"
 
 #define ZERO_BYTES (1u << 20)
@@ -181,11 +183,6 @@ static void maker_result(struct store_set *set, struct segment_maker *maker,
 
 static void maker_finish(struct store_set *set, struct segment_maker *maker)
 {
-    if (maker->error == 0 && atomic_load(&set->directory_failed)) {
-        /* that sync may have lost our name; ours, which did not fail, saves nothing */
-        maker->segment->fd = maker->fd;
-        maker->error = -EIO;
-    }
     if (maker->error != 0) {
         if (!atomic_exchange(&set->table.is_full, true))
             log_warning("store: no new segment in %s: %s. New values are refused until there is "
@@ -246,6 +243,10 @@ static void unclaim(struct store_set *set)
 
 static void maker_submit(struct store *store)
 {
+    if (store->maker.state == MAKER_SYNC_DIRECTORY) {
+        directory_sync_wait(store, &store->maker.io, STORE_IO_SPARE, NULL);
+        return;
+    }
     store->maker.io.operation = maker_operation(store->set, &store->maker);
     store_io_start(store, &store->maker.io, STORE_IO_SPARE, NULL);
 }
@@ -273,7 +274,10 @@ void segment_maker_advance(struct store *store)
 
 void segment_maker_step_done(struct store *store)
 {
-    maker_result(store->set, &store->maker, &store->maker.io.operation);
+    const struct io_operation *done = &store->maker.io.operation;
+    if (done->code == IO_WRITE && done->result > 0)
+        count_many(store->counters, COUNTER_STORE_BYTES_PREPARED, (uint64_t)done->result);
+    maker_result(store->set, &store->maker, done);
     if (store->maker.state != MAKER_IDLE) {
         maker_submit(store);
         return;

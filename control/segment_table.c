@@ -137,6 +137,34 @@ struct segment *segment_table_take_victim(struct segment_table *table, uint32_t 
     return best;
 }
 
+struct segment *segment_table_hold_sealed(struct segment_table *table, uint32_t id)
+{
+    pthread_mutex_lock(&table->mutex);
+    struct segment *segment = segment_table_get(table, id);
+    if (segment != NULL && segment->state != SEGMENT_SEALED)
+        segment = NULL;
+    if (segment != NULL)
+        atomic_fetch_add(&segment->readers, 1);
+    pthread_mutex_unlock(&table->mutex);
+    return segment;
+}
+
+void segment_table_quarantine(struct segment_table *table, struct segment *segment)
+{
+    pthread_mutex_lock(&table->mutex);
+    if (segment->state == SEGMENT_SEALED)
+        segment->state = SEGMENT_QUARANTINED;
+    pthread_mutex_unlock(&table->mutex);
+}
+
+uint32_t segment_table_id_end(struct segment_table *table)
+{
+    pthread_mutex_lock(&table->mutex);
+    uint32_t id_end = table->id_end;
+    pthread_mutex_unlock(&table->mutex);
+    return id_end;
+}
+
 void segment_table_sum(struct segment_table *table, struct segment_table_sums *sums)
 {
     *sums = (struct segment_table_sums){0};
@@ -149,6 +177,7 @@ void segment_table_sum(struct segment_table *table, struct segment_table_sums *s
         uint64_t live = atomic_load(&segment->live_bytes);
         sums->disk_bytes += segment->bytes;
         sums->live_bytes += live;
+        sums->quarantined_count += segment->state == SEGMENT_QUARANTINED;
         if (segment->state != SEGMENT_SPARE && used > SEGMENT_DATA_OFFSET + live)
             sums->dead_bytes += used - SEGMENT_DATA_OFFSET - live;
     }

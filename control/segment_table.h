@@ -81,8 +81,22 @@ struct segment *segment_table_take_spare(struct segment_table *table, uint32_t *
  */
 struct segment *segment_table_take_victim(struct segment_table *table, uint32_t dead_percent);
 
+/* NULL unless it is SEALED. Held, it may become a victim but is neither recycled nor removed. */
+struct segment *segment_table_hold_sealed(struct segment_table *table, uint32_t id);
+
+static inline void segment_release(struct segment *segment)
+{
+    atomic_fetch_sub(&segment->readers, 1);
+}
+
+/* Damaged. A victim stays one: compaction finds the damage itself. */
+void segment_table_quarantine(struct segment_table *table, struct segment *segment);
+
+uint32_t segment_table_id_end(struct segment_table *table);
+
 struct segment_table_sums {
     uint64_t live_bytes, dead_bytes, disk_bytes;
+    uint32_t quarantined_count;
 };
 void segment_table_sum(struct segment_table *table, struct segment_table_sums *sums);
 

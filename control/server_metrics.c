@@ -109,6 +109,8 @@ static void write_store(void *context, struct text_buffer *text, const char *nam
         {"live_bytes", status.live_bytes},
         {"dead_bytes", status.dead_bytes},
         {"disk_bytes", status.disk_bytes},
+        {"quarantined_segments", status.quarantined_segments},
+        {"scrub_pass_unix_seconds", status.scrub_pass_ms / 1000},
         {"failed_shards", status.failed_shards},
         {"is_full", status.is_full},
     };

@@ -357,6 +357,7 @@ bool commit_relocate(struct store *store, const struct record_header *record, ui
     if (!batch_has_room(store, batch, record_bytes))
         return false;
     bool was_put = as_delete && record_is_put(record);
+    count_many(store->counters, COUNTER_STORE_BYTES_COMPACTED, record_bytes);
     batch->needs_sync |= !store->set->is_interval_sync; /* the victim goes when it is durable */
     struct batch_entry *entry = batch_add(batch, BATCH_RELOCATION, NULL, was_put);
     entry->old_segment_id = segment_id;
@@ -571,6 +572,8 @@ static void apply_write(struct store *store, const struct batch_entry *write,
                                   memory_order_relaxed);
     if (record_is_put(record))
         atomic_fetch_add_explicit(&store->set->key_count[shard], 1, memory_order_relaxed);
+    count_many(store->counters, COUNTER_STORE_BYTES_ACCEPTED,
+               record->key_bytes + record->attributes_bytes + record->value_bytes);
 }
 
 /* The copy takes the old record's place, unless the key has changed since. */

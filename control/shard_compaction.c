@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/directory_sync.h"
 #include "control/planted_bugs.h"
 #include "control/segment_maker.h"
 #include "control/shard_commit.h"
 #include "include/assert_policy.h"
+#include "include/counters.h"
 #include "include/key_hash.h"
 #include "include/log.h"
 
@@ -385,13 +387,12 @@ void compaction_free_done(struct store *store, struct store_io *io)
         return;
     }
     if (error != 0) {
-        if (compactor->free_step == COMPACT_SYNC_DIRECTORY)
-            store_directory_failed(store->set, error);
         free_failed(store, error);
         return;
     }
     switch ((enum compact_free_step)compactor->free_step) {
     case COMPACT_WRITE_HEADER:
+        count_many(store->counters, COUNTER_STORE_BYTES_PREPARED, BLOCK_BYTES);
         free_sync(store, COMPACT_SYNC_HEADER, IO_SYNC_DATA, victim->fd);
         return;
     case COMPACT_SYNC_HEADER:
@@ -400,14 +401,10 @@ void compaction_free_done(struct store *store, struct store_io *io)
         segment_table_put_spare(&store->set->table, victim);
         break;
     case COMPACT_UNLINK:
-        free_sync(store, COMPACT_SYNC_DIRECTORY, IO_SYNC_ALL, store->set->directory_fd);
+        compactor->free_step = COMPACT_SYNC_DIRECTORY;
+        directory_sync_wait(store, &compactor->header_sync, STORE_IO_COMPACT_FREE, NULL);
         return;
     case COMPACT_SYNC_DIRECTORY:
-        if (atomic_load(&store->set->directory_failed)) {
-            free_failed(store,
-                        -EIO); /* another sync failed: the name may come back after a crash */
-            return;
-        }
         free_sync(store, COMPACT_CLOSE, IO_CLOSE, victim->fd);
         return;
     case COMPACT_CLOSE:

@@ -9,6 +9,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
+#include "control/directory_sync.h"
 #include "control/shard_commit.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
@@ -358,8 +359,6 @@ void extent_step_done(struct store *store, struct extent_job *job)
     if (result < 0) {
         if (job->state == EXTENT_CLOSE)
             job->copy.fd = -1;
-        if (job->state == EXTENT_SYNC_DIRECTORY)
-            store_directory_failed(store->set, (int)result);
         job_abort(store, job, (int)result);
         return;
     }
@@ -382,14 +381,11 @@ void extent_step_done(struct store *store, struct extent_job *job)
         return;
     case EXTENT_CLOSE:
         job->copy.fd = -1;
-        step(store, job, EXTENT_SYNC_DIRECTORY,
-             (struct io_operation){.code = IO_SYNC_ALL, .fd = store->set->directory_fd});
+        job->state = EXTENT_SYNC_DIRECTORY;
+        directory_sync_wait(store, &job->step, STORE_IO_EXTENT_STEP, job);
         return;
     case EXTENT_SYNC_DIRECTORY:
-        if (atomic_load(&store->set->directory_failed))
-            job_abort(store, job, -EIO); /* a sync that failed before may have lost our name */
-        else
-            job_ready(store, job);
+        job_ready(store, job);
         return;
     default:
         UNREACHABLE();

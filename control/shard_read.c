@@ -276,7 +276,7 @@ static void job_finish(struct store *store, struct read_job *job, enum shard_sta
     if (job->copy.blob != NULL)
         blob_release(store->stock, job->copy.blob);
     job->copy.blob = NULL;
-    atomic_fetch_sub(&job->segment->readers, 1);
+    segment_release(job->segment);
     job->state = READ_FREE;
     store->read_versions[job - store->read_jobs] = 0;
     store->read_jobs_busy--;
@@ -304,6 +304,8 @@ static void job_retry(struct store *store, struct read_job *job, enum shard_stat
     log_error("store: reading segment %08x at %llu failed twice: %s", job->segment_id,
               (unsigned long long)job_offset(job),
               status == SHARD_CORRUPT ? "the bytes do not match their checksum" : "I/O error");
+    if (job->state == READ_RECORD)
+        segment_table_quarantine(&store->set->table, job->segment);
     job_finish(store, job, status);
 }
 

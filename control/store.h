@@ -85,8 +85,10 @@ struct store_status {
     uint64_t live_bytes, dead_bytes, disk_bytes;
     const char *sync_method;                   /* of commits: "fdatasync", "dsync", or "interval" */
     uint32_t sync_fdatasync_us, sync_dsync_us; /* one commit, as measured; 0: it was not */
-    uint32_t failed_shards;                    /* read-only because of an I/O error */
-    bool is_full;                              /* refuses PUT with 507 */
+    uint32_t quarantined_segments;             /* damaged: read where they can be */
+    uint64_t scrub_pass_ms; /* wall; when all of the last complete pass had ended; 0: none yet */
+    uint32_t failed_shards; /* read-only because of an I/O error */
+    bool is_full;           /* refuses PUT with 507 */
 };
 void store_set_status(const struct store_set *set, struct store_status *status);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/directory_sync.h"
 #include "control/planted_bugs.h"
 #include "control/segment_maker.h"
 #include "control/shard_commit.h"
@@ -14,6 +15,7 @@
 #include "control/shard_read.h"
 #include "control/shard_recovery.h"
 #include "control/shard_watch.h"
+#include "control/store_scrub.h"
 #include "control/store_super.h"
 #include "control/sync_probe.h"
 #include "include/assert_policy.h"
@@ -306,6 +308,7 @@ static struct store_set *set_create(const struct server_config *config,
     }
     pthread_mutex_init(&set->super_mutex, NULL);
     pthread_mutex_init(&set->compaction.mutex, NULL);
+    pthread_mutex_init(&set->directory_turn.mutex, NULL);
     set->sizes = *sizes;
     set->thread_count = (uint32_t)config->control.threads;
     set->read_jobs_count = config->control.io_depth < READ_JOBS_MAX
@@ -321,6 +324,7 @@ static struct store_set *set_create(const struct server_config *config,
     set->space_reserve_bytes = config->store.space_reserve_mib << 20;
     set->compact_dead_percent = (uint32_t)config->store.compact_dead_percent;
     set->compact_bytes_per_s = config->store.compact_mib_per_s << 20;
+    set->scrub_bytes_per_s = config->store.scrub_mib_per_s << 20;
     set->table.compaction_count = set->thread_count;
     set->table.reserve_count = set->thread_count + 1;
     memcpy(set->directory, config->store.directory, sizeof(config->store.directory));
@@ -342,6 +346,7 @@ static void set_destroy(struct store_set *set)
     segment_table_destroy(&set->table);
     pthread_mutex_destroy(&set->super_mutex);
     pthread_mutex_destroy(&set->compaction.mutex);
+    pthread_mutex_destroy(&set->directory_turn.mutex);
     free(set->super);
     free(set);
 }
@@ -400,6 +405,8 @@ int store_attach(struct store_set *set, uint32_t thread_index, struct io_loop *l
         status = segment_maker_init(&made->maker);
     if (status == 0)
         status = compaction_attach(made);
+    if (status == 0)
+        status = scrub_attach(made);
     set->stores[thread_index] = made;
     atomic_fetch_add(&set->attached_count, 1);
     *store = made;
@@ -447,18 +454,21 @@ void store_detach(struct store *store)
     struct store_set *set = store->set;
     struct io_loop *loop = store->loop;
     store->is_closing = true;
+    directory_sync_advance(store);
     if (store->compactor.window != NULL) { /* attached completely */
         wait_for_io(store);
         store->now_ns = UINT64_MAX / 2; /* whatever is due later is due now */
         close_stream(store);
     }
     bool is_clean = commit_is_idle(store) && !store->stream.is_failed && store->held_count == 0;
+    directory_sync_detach(store);
     commit_detach(store);
     read_detach(store);
     extent_detach(store);
     list_detach(store);
     segment_maker_destroy(&store->maker);
     compaction_detach(store);
+    scrub_detach(store);
     while (store->cleanups != NULL)
         cleanup_forget(store->cleanups);
     forget_late_cleanups(store);
@@ -525,9 +535,13 @@ void store_answer(struct store *store, struct shard_operation *operation, enum s
 
 void store_complete(struct store *store, struct io_operation *completed)
 {
-    struct store_io *io = completed->owner;
     ASSERT(completed->owner_kind == STORE_IO && store->io_count > 0);
     store->io_count--;
+    store_io_done(store, completed->owner);
+}
+
+void store_io_done(struct store *store, struct store_io *io)
+{
     switch (io->kind) {
     case STORE_IO_COMMIT_WRITE:
         commit_write_done(store);
@@ -571,6 +585,12 @@ void store_complete(struct store *store, struct io_operation *completed)
     case STORE_IO_COMPACT_FREE:
         compaction_free_done(store, io);
         break;
+    case STORE_IO_DIRECTORY:
+        directory_sync_done(store);
+        break;
+    case STORE_IO_SCRUB:
+        scrub_read_done(store);
+        break;
     }
 }
 
@@ -591,9 +611,11 @@ void store_advance(struct store *store)
     backlog_submit(store);
     check_deadlines(store);
     super_advance(store);
+    directory_sync_advance(store);
     segment_maker_advance(store);
     extent_advance(store);
     compaction_advance(store);
+    scrub_advance(store);
     commit_advance(store);
     start_late_cleanups(store);
     read_advance(store);
@@ -621,6 +643,8 @@ uint64_t store_next_deadline_ns(const struct store *store)
     uint64_t next = commit_next_deadline_ns(store);
     next = earlier(next, segment_maker_next_deadline_ns(store));
     next = earlier(next, compaction_next_deadline_ns(store));
+    next = earlier(next, scrub_next_deadline_ns(store));
+    next = earlier(next, directory_sync_next_deadline_ns(store));
     if (store->held_count > 0)
         next = earlier(next, store->deadline_check_ns);
     return next;
@@ -643,6 +667,7 @@ void store_set_status(const struct store_set *set, struct store_status *status)
         .live_bytes = sums.live_bytes + atomic_load(&set->extent_bytes),
         .dead_bytes = sums.dead_bytes,
         .disk_bytes = sums.disk_bytes + atomic_load(&set->extent_bytes),
+        .quarantined_segments = sums.quarantined_count,
         .sync_method = sync_method_name(set),
         .sync_fdatasync_us = set->super->sync_fdatasync_us,
         .sync_dsync_us = set->super->sync_dsync_us,
@@ -651,6 +676,10 @@ void store_set_status(const struct store_set *set, struct store_status *status)
     };
     for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++)
         status->keys += atomic_load_explicit(&set->key_count[shard], memory_order_relaxed);
+    status->scrub_pass_ms = UINT64_MAX;
+    for (uint32_t thread = 0; thread < set->thread_count; thread++)
+        status->scrub_pass_ms =
+            earlier(status->scrub_pass_ms, atomic_load(&set->scrub_pass_ms[thread]));
 }
 
 bool store_set_hold(struct store_set *set, uint64_t until_ns)

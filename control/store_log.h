@@ -69,6 +69,8 @@ enum store_io_kind {
     STORE_IO_CLEANUP,
     STORE_IO_COMPACT_READ,
     STORE_IO_COMPACT_FREE,
+    STORE_IO_DIRECTORY,
+    STORE_IO_SCRUB,
 };
 
 struct store_io {
@@ -88,6 +90,20 @@ struct store_transfer {
 };
 
 enum transfer_state { TRANSFER_MORE = 0, TRANSFER_DONE, TRANSFER_FAILED };
+
+/* Names waiting to be durable, and those that the sync in flight covers (directory_sync.h). */
+struct directory_sync {
+    struct store_io io;
+    struct store_io *waiting_head, *waiting_tail;
+    struct store_io *covered;
+    uint64_t turn_check_ns;
+};
+
+/* Which thread syncs the directory. A bit for each thread; 0: nobody. */
+struct directory_turn {
+    pthread_mutex_t mutex;
+    uint64_t holder, waiting;
+};
 
 /* ---- writes ---- */
 
@@ -299,6 +315,16 @@ struct compactor {
     uint8_t sweep_key[KEY_BYTES_MAX];
 };
 
+/* Reads what nobody asks for (store_scrub.h). */
+struct scrubber {
+    struct store_transfer read;
+    uint8_t *window;
+    struct segment *segment; /* held while it is being read */
+    uint64_t generation, offset;
+    uint64_t due_ns, pass_started_ns;
+    uint32_t next_id, window_bytes, attempt_count;
+};
+
 /*
  * One victim at a time in the whole process: what it frees is durable before the next one begins.
  */
@@ -325,6 +351,7 @@ struct store_set {
     uint64_t behind_ns, behind_bytes; /* write_policy: behind; per control thread */
     uint32_t compact_dead_percent;
     uint64_t compact_bytes_per_s;
+    uint64_t scrub_bytes_per_s; /* of all threads together; 0: off */
     char directory[256];
     int directory_fd, lock_fd, super_fds[2];
     int direct_flag; /* O_DIRECT, or 0 where the file system refuses it */
@@ -349,9 +376,11 @@ struct store_set {
     _Atomic uint64_t next_extent_id;
     _Atomic uint64_t extent_bytes;
     _Atomic uint32_t failed_streams;
+    struct directory_turn directory_turn;
     _Atomic bool directory_failed;  /* a sync of it failed: new names can no longer be trusted */
     _Atomic uint64_t hold_until_ns; /* a backup: no file is removed or recycled before that */
     _Atomic uint32_t removals;      /* under way */
+    _Atomic uint64_t scrub_pass_ms[CONTROL_THREADS_MAX]; /* wall; end of the last one; 0: none */
     _Atomic uint32_t attached_count;
     struct store *stores[CONTROL_THREADS_MAX];
 };
@@ -382,6 +411,7 @@ struct store {
     struct lister *lister;
     struct operation_list watches[WATCH_BUCKETS]; /* by key */
     uint32_t watch_count;
+    struct directory_sync directory_sync;
     struct segment_maker maker;
     uint64_t maker_retry_ns;
     struct store_transfer super_write;
@@ -390,6 +420,7 @@ struct store {
     uint64_t deadline_check_ns;
     bool is_closing; /* no new compaction */
     struct compactor compactor;
+    struct scrubber scrubber;
     struct store_cleanup *cleanups;                           /* unlinks in flight */
     struct store_cleanup *late_cleanups, *late_cleanups_last; /* waiting for a sync, in order */
 };
@@ -407,6 +438,8 @@ static inline int64_t store_run(struct io_loop *loop, struct io_operation *opera
 }
 
 void store_io_start(struct store *store, struct store_io *io, enum store_io_kind kind, void *job);
+/* Hands a result to the job that waits for it. */
+void store_io_done(struct store *store, struct store_io *io);
 void store_transfer_start(struct store *store, struct store_transfer *transfer,
                           enum store_io_kind kind, void *job, enum io_code code, int fd,
                           uint8_t *buffer, uint64_t offset, uint32_t bytes);

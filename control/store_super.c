@@ -169,6 +169,17 @@ static void unclaim(struct store_set *set)
     pthread_mutex_unlock(&set->super_mutex);
 }
 
+/* This copy may be lost: another thread's next write goes there again, the other copy is good. */
+static void give_up(struct store *store, const char *what, int error)
+{
+    struct store_set *set = store->set;
+    pthread_mutex_lock(&set->super_mutex);
+    set->super->sequence--;
+    set->super_is_writing = false;
+    pthread_mutex_unlock(&set->super_mutex);
+    commit_fail(store, what, error);
+}
+
 void super_write_done(struct store *store)
 {
     int error;
@@ -176,8 +187,7 @@ void super_write_done(struct store *store)
     case TRANSFER_MORE:
         return;
     case TRANSFER_FAILED:
-        unclaim(store->set);
-        commit_fail(store, "superblock write", error);
+        give_up(store, "superblock write", error);
         return;
     case TRANSFER_DONE:
         break;
@@ -192,8 +202,7 @@ void super_sync_done(struct store *store)
     struct store_set *set = store->set;
     int64_t result = store->super_sync.operation.result;
     if (result < 0) {
-        unclaim(set);
-        commit_fail(store, "superblock sync", (int)result);
+        give_up(store, "superblock sync", (int)result);
         return;
     }
     for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++)

@@ -181,4 +181,6 @@ WITHOUT_OWN_TEST = {
     'dataplane/cache_eviction.c': 'reached through response_cache: tests/unit/response_cache_test.c',
     'dataplane/cache_segments.c': 'reached through response_cache: tests/unit/response_cache_test.c',
     'control/main.c': 'start order: tests/system runs it whole',
+    'control/directory_sync.c': 'tests/sim/store_sim.c: syncs that fail, two threads',
+    'control/store_scrub.c': 'tests/sim/store_upkeep_test.c',
 }

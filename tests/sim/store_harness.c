@@ -35,6 +35,7 @@ void harness_init(struct harness *harness, uint64_t seed)
                                                             : CONFIG_SYNC_METHOD_FDATASYNC;
     harness->config.store.space_reserve_mib = 0;
     harness->config.store.compact_mib_per_s = 1000;
+    harness->config.store.scrub_mib_per_s = 0;
     harness->sizes = (struct store_sizes){
         .segment_bytes = 64u << 10,
         .frame_bytes_max = 32u << 10,

@@ -3,9 +3,12 @@
  * Crashes a simulated machine under the store at every I/O and checks what comes back.
  *
  *   store_sim [--seeds N] [--from SEED] [--crashes N] [--seed S --crash K --mode M [--again J]]
- *             [--faults N] [--plant NAME] [--expect-failure]
+ *             [--faults N] [--walk STEP] [--walk-syncs STEP] [--plant NAME] [--expect-failure]
  *
  * Without --seeds, GANNET_CRASHES says how many crashes at least, GANNET_SEED which seed alone.
+ *
+ * --walk puts every kind of fault at every STEP-th I/O of each seed instead, --walk-syncs a failed
+ * sync at every STEP-th sync; 0: as GANNET_FAULT_STEP says.
  *
  * What must hold after every crash and recovery (and a crash during that recovery):
  * - a key's value is that of its last acknowledged or observed write, or of one submitted after it;
@@ -28,6 +31,7 @@
 #include "tests/support/depth.h"
 
 #define CRASHES_IN_CI 2400u
+#define FAULT_STEP_IN_CI 5u
 #define KEYS 24u
 #define WRITES_MAX 4096u
 #define VALUE_BYTES_MAX 40000u
@@ -283,7 +287,7 @@ struct run {
 };
 
 static struct oracle oracle;
-static uint64_t crashes_run, operations_run;
+static uint64_t crashes_run, operations_run, syncs_run; /* syncs: of the last undisturbed part */
 
 static void reopen(struct harness *harness, uint32_t threads)
 {
@@ -360,6 +364,7 @@ static uint64_t run_once(const struct run *run)
         FAIL(&oracle, "the first start failed: %s", strerror(-status));
     } else {
         operations = io_simulator_operations(harness.sim) - first_operation;
+        syncs_run = io_simulator_syncs(harness.sim);
         harness_crash(&harness, run->mode);
         io_simulator_clear_faults(harness.sim);
         crashes_run++;
@@ -420,21 +425,53 @@ static bool crash_seed(uint64_t seed, uint64_t crashes, const char *plant)
     return true;
 }
 
+static const struct fault_kind {
+    enum io_fault fault;
+    int error;
+    bool fails_sync;
+} fault_kinds[] = {
+    {IO_FAULT_ERROR, 5 /* EIO */, false},
+    {IO_FAULT_ERROR, 28 /* ENOSPC */, false},
+    {IO_FAULT_ERROR, 4 /* EINTR */, false},
+    {IO_FAULT_ERROR, 11 /* EAGAIN */, false},
+    {IO_FAULT_SHORT_ONE, 0, false},
+    {IO_FAULT_SHORT_SECTOR, 0, false},
+    {IO_FAULT_ERROR, 5, true},
+};
+
+static bool fault_run(struct run *run, const struct fault_kind *kind, uint64_t at, uint64_t mode,
+                      const char *plant)
+{
+    run->fault = kind->fault;
+    run->fault_error = kind->error;
+    run->fails_sync = kind->fails_sync;
+    run->fault_at = (int64_t)at;
+    run->mode = (enum io_crash_mode)(mode % IO_CRASH_MODE_COUNT);
+    run_once(run);
+    return report(run, plant);
+}
+
+/* Every kind of fault at every step-th operation of the undisturbed run. */
+static bool walk_seed(uint64_t seed, uint64_t step, bool is_sync_only, const char *plant)
+{
+    struct run run = undisturbed;
+    run.seed = seed;
+    uint64_t operations = run_once(&run), syncs = syncs_run;
+    if (!report(&run, plant))
+        return false;
+    for (uint32_t kind = 0; kind < ARRAY_COUNT(fault_kinds); kind++) {
+        if (is_sync_only && !fault_kinds[kind].fails_sync)
+            continue;
+        uint64_t end = fault_kinds[kind].fails_sync ? syncs : operations;
+        for (uint64_t at = (seed + kind) % step; at < end; at += step)
+            if (!fault_run(&run, &fault_kinds[kind], at, at / step + kind, plant))
+                return false;
+    }
+    return true;
+}
+
 static bool fault_seed(uint64_t seed, uint64_t faults, const char *plant)
 {
-    static const struct {
-        enum io_fault fault;
-        int error;
-        bool fails_sync;
-    } kinds[] = {
-        {IO_FAULT_ERROR, 5 /* EIO */, false},
-        {IO_FAULT_ERROR, 28 /* ENOSPC */, false},
-        {IO_FAULT_ERROR, 4 /* EINTR */, false},
-        {IO_FAULT_ERROR, 11 /* EAGAIN */, false},
-        {IO_FAULT_SHORT_ONE, 0, false},
-        {IO_FAULT_SHORT_SECTOR, 0, false},
-        {IO_FAULT_ERROR, 5, true},
-    };
     struct run run = undisturbed;
     run.seed = seed;
     uint64_t operations = run_once(&run);
@@ -442,15 +479,9 @@ static bool fault_seed(uint64_t seed, uint64_t faults, const char *plant)
         return false;
     struct random random = {seed ^ 0xfa017};
     for (uint64_t i = 0; i < faults; i++) {
-        uint32_t kind = (uint32_t)(i % ARRAY_COUNT(kinds));
-        run.fault = kinds[kind].fault;
-        run.fault_error = kinds[kind].error;
-        run.fails_sync = kinds[kind].fails_sync;
-        run.fault_at =
-            (int64_t)random_below(&random, (uint32_t)operations / (run.fails_sync ? 3 : 1));
-        run.mode = (enum io_crash_mode)(i % IO_CRASH_MODE_COUNT);
-        run_once(&run);
-        if (!report(&run, plant))
+        const struct fault_kind *kind = &fault_kinds[i % ARRAY_COUNT(fault_kinds)];
+        uint32_t at = random_below(&random, (uint32_t)operations / (kind->fails_sync ? 3 : 1));
+        if (!fault_run(&run, kind, at, i, plant))
             return false;
     }
     return true;
@@ -468,6 +499,9 @@ static const char *const plant_names[PLANTED_BUG_COUNT] = {
     [PLANTED_EARLY_FREE] = "early-free",
     [PLANTED_EXPIRY_FORGOTTEN] = "expiry-forgotten",
     [PLANTED_DROP_DSYNC] = "drop-dsync",
+    [PLANTED_IGNORE_CHECKSUM] = "ignore-checksum",
+    [PLANTED_RECOVER_OLDEST] = "recover-oldest",
+    [PLANTED_DIRECTORY_TOGETHER] = "directory-together",
 };
 
 static void plant(const char *name)
@@ -492,70 +526,110 @@ static enum io_crash_mode mode_of(const char *name)
     exit(2);
 }
 
-int main(int argc, char **argv)
+static struct {
+    uint64_t seeds, from, crashes, faults, step;
+    struct run single;
+    bool is_single, expects_failure, is_walk, is_sync_only;
+    const char *planted;
+} options = {.from = 1, .crashes = 60, .faults = 30, .planted = ""};
+
+/* False: it is none of them. */
+static bool take_flag(const char *name)
 {
-    uint64_t seeds = 0, from = 1, crashes = 60, faults = 30;
-    struct run single = undisturbed;
-    bool is_single = false, expects_failure = false;
-    const char *planted = "";
+    if (strcmp(name, "--expect-failure") == 0)
+        options.expects_failure = true;
+    else if (strcmp(name, "--fail-sync") == 0)
+        options.single.fails_sync = true;
+    else
+        return false;
+    return true;
+}
+
+static bool take_number(const char *name, const char *text)
+{
+    uint64_t number = strtoull(text, NULL, 10);
+    if (strcmp(name, "--seeds") == 0)
+        options.seeds = number;
+    else if (strcmp(name, "--from") == 0)
+        options.from = number;
+    else if (strcmp(name, "--crashes") == 0)
+        options.crashes = number;
+    else if (strcmp(name, "--faults") == 0)
+        options.faults = number;
+    else if (strcmp(name, "--walk") == 0)
+        options.step = number, options.is_walk = true;
+    else if (strcmp(name, "--walk-syncs") == 0)
+        options.step = number, options.is_walk = options.is_sync_only = true;
+    else if (strcmp(name, "--seed") == 0)
+        options.single.seed = number, options.is_single = true;
+    else if (strcmp(name, "--crash") == 0)
+        options.single.crash_at = number;
+    else if (strcmp(name, "--again") == 0)
+        options.single.again_at = number;
+    else if (strcmp(name, "--fault") == 0)
+        options.single.fault_at = (int64_t)number;
+    else if (strcmp(name, "--fault-kind") == 0)
+        options.single.fault = (enum io_fault)number;
+    else if (strcmp(name, "--fault-errno") == 0)
+        options.single.fault_error = (int)number;
+    else
+        return false;
+    return true;
+}
+
+static void take_options(int argc, char **argv)
+{
+    options.single = undisturbed;
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
-        if (strcmp(name, "--expect-failure") == 0) {
-            expects_failure = true;
+        if (take_flag(name))
             continue;
-        }
-        if (strcmp(name, "--fail-sync") == 0) {
-            single.fails_sync = true;
-            continue;
-        }
         const char *text = i + 1 < argc ? argv[++i] : "";
-        uint64_t number = strtoull(text, NULL, 10);
-        if (strcmp(name, "--seeds") == 0)
-            seeds = number;
-        else if (strcmp(name, "--from") == 0)
-            from = number;
-        else if (strcmp(name, "--crashes") == 0)
-            crashes = number;
-        else if (strcmp(name, "--faults") == 0)
-            faults = number;
-        else if (strcmp(name, "--seed") == 0)
-            single.seed = number, is_single = true;
-        else if (strcmp(name, "--crash") == 0)
-            single.crash_at = number;
-        else if (strcmp(name, "--again") == 0)
-            single.again_at = number;
-        else if (strcmp(name, "--fault") == 0)
-            single.fault_at = (int64_t)number;
-        else if (strcmp(name, "--fault-kind") == 0)
-            single.fault = (enum io_fault)number;
-        else if (strcmp(name, "--fault-errno") == 0)
-            single.fault_error = (int)number;
-        else if (strcmp(name, "--mode") == 0)
-            single.mode = mode_of(text);
+        if (take_number(name, text))
+            continue;
+        if (strcmp(name, "--mode") == 0)
+            options.single.mode = mode_of(text);
         else if (strcmp(name, "--plant") == 0)
-            plant(planted = text);
+            plant(options.planted = text);
         else {
             fprintf(stderr, "unknown option %s\n", name);
-            return 2;
+            exit(2);
         }
     }
-    log_set_level(is_single ? LOG_LEVEL_DEBUG : (enum log_level) - 1);
+}
+
+static bool try_seed(uint64_t seed)
+{
+    if (options.is_walk)
+        return walk_seed(seed, options.step, options.is_sync_only, options.planted);
+    return crash_seed(seed, options.crashes, options.planted) &&
+           fault_seed(seed, options.faults, options.planted);
+}
+
+int main(int argc, char **argv)
+{
+    take_options(argc, argv);
+    log_set_level(options.is_single ? LOG_LEVEL_DEBUG : (enum log_level) - 1);
     bool is_good = true;
-    if (is_single) {
-        run_once(&single);
-        is_good = report(&single, planted);
+    if (options.is_single) {
+        run_once(&options.single);
+        is_good = report(&options.single, options.planted);
     }
     uint64_t crashes_wanted = 0;
-    if (seeds == 0) {
-        seeds = 1;
-        from = depth_of("GANNET_SEED", from);
-        if (!depth_is_set("GANNET_SEED"))
+    if (options.is_walk && options.step == 0)
+        options.step = depth_of("GANNET_FAULT_STEP", FAULT_STEP_IN_CI);
+    if (options.seeds == 0) {
+        options.seeds = 1;
+        options.from = depth_of("GANNET_SEED", options.from);
+        if (!depth_is_set("GANNET_SEED") && !options.is_walk)
             crashes_wanted = depth_of("GANNET_CRASHES", CRASHES_IN_CI);
     }
-    for (uint64_t seed = from;
-         !is_single && is_good && (seed < from + seeds || crashes_run < crashes_wanted); seed++)
-        is_good = crash_seed(seed, crashes, planted) && fault_seed(seed, faults, planted);
+    for (uint64_t seed = options.from;
+         !options.is_single && is_good &&
+         (seed < options.from + options.seeds || crashes_run < crashes_wanted);
+         seed++)
+        is_good = try_seed(seed);
     printf("%" PRIu64 " crashes, %" PRIu64 " answers: %s\n", crashes_run, operations_run,
            is_good ? "all as it must be" : "see above");
-    return is_good != expects_failure ? 0 : 1;
+    return is_good != options.expects_failure ? 0 : 1;
 }
