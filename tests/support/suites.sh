@@ -15,6 +15,7 @@ set_depth()
     local -A depths=(
         [GANNET_SEEDS]='- 500000'
         [GANNET_CRASHES]='- 1000000'
+        [GANNET_FAULT_STEP]='- 1'
         [GANNET_OPERATIONS]='- 50000000'
         [GANNET_KILL_ROUNDS]='20 2000'
         [GANNET_DISK_FULL_ROUNDS]='1 200'

@@ -78,6 +78,10 @@ def damage_and_repair(world):
     client.put('precious', b'x' * 5000)
     client.put('other', b'y' * 5000)
     client.close()
+    metrics = server.metrics()
+    accepted = metrics.total('gannet_store_bytes_accepted_total')
+    check(10000 < accepted < metrics.total('gannet_store_bytes_written_total'), 'amplification can be reckoned')
+    check_equal(metrics.total('gannet_store_scrub_damage_total'), 0, 'nothing is damaged yet')
     check_equal(server.term(), 0, 'exit code')
     store(server, 'backup', data, backup)
     rows = json.loads(store(server, 'inspect', '--json', data, 'demo/precious'))['records']
