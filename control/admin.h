@@ -2,8 +2,8 @@
 /*
  * admin.h - the admin socket: health, metrics, configuration and drain, on the kernel's network.
  *
- * Purpose:   GET /healthz, /readyz, /metrics, /config, /trace, POST /drain, /reload, /trace, /hold
- *            over HTTP/1.1, one request per connection.
+ * Purpose:   GET /healthz, /readyz, /metrics, /config, /trace, /capture, POST /drain, /reload,
+ *            /trace, /capture, /hold over HTTP/1.1, one request per connection.
  * Ownership: hooks and their contexts live until admin_stop has returned.
  * Threading: one thread of its own, with its own I/O loop; the hooks are called on it.
  * Units:     none.
@@ -40,6 +40,9 @@ struct admin_hooks {
     /* Whose segments are traced: an address or "none". False: it is neither. NULL: no tracing. */
     bool (*choose_trace)(void *context, const char *client);
     void (*write_trace)(void *context, enum trace_format format, struct text_buffer *text);
+    /* As in capture_export.h. NULL: no captures. */
+    uint32_t (*start_capture)(void *context, const char *filter, struct text_buffer *out);
+    uint32_t (*fetch_capture)(void *context, uint32_t id, bool is_last, struct text_buffer *out);
     /*
      * No file of the store is removed for so long (a backup). Writes what is held; false: not yet.
      * NULL: the socket is not on loopback.

@@ -13,7 +13,8 @@
 #define PCAP "application/vnd.tcpdump.pcap"
 #define TEXT_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
 
-#define QUERY_BYTES_MAX 128u
+#define PCAPNG "application/x-pcapng"
+#define QUERY_BYTES_MAX 160u
 #define HOLD_SECONDS_MAX 600u
 
 struct admin_line {
@@ -50,6 +51,8 @@ static const char *reason_of(uint32_t status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 409:
+        return "Conflict";
     case 422:
         return "Unprocessable Content";
     case 431:
@@ -156,6 +159,55 @@ static uint32_t answer_choice(struct admin_call *call)
     return 200;
 }
 
+static bool has_captures(struct admin_call *call)
+{
+    if (call->hooks->start_capture)
+        return true;
+    text_format(&call->body,
+                "no captures: capture.ring_kib is 0, or admin.listen is not loopback\n");
+    return false;
+}
+
+static bool read_number(const char *text, uint32_t most, uint32_t *out)
+{
+    uint64_t value = 0;
+    bool is_number = text && *text && strspn(text, "0123456789") == strlen(text);
+    for (const char *at = text; is_number && *at && value <= most; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    *out = (uint32_t)value;
+    return is_number && value <= most;
+}
+
+static uint32_t fetch_capture(struct admin_call *call, const char *name, bool is_last)
+{
+    uint32_t id;
+    if (!read_number(parameter(call, name), UINT32_MAX - 1, &id)) {
+        text_format(&call->body, "allowed %s\n",
+                    is_last ? "/capture?filter= and a filter, /capture?stop= and a capture's number"
+                            : "/capture?id= and a capture's number");
+        return 400;
+    }
+    uint32_t status = call->hooks->fetch_capture(call->hooks->context, id, is_last, &call->body);
+    if (status == 200)
+        call->content_type = PCAPNG;
+    return status;
+}
+
+static uint32_t answer_frames(struct admin_call *call)
+{
+    return has_captures(call) ? fetch_capture(call, "id", false) : 404;
+}
+
+static uint32_t answer_capture(struct admin_call *call)
+{
+    const char *filter = parameter(call, "filter");
+    if (!has_captures(call))
+        return 404;
+    if (!filter)
+        return fetch_capture(call, "stop", true);
+    return call->hooks->start_capture(call->hooks->context, filter, &call->body);
+}
+
 static uint32_t answer_hold(struct admin_call *call)
 {
     const char *text = parameter(call, "seconds");
@@ -163,11 +215,8 @@ static uint32_t answer_hold(struct admin_call *call)
         text_format(&call->body, "no backups of a running server: admin.listen is not loopback\n");
         return 404;
     }
-    uint64_t seconds = 0;
-    for (const char *at = text; at && *at >= '0' && *at <= '9' && seconds < HOLD_SECONDS_MAX; at++)
-        seconds = seconds * 10 + (uint64_t)(*at - '0');
-    bool is_number = text && *text && strspn(text, "0123456789") == strlen(text);
-    if (!is_number || seconds > HOLD_SECONDS_MAX) {
+    uint32_t seconds;
+    if (!read_number(text, HOLD_SECONDS_MAX, &seconds)) {
         text_format(&call->body, "allowed /hold?seconds=0 to %u\n", HOLD_SECONDS_MAX);
         return 400;
     }
@@ -184,6 +233,8 @@ static const struct admin_endpoint endpoints[] = {
     {"POST", "/reload", answer_reload, TEXT_PLAIN},
     {"GET", "/trace", answer_trace, TEXT_PLAIN},
     {"POST", "/trace", answer_choice, TEXT_PLAIN},
+    {"GET", "/capture", answer_frames, TEXT_PLAIN},
+    {"POST", "/capture", answer_capture, TEXT_PLAIN},
     {"POST", "/hold", answer_hold, TEXT_PLAIN},
 };
 

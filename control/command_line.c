@@ -13,11 +13,12 @@ static const struct {
     enum command command;
     enum argument argument;
 } commands[] = {
-    {"serve", COMMAND_SERVE, ARGUMENT_NEEDED},   {"check", COMMAND_CHECK, ARGUMENT_NEEDED},
-    {"top", COMMAND_TOP, ARGUMENT_TAKEN},        {"keys", COMMAND_KEYS, ARGUMENT_NONE},
-    {"store", COMMAND_STORE, ARGUMENT_NONE},     {"--version", COMMAND_VERSION, ARGUMENT_NONE},
-    {"version", COMMAND_VERSION, ARGUMENT_NONE}, {"--help", COMMAND_HELP, ARGUMENT_NONE},
-    {"-h", COMMAND_HELP, ARGUMENT_NONE},         {"help", COMMAND_HELP, ARGUMENT_NONE},
+    {"serve", COMMAND_SERVE, ARGUMENT_NEEDED},     {"check", COMMAND_CHECK, ARGUMENT_NEEDED},
+    {"top", COMMAND_TOP, ARGUMENT_TAKEN},          {"keys", COMMAND_KEYS, ARGUMENT_NONE},
+    {"store", COMMAND_STORE, ARGUMENT_NONE},       {"capture", COMMAND_CAPTURE, ARGUMENT_NONE},
+    {"--version", COMMAND_VERSION, ARGUMENT_NONE}, {"version", COMMAND_VERSION, ARGUMENT_NONE},
+    {"--help", COMMAND_HELP, ARGUMENT_NONE},       {"-h", COMMAND_HELP, ARGUMENT_NONE},
+    {"help", COMMAND_HELP, ARGUMENT_NONE},
 };
 
 #define SEE_HELP "; see gannet --help"
@@ -55,9 +56,9 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
         return -EINVAL;
     }
     out->command = commands[which].command;
-    if (out->command == COMMAND_STORE) {
-        out->store_words = arguments + 2;
-        out->store_word_count = argument_count - 2;
+    if (out->command == COMMAND_STORE || out->command == COMMAND_CAPTURE) {
+        out->words = arguments + 2;
+        out->word_count = argument_count - 2;
         return 0;
     }
     bool options_ended = false;
@@ -102,6 +103,9 @@ void command_line_print_help(FILE *file)
           "its admin.listen\n"
           "                                   or its configuration file, else 127.0.0.1:9090; "
           "--once: one second, and out\n"
+          "  gannet capture FILTER            frames of a running server as pcapng; gannet capture "
+          "says "
+          "how\n"
           "  gannet keys                      every configuration key: range, default, meaning\n"
           "  gannet store ...                 verify, back up, restore, inspect or compact a data "
           "directory;\n"

@@ -2,9 +2,9 @@
 /*
  * command_line.h - what the words after `gannet` ask for.
  *
- * Purpose:   serve, check, top, keys, key new, store, --version, --help; nothing else is
+ * Purpose:   serve, check, top, keys, key new, store, capture, --version, --help; nothing else is
  *            configured here.
- * Ownership: config_path and store_words point into argv.
+ * Ownership: config_path and words point into argv.
  * Threading: any; no state.
  * Units:     none.
  * Errors:    -EINVAL with one line of text; the caller prints it and exits 2.
@@ -25,6 +25,7 @@ enum command {
     COMMAND_TOP,
     COMMAND_KEYS,
     COMMAND_STORE,
+    COMMAND_CAPTURE,
     COMMAND_KEY_NEW,
     COMMAND_VERSION,
     COMMAND_HELP,
@@ -32,11 +33,11 @@ enum command {
 
 struct command_line {
     enum command command;
-    const char *config_path;  /* serve and check; top: or an address, or NULL */
-    bool is_offline;          /* check: the file only, not this machine */
-    bool is_once;             /* top */
-    char *const *store_words; /* store: what follows; store_command.h reads it */
-    int store_word_count;
+    const char *config_path; /* serve and check; top: or an address, or NULL */
+    bool is_offline;         /* check: the file only, not this machine */
+    bool is_once;            /* top */
+    char *const *words;      /* store, capture: what follows; they read it themselves */
+    int word_count;
     const char *name; /* key new: the client's */
 };
 

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "control/access_log.h"
+#include "control/capture_command.h"
 #include "control/check_command.h"
 #include "control/command_line.h"
 #include "control/config_file.h"
@@ -218,16 +219,22 @@ static int start_controls(struct server *server)
 
 static void stop_traces(struct server *server)
 {
-    for (uint32_t i = 0; i < server->worker_count; i++)
+    for (uint32_t i = 0; i < server->worker_count; i++) {
         trace_ring_destroy(server->traces[i]);
+        capture_ring_destroy(server->captures[i]);
+    }
 }
 
 static int start_traces(struct server *server)
 {
     uint32_t events = (uint32_t)server->config.trace.events;
-    for (uint32_t i = 0; events > 0 && i < server->worker_count; i++) {
-        server->traces[i] = trace_ring_create(events, &server->trace_choice);
-        if (!server->traces[i]) {
+    uint64_t capture_bytes = server->config.capture.ring_kib << 10;
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        if (events > 0)
+            server->traces[i] = trace_ring_create(events, &server->trace_choice);
+        if (capture_bytes > 0)
+            server->captures[i] = capture_ring_create(capture_bytes, &server->capture_filter);
+        if ((events > 0 && !server->traces[i]) || (capture_bytes > 0 && !server->captures[i])) {
             stop_traces(server);
             return -ENOMEM;
         }
@@ -292,7 +299,7 @@ static const struct {
     {"rings", start_fabric, stop_fabric},
     {"store", start_store, stop_store},
     {"control threads", start_controls, stop_controls},
-    {"trace rings", start_traces, stop_traces},
+    {"trace and capture rings", start_traces, stop_traces},
     {"access log", start_access_log, stop_access_log},
     {"workers", server_workers_start, server_workers_stop},
     {"task threads", start_tasks, stop_tasks}, /* stopped while the workers bring answers home */
@@ -427,7 +434,9 @@ int main(int argument_count, char *arguments[])
         config_print_reference(stdout);
         break;
     case COMMAND_STORE:
-        return store_command_run(line.store_word_count, line.store_words, clock_system_wall_ms());
+        return store_command_run(line.word_count, line.words, clock_system_wall_ms());
+    case COMMAND_CAPTURE:
+        return capture_command_run(line.word_count, line.words);
     case COMMAND_KEY_NEW:
         return getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key)
                    ? key_new_command(line.name, key)

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/capture_export.h"
 #include "control/heartbeat.h"
 #include "control/stats_export.h"
 #include "dataplane/core_loop.h"
@@ -56,6 +57,9 @@ struct server {
     struct access_log *access_log;
     struct trace_choice trace_choice;
     struct trace_ring *traces[FABRIC_WORKERS_MAX];
+    struct published capture_filter;
+    struct capture_ring *captures[FABRIC_WORKERS_MAX]; /* NULL: capture.ring_kib is 0 */
+    struct capture_session capture;
     struct counters *worker_counters[FABRIC_WORKERS_MAX];
     struct admin *admin;
     struct heartbeat worker_beats[FABRIC_WORKERS_MAX];

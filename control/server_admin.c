@@ -51,6 +51,39 @@ static void write_trace(void *context, enum trace_format format, struct text_buf
     trace_export(server->traces, server->worker_count, format, wall_ns - clock_now_ns(), text);
 }
 
+static struct capture_moment capture_moment_of(struct server *server)
+{
+    return (struct capture_moment){.now_ns = clock_now_ns(),
+                                   .wall_ns = wall_clock_read(&server->wall_clock) * NS_PER_MS};
+}
+
+static uint32_t start_capture(void *context, const char *filter, struct text_buffer *out)
+{
+    struct server *server = context;
+    struct capture_moment moment = capture_moment_of(server);
+    uint32_t status = capture_start(&server->capture, filter, &moment, out);
+    if (status == 200)
+        log_info("capturing %s", filter);
+    return status;
+}
+
+static uint32_t fetch_capture(void *context, uint32_t id, bool is_last, struct text_buffer *out)
+{
+    struct server *server = context;
+    struct capture_moment moment = capture_moment_of(server);
+    return capture_fetch(&server->capture, id, is_last, &moment, out);
+}
+
+static void describe_capture(struct server *server)
+{
+    server->capture = (struct capture_session){.filter_published = &server->capture_filter,
+                                               .rings = server->captures,
+                                               .ring_count = server->worker_count,
+                                               .port_count = server->config.ports_count};
+    for (uint32_t i = 0; i < server->config.ports_count; i++)
+        server->capture.port_names[i] = server->config.ports[i].device;
+}
+
 static bool is_alive(void *context, const char **why)
 {
     struct server *server = context;
@@ -76,18 +109,21 @@ static void ask_for_drain(void *context)
 int server_admin_start(struct server *server)
 {
     server_metrics_describe(server);
-    struct admin_hooks hooks = {.context = server,
-                                .is_alive = is_alive,
-                                .is_ready = is_ready,
-                                .write_config = write_config,
-                                .start_drain = ask_for_drain,
-                                .reload = reload,
-                                .hold_files = hold_files,
-                                .choose_trace =
-                                    server->config.trace.events > 0 ? choose_trace : NULL,
-                                .write_trace = write_trace,
-                                .sources = server->sources,
-                                .source_count = SERVER_METRICS_COUNT};
+    describe_capture(server);
+    struct admin_hooks hooks = {
+        .context = server,
+        .is_alive = is_alive,
+        .is_ready = is_ready,
+        .write_config = write_config,
+        .start_drain = ask_for_drain,
+        .reload = reload,
+        .hold_files = hold_files,
+        .choose_trace = server->config.trace.events > 0 ? choose_trace : NULL,
+        .write_trace = write_trace,
+        .start_capture = server->config.capture.ring_kib > 0 ? start_capture : NULL,
+        .fetch_capture = fetch_capture,
+        .sources = server->sources,
+        .source_count = SERVER_METRICS_COUNT};
     return admin_start(server->config.admin.listen, (enum io_backend)server->config.control.io,
                        &hooks, &server->admin);
 }

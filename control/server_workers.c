@@ -21,8 +21,8 @@ static int start_one_worker(struct server *server, uint32_t index)
     server->worker_counters[index] = counters_register(name);
     if (!server->worker_counters[index])
         return -ENOMEM;
-    server->networks[index] =
-        nic_runtime_network(server->nic, index, server->worker_counters[index]);
+    server->networks[index] = nic_runtime_network(
+        server->nic, index, server->worker_counters[index], server->captures[index]);
     if (!server->networks[index])
         return -ENOMEM;
     nic_runtime_set_sleeper(server->nic, index, &server->shared.fabric->client_sleepers[index]);

@@ -64,6 +64,7 @@ struct network *network_create(const struct network_config *config)
         .worker_index = config->worker_index,
         .pool = config->pool,
         .board = config->board,
+        .capture = network_capture_or_none(config->capture),
         .echo_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .error_limit = rate_limit_make(config->icmp_per_s, ICMP_BURST),
         .checks_addresses = config->checks_addresses,
@@ -716,6 +717,8 @@ uint32_t network_input(struct network *network, uint8_t port_index, struct packe
     const struct network_port *port = &network->ports[port_index];
     uint32_t segment_count = 0;
     network->now_ns = now_ns;
+    if (UNLIKELY(capture_ring_may_be_on(network->capture)))
+        network_capture(network, port_index, CAPTURE_RECEIVED, frames, count);
     for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
         prefetch_frame(frames[i]);
     for (uint32_t i = 0; i < count; i++) {

@@ -27,6 +27,7 @@
 #include "include/key_hash.h"
 
 struct bulletin_board;
+struct capture_ring;
 struct counters;
 struct dispatch;
 struct kernel_path;
@@ -67,6 +68,7 @@ struct network_config {
     struct rte_mempool *pool;     /* this worker's packets */
     struct counters *counters;    /* this worker's block */
     struct bulletin_board *board; /* shared by all workers; NULL for a single one */
+    struct capture_ring *capture; /* this worker's, outlives it; NULL: nothing can be captured */
     struct siphash_key key;       /* per boot */
     uint64_t random_seed;
 };

@@ -18,6 +18,16 @@ static const uint8_t no_mac[6];
 
 /* ---- batches ---- */
 
+/* What the port did not take last time was captured then. */
+static NO_INLINE void capture_burst(struct network *network, struct network_port *port,
+                                    uint32_t burst)
+{
+    uint32_t old = port->tx_captured < burst ? port->tx_captured : burst;
+    network_capture(network, (uint8_t)(port - network->ports), CAPTURE_SENT,
+                    port->tx + port->tx_first + old, burst - old);
+    port->tx_captured = burst;
+}
+
 static void flush_port(struct network *network, struct network_port *port)
 {
     uint32_t sent = 0;
@@ -26,17 +36,22 @@ static void flush_port(struct network *network, struct network_port *port)
         uint32_t burst = port->tx_end - port->tx_first;
         if (burst > NIC_BURST_MAX)
             burst = NIC_BURST_MAX;
+        bool is_captured = capture_ring_may_be_on(network->capture);
+        if (UNLIKELY(is_captured))
+            capture_burst(network, port, burst);
         uint32_t taken = port->dispatch ? dispatch_transmit(port->dispatch, network->worker_index,
                                                             port->queue, first, burst)
                                         : nic_transmit(port->queue, first, burst);
         sent += taken;
         port->tx_first += taken;
+        if (UNLIKELY(is_captured))
+            port->tx_captured -= taken;
         if (taken < burst)
             break;
     }
     port->is_full = port->tx_first < port->tx_end;
     if (LIKELY(!port->is_full))
-        port->tx_first = port->tx_end = 0;
+        port->tx_first = port->tx_end = port->tx_captured = 0;
     /* a member's packets are counted by the worker that sends them */
     if (!port->dispatch || dispatch_is_owner(port->dispatch, network->worker_index))
         count_many(network->counters, COUNTER_PORT_TX_PACKETS, sent);

@@ -22,6 +22,7 @@
 #include "dataplane/neighbour.h"
 #include "dataplane/network.h"
 #include "dataplane/rate_limit.h"
+#include "include/capture_ring.h"
 #include "include/random.h"
 
 #define NETWORK_TX_TCP_ROOM 128u /* TCP sends no new segments with less room than this */
@@ -61,6 +62,7 @@ struct network_port {
     bool learns_router6;
     struct network_link link;
     uint32_t tx_first, tx_end; /* those that wait, in order */
+    uint32_t tx_captured;      /* so many of the first that wait were captured already */
     bool is_full;              /* it did not take all it was given last */
     struct packet *tx[NETWORK_TX_BATCH];
 };
@@ -74,6 +76,7 @@ struct network {
     struct rte_mempool *pool;
     struct bulletin_board *board;
     struct bulletin_reader *reader;
+    struct capture_ring *capture; /* of no room and never on, when there is none */
     struct rate_limit echo_limit;
     struct rate_limit error_limit;
     struct ip_fragments *fragments; /* NULL: fragments are dropped */
@@ -155,6 +158,13 @@ struct packet *network_own_packet(struct network *network);
 /* Neighbour news, own or another worker's: the table, and packets that waited. */
 bool network_learn(struct network *network, const struct neighbour_news *news);
 void network_raise_icmp_error(struct network *network, const struct network_icmp_error *error);
+
+/* ---- network_capture.c ---- */
+
+struct capture_ring *network_capture_or_none(struct capture_ring *ring);
+/* Only while capture_ring_may_be_on; the frames stay what and whose they are. */
+void network_capture(struct network *network, uint8_t port_index, enum capture_direction direction,
+                     struct packet *const *frames, uint32_t frame_count);
 
 /* ---- network_link.c ---- */
 

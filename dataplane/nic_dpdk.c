@@ -673,7 +673,7 @@ void nic_runtime_stop(struct nic_runtime *runtime)
 /* ---- workers ---- */
 
 struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker,
-                                    struct counters *counters)
+                                    struct counters *counters, struct capture_ring *capture)
 {
     struct network_port_config ports[NETWORK_PORTS_MAX];
     const struct server_config *server = runtime->config.server;
@@ -700,6 +700,7 @@ struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker
         .pool = runtime->packets[worker],
         .counters = counters,
         .board = runtime->board,
+        .capture = capture,
         .key = runtime->config.siphash_key,
         .random_seed = random_u64(&runtime->random),
     });

@@ -19,6 +19,7 @@
 #include "dataplane/nic.h"
 #include "include/key_hash.h"
 
+struct capture_ring;
 struct counters;
 struct network;
 struct nic_runtime;
@@ -40,9 +41,9 @@ int nic_runtime_start(const struct nic_runtime_config *config, struct nic_runtim
 /* After every worker has ended and every network was destroyed. */
 void nic_runtime_stop(struct nic_runtime *runtime);
 
-/* One worker's network layer over all ports. NULL when memory is short. */
+/* One worker's network layer over all ports; `capture` may be NULL. NULL when memory is short. */
 struct network *nic_runtime_network(struct nic_runtime *runtime, uint32_t worker,
-                                    struct counters *counters);
+                                    struct counters *counters, struct capture_ring *capture);
 struct rte_mempool *nic_runtime_packets(struct nic_runtime *runtime, uint32_t worker);
 /* Packets without room of their own, to which value bytes are attached. */
 struct rte_mempool *nic_runtime_descriptors(struct nic_runtime *runtime, uint32_t worker);

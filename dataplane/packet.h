@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_mbuf.h>
 
@@ -180,6 +181,14 @@ static inline bool packet_is_chained(const struct packet *packet)
 static inline bool packet_make_linear(struct packet *packet)
 {
     return rte_pktmbuf_linearize(&packet->mbuf) == 0;
+}
+
+/* The first `bytes` of a chain, which has so many. */
+static inline void packet_copy_out(const struct packet *packet, uint8_t *out, uint32_t bytes)
+{
+    const void *at = rte_pktmbuf_read(&packet->mbuf, 0, bytes, out);
+    if (at != out)
+        memcpy(out, at, bytes);
 }
 
 /* Gives up `bytes` at the front, which the first segment has. */

@@ -16,41 +16,23 @@ static_assert(ARRAY_COUNT(trace_state_names) == TRACE_STATE_COUNT, "one name per
 
 void trace_choice_set(struct trace_choice *choice, uint8_t ip_version, const uint8_t address[16])
 {
-    uint64_t words[2] = {0};
-    uint32_t version = atomic_load_explicit(&choice->version, memory_order_relaxed); /* we own it */
-    memcpy(words, address, ip_version == 4 ? 4 : ip_version == 6 ? 16 : 0);
-    atomic_store_explicit(&choice->version, version + 1, memory_order_relaxed);
-    /* Release fence pairs with the acquire fence in look_again: new words come with an odd version.
-     */
-    atomic_thread_fence(memory_order_release);
-    atomic_store_explicit(&choice->ip_version, ip_version, memory_order_relaxed);
-    for (uint32_t i = 0; i < 2; i++)
-        atomic_store_explicit(&choice->address[i], words[i], memory_order_relaxed);
-    /* Release pairs with the acquire in trace_ring_is_on: the version comes after the words. */
-    atomic_store_explicit(&choice->version, version + 2, memory_order_release);
+    struct trace_client client = {.ip_version = ip_version};
+    memcpy(client.address, address, ip_version == 4 ? 4 : ip_version == 6 ? 16 : 0);
+    published_set(&choice->published, &client, sizeof(client));
 }
 
 void trace_ring_look_again(struct trace_ring *ring, uint32_t version)
 {
-    uint64_t words[2];
-    if (version & 1)
+    if (!published_take(&ring->choice->published, version, &ring->client, sizeof(ring->client)))
         return; /* the next batch will see it whole */
-    uint32_t ip_version = atomic_load_explicit(&ring->choice->ip_version, memory_order_relaxed);
-    for (uint32_t i = 0; i < 2; i++)
-        words[i] = atomic_load_explicit(&ring->choice->address[i], memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire); /* pairs with the release fence above */
-    if (atomic_load_explicit(&ring->choice->version, memory_order_relaxed) != version)
-        return;
     ring->version_seen = version;
-    ring->ip_version = (uint8_t)ip_version;
-    ring->is_on = ip_version != 0;
-    memcpy(ring->client, words, sizeof(ring->client));
+    ring->is_on = ring->client.ip_version != 0;
 }
 
 bool trace_ring_wants(const struct trace_ring *ring, uint8_t ip_version, const uint8_t *address)
 {
-    return ring->is_on && ring->ip_version == ip_version &&
-           memcmp(address, ring->client, ip_version == 4 ? 4 : 16) == 0;
+    return ring->is_on && ring->client.ip_version == ip_version &&
+           memcmp(address, ring->client.address, ip_version == 4 ? 4 : 16) == 0;
 }
 
 /* ---- the ring ---- */

@@ -10,8 +10,7 @@
  *            thread: what was overwritten while it was copied is left out.
  * Units:     _ns monotone.
  * Errors:    trace_ring_create returns NULL when memory is short. A full ring forgets its oldest.
- * Source:    a sequence lock of which the ring's head is the sequence; Boehm, "Can seqlocks get
- *            along with programming language memory models?" (MSPC 2012).
+ * Source:    a sequence lock (published.h) of which the ring's head is the sequence.
  */
 #ifndef GANNET_TRACE_RING_H
 #define GANNET_TRACE_RING_H
@@ -23,6 +22,7 @@
 #include <stdint.h>
 
 #include "include/compiler.h"
+#include "include/published.h"
 
 enum trace_kind {
     TRACE_RECEIVED = 0,
@@ -55,10 +55,13 @@ extern const char *const trace_state_names[]; /* by enum tcp_state */
 
 /* ---- which client ---- */
 
+struct trace_client {
+    uint8_t address[16]; /* network order */
+    uint8_t ip_version;  /* 0: nobody */
+};
+
 struct trace_choice {
-    _Atomic uint32_t version;    /* odd while it changes */
-    _Atomic uint32_t ip_version; /* 0: nobody */
-    _Atomic uint64_t address[2];
+    struct published published;
 };
 
 /* Network order; ip_version 0 chooses nobody. */
@@ -71,8 +74,7 @@ struct trace_ring {
     const struct trace_choice *choice;
     uint32_t version_seen;
     bool is_on;
-    uint8_t ip_version;
-    uint8_t client[16];
+    struct trace_client client;
     uint64_t mask;
     _Atomic uint64_t (*slots)[TRACE_EVENT_WORDS];
     /* read by others */
@@ -89,7 +91,7 @@ void trace_ring_look_again(struct trace_ring *ring, uint32_t version);
 /* Once per batch, by the worker: is a client chosen? */
 static inline bool trace_ring_is_on(struct trace_ring *ring)
 {
-    uint32_t version = atomic_load_explicit(&ring->choice->version, memory_order_acquire);
+    uint32_t version = published_version(&ring->choice->published);
     if (UNLIKELY(version != ring->version_seen))
         trace_ring_look_again(ring, version);
     return ring->is_on;

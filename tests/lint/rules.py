@@ -21,7 +21,7 @@ SEES_BOTH_SIDES = {'control/main.c', 'control/server.h', 'control/server_admin.c
 # and other leaves. Files that match nothing are not ranked.
 DATAPLANE_RANKS = [
     (r'(packet|nic|nic_dpdk|checksum|siphash)', 0),
-    (r'(ethernet|arp|neighbours?|nd|mld|ipv4|ipv6|icmp|icmpv6|ip_fragments)', 1),
+    (r'(ethernet|arp|frame_filter|neighbours?|nd|mld|ipv4|ipv6|icmp|icmpv6|ip_fragments)', 1),
     (r'(tcp|tcp_\w+|timer_wheel|connection_table)', 2),
     (r'(api|api_\w+)', 3),
     (r'(core_loop|worker|worker_\w+)', 4),
@@ -157,6 +157,9 @@ COVERED_BY = [
     (r'dataplane/cache_\w+\.c', 'tests/unit/response_cache_test.c'),
     # the whole server on a perfect wire: every status, limit and timeout; tests/sim/server_sim.c on bad ones
     (r'dataplane/(api_(access|answer|body|connection|handler|hits|log|proxy|settings)|core_loop|shard_client)\.c', 'tests/unit/api_handler_test.c'),
+    (r'(control/(capture_export|pcapng)|dataplane/network_capture)\.c', 'tests/unit/network_capture_test.c'),
+    (r'control/(capture_command|admin_client)\.c', 'tests/system/test_capture.py'),
+    (r'dataplane/frame_filter\.c', 'tests/unit/capture_filter_test.c'),
     (r'control/control_loop\.c', 'tests/unit/control_loop_threads_test.c'),
     (r'control/shard_watch\.c', 'tests/unit/value_watch_test.c'),
     (r'(control/task_(loop|run)|dataplane/(task_client|api_tasks))\.c', 'tests/unit/task_counter_test.c'),

@@ -113,7 +113,7 @@ int main(int argument_count, char **arguments)
     signal(SIGALRM, stop_now);
     alarm(seconds);
     for (uint32_t i = 0; i < worker_count; i++) {
-        workers[i].network = nic_runtime_network(runtime, i, counters_register("worker"));
+        workers[i].network = nic_runtime_network(runtime, i, counters_register("worker"), NULL);
         if (!workers[i].network || nic_runtime_launch(runtime, i, run, &workers[i]) != 0)
             return 1;
     }

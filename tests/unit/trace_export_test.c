@@ -145,9 +145,11 @@ static void a_client_is_an_address_or_none(void **state)
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct trace_choice chosen = {0};
+        struct trace_client client;
         if (trace_choose(&chosen, cases[i].text) != cases[i].is_taken ||
-            chosen.ip_version != cases[i].ip_version ||
-            chosen.version != (cases[i].is_taken ? 2u : 0u))
+            !published_take(&chosen.published, chosen.published.version, &client, sizeof(client)) ||
+            client.ip_version != cases[i].ip_version ||
+            chosen.published.version != (cases[i].is_taken ? 2u : 0u))
             fail_msg("'%s'", cases[i].text);
     }
 }

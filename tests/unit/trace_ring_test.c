@@ -97,11 +97,11 @@ static void a_choice_under_way_is_not_taken_half(void **state)
     struct trace_ring *ring = trace_ring_create(8, &choice);
     trace_choice_set(&choice, 4, client4);
     assert_true(trace_ring_is_on(ring));
-    atomic_fetch_add(&choice.version, 1); /* as trace_choice_set begins */
-    atomic_store(&choice.ip_version, 0);
-    assert_true(trace_ring_is_on(ring)); /* still the old one */
+    atomic_fetch_add(&choice.published.version, 1); /* as trace_choice_set begins */
+    atomic_store(&choice.published.words[2], 0);    /* the IP version */
+    assert_true(trace_ring_is_on(ring));            /* still the old one */
     assert_true(trace_ring_wants(ring, 4, client4));
-    atomic_fetch_add(&choice.version, 1);
+    atomic_fetch_add(&choice.published.version, 1);
     assert_false(trace_ring_is_on(ring));
     trace_ring_destroy(ring);
 }
@@ -172,7 +172,7 @@ static void a_worker_never_sees_half_a_choice(void **state)
         version = race.ring->version_seen;
         if (is_on && !trace_ring_wants(race.ring, 4, client4) &&
             !trace_ring_wants(race.ring, 6, client6))
-            fail_msg("IPv%u with the other's address", race.ring->ip_version);
+            fail_msg("IPv%u with the other's address", race.ring->client.ip_version);
     }
     atomic_store_explicit(&race.is_over, true, memory_order_relaxed);
     pthread_join(chooser, NULL);

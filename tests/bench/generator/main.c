@@ -64,7 +64,7 @@ static int create_core(struct bench *bench, uint32_t index)
     struct bench_core *core = &bench->cores[index];
     if (!counters)
         return -ENOMEM;
-    bench->networks[index] = nic_runtime_network(bench->nic, index, counters);
+    bench->networks[index] = nic_runtime_network(bench->nic, index, counters, NULL);
     if (!bench->networks[index])
         return -ENOMEM;
     core->order = &bench->order;
