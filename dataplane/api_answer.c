@@ -232,11 +232,10 @@ static void answer_not_modified(struct api_handler *handler, struct tcp_connecti
                                 const struct api_request *request, const struct value_view *value,
                                 const char *cache_status)
 {
-    struct http_value_parts parts = http_value_head_parts(value->head, value->head_bytes);
     struct http_writer writer = begin_answer(handler, request, 304);
     write_read_fields(handler, &writer, value, cache_status);
     write_cache_control(handler, &writer, request, value);
-    http_write(&writer, parts.validators, parts.validators_bytes);
+    http_write_validators(&writer, value->version, value->modified_at_ms / 1000);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     send_answer(handler, tcp, request, &writer, NULL, 0, 0, 304);
 }
@@ -246,11 +245,11 @@ static void write_value_head(struct http_writer *writer, const struct value_view
                              bool is_part, uint32_t offset, uint32_t length)
 {
     if (!is_part) {
-        http_write(writer, value->head, value->head_bytes);
+        http_write_value_head(writer, value->version, value->modified_at_ms / 1000,
+                              value->value_bytes, value->attributes, value->attributes_bytes);
         return;
     }
-    struct http_value_parts parts = http_value_head_parts(value->head, value->head_bytes);
-    http_write(writer, parts.validators, parts.validators_bytes);
+    http_write_validators(writer, value->version, value->modified_at_ms / 1000);
     HTTP_WRITE_LITERAL(writer, "Content-Range: bytes ");
     http_write_decimal(writer, offset);
     HTTP_WRITE_LITERAL(writer, "-");
@@ -260,7 +259,8 @@ static void write_value_head(struct http_writer *writer, const struct value_view
     HTTP_WRITE_LITERAL(writer, "\r\nContent-Length: ");
     http_write_decimal(writer, length);
     HTTP_WRITE_LITERAL(writer, "\r\n");
-    http_write(writer, parts.rest, parts.rest_bytes);
+    http_write(writer, value->attributes, value->attributes_bytes);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
 void answer_value(struct api_handler *handler, struct tcp_connection *tcp,

@@ -114,15 +114,14 @@ static void ask_store(struct api_handler *handler, struct http_connection *http)
 static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
                         const struct api_request *request, struct shard_operation *operation)
 {
-    uint8_t head[CACHE_HEAD_BYTES_MAX];
     bool is_cached = operation->cache_action == SHARD_CACHE_FILL &&
                      operation->value_bytes <= handler->config.server->cache.value_max;
     struct value_view value = {
         .version = operation->version,
         .modified_at_ms = operation->modified_at_ms,
         .expires_at_ms = operation->expires_at_ms,
-        .head = head,
-        .head_bytes = http_value_head(head, operation),
+        .attributes = operation_attributes(operation),
+        .attributes_bytes = operation->attributes_bytes,
         .value_bytes = operation->value_bytes,
         .inline_value = operation_inline_value(operation),
         .blob = operation->value,
@@ -237,13 +236,13 @@ static void read_value(struct api_handler *handler, struct http_connection *http
     count(handler->config.counters, COUNTER_CACHE_HITS);
     struct value_view value = {
         .version = entry->version,
-        .modified_at_ms = entry->modified_at_ms,
+        .modified_at_ms = entry->modified_at_s * UINT64_C(1000),
         .expires_at_ms = cache_entry_expires_at_ms(entry),
-        .head = cache_entry_head(entry),
-        .head_bytes = entry->head_bytes,
+        .attributes = cache_entry_attributes(entry),
+        .attributes_bytes = entry->attributes_bytes,
         .value_bytes = entry->value_bytes,
         .inline_value = cache_entry_inline_value(entry),
-        .blob = entry->value,
+        .blob = cache_entry_blob(entry),
     };
     answer_value(handler, http->tcp, request, &value, "hit");
 }

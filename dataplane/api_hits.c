@@ -105,6 +105,7 @@ void hits_init(struct api_handler *handler)
     memcpy(head->age_to_id, HIT_AGE_TO_ID, sizeof(head->age_to_id));
     memcpy(head->line_end, "\r\n", sizeof(head->line_end));
     handler->hit_second = UINT64_MAX;
+    value_dates_init(&handler->value_dates);
 }
 
 void hits_update_clock(struct api_handler *handler)
@@ -161,17 +162,21 @@ static bool append_answer(struct api_handler *handler, struct tcp_connection *tc
                           struct answer_segment *segment, const struct cache_entry *entry)
 {
     const struct hit_head *head = &handler->hit_head;
-    uint32_t entry_bytes = (uint32_t)entry->head_bytes + entry->value_bytes;
-    uint32_t bytes = sizeof(*head) + entry_bytes;
-    if (UNLIKELY(entry->value || entry->expires_at_ms))
+    if (UNLIKELY(cache_entry_extras(entry) != 0))
         return false;
+    struct value_digits digits = value_digits_of(entry->version, entry->value_bytes);
+    uint32_t bytes = (uint32_t)sizeof(*head) + value_head_bytes(&digits, entry->attributes_bytes) +
+                     entry->value_bytes;
     if (bytes > segment->room && !segment_next(handler, tcp, segment, bytes))
         return false;
     uint8_t *out = packet_append(segment->packet, (uint16_t)bytes);
     memcpy(out, head, sizeof(*head));
     uint64_t number = http_hex32(handler->clock.request_number++);
     memcpy(out + offsetof(struct hit_head, id_number), &number, sizeof(number));
-    memcpy(out + sizeof(*head), cache_entry_head(entry), entry_bytes);
+    out = value_head_write(out + sizeof(*head), &digits,
+                           value_dates_text(&handler->value_dates, entry->modified_at_s),
+                           cache_entry_attributes(entry), entry->attributes_bytes);
+    memcpy(out, cache_entry_inline_value(entry), entry->value_bytes);
     segment->used += bytes;
     segment->room -= bytes;
     return true;

@@ -21,6 +21,7 @@
 #include "dataplane/http_repeat.h"
 #include "dataplane/proxy_header.h"
 #include "dataplane/tcp.h"
+#include "dataplane/value_head.h"
 #include "include/access_ring.h"
 #include "include/blob.h"
 #include "include/clock.h"
@@ -126,6 +127,7 @@ struct api_handler {
 
     struct hit_head hit_head;
     uint64_t hit_second; /* of the date in it */
+    struct value_dates value_dates;
 
     enum access_cache answer_cache; /* of the answer being written: for the log */
     uint32_t hit_count;
@@ -220,8 +222,8 @@ void task_begin(struct api_handler *handler, struct http_connection *http);
 struct value_view { /* a value wherever it lies: in the cache or in an operation */
     uint64_t version;
     uint64_t modified_at_ms, expires_at_ms;
-    const uint8_t *head; /* ready-made block */
-    uint32_t head_bytes;
+    const uint8_t *attributes; /* field lines */
+    uint32_t attributes_bytes;
     uint32_t value_bytes;
     const uint8_t *inline_value;
     struct blob *blob;

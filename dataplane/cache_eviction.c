@@ -19,21 +19,21 @@ static void entry_retire_blob(struct cache_part *part, struct cache_entry *entry
 {
     uint32_t segment = cache_segments_index(&part->segments, entry);
     part->segments.queues[part->segments.segments[segment].queue].live_blob_bytes -=
-        entry->value->capacity_bytes;
-    part->retired_blob_bytes += entry->value->capacity_bytes;
+        cache_entry_blob(entry)->capacity_bytes;
+    part->retired_blob_bytes += cache_entry_blob(entry)->capacity_bytes;
     if (part->retired_blobs == RETIRED_BLOBS_MAX) {
         part->segments.segments[segment].held_blobs++;
         return;
     }
     part->retired_blobs++;
-    entry->owner_bytes[OWNER_FLAGS] &= (uint8_t)~ENTRY_HAS_BLOB;
-    cache_retired_push(part, entry->value, SEGMENT_NONE);
+    entry->owner_flags &= (uint8_t)~ENTRY_HAS_BLOB;
+    cache_retired_push(part, cache_entry_blob(entry), SEGMENT_NONE);
 }
 
 void cache_entry_retire(struct cache_part *part, struct cache_entry *entry)
 {
-    entry->owner_bytes[OWNER_FLAGS] &= (uint8_t)~ENTRY_IS_LIVE;
-    if (entry->owner_bytes[OWNER_FLAGS] & ENTRY_HAS_BLOB)
+    entry->owner_flags &= (uint8_t)~ENTRY_IS_LIVE;
+    if (entry->owner_flags & ENTRY_HAS_BLOB)
         entry_retire_blob(part, entry);
     part->entry_count--;
     part->absent_count -= entry_is_absence(entry);
@@ -123,11 +123,11 @@ static bool entry_move(struct cache_part *part, struct cache_entry *entry,
     if (!copy)
         return false;
     entry_copy(copy, entry, bytes);
-    if (entry->owner_bytes[OWNER_FLAGS] & ENTRY_HAS_BLOB) { /* the copy has the reference now */
+    if (entry->owner_flags & ENTRY_HAS_BLOB) { /* the copy has the reference now */
         struct cache_queue *queues = part->segments.queues;
-        queues[entry_queue(part, entry)].live_blob_bytes -= entry->value->capacity_bytes;
-        queues[queue].live_blob_bytes += entry->value->capacity_bytes;
-        entry->owner_bytes[OWNER_FLAGS] &= (uint8_t)~ENTRY_HAS_BLOB;
+        queues[entry_queue(part, entry)].live_blob_bytes -= cache_entry_blob(entry)->capacity_bytes;
+        queues[queue].live_blob_bytes += cache_entry_blob(entry)->capacity_bytes;
+        entry->owner_flags &= (uint8_t)~ENTRY_HAS_BLOB;
     }
     cache_slot_publish(slot_of(part, entry), entry->hash, copy);
     part->entry_count++;
@@ -213,10 +213,10 @@ bool cache_evict_step(struct cache_part *part, uint64_t wall_ms)
         prefetch_read(
             &part->table[pair_index(next_hash, part->pair_count)].slots[first_line(next_hash)]);
     }
-    if (!(entry->owner_bytes[OWNER_FLAGS] & ENTRY_IS_LIVE))
+    if (!(entry->owner_flags & ENTRY_IS_LIVE))
         return true;
     bool was_asked_for = atomic_load_explicit(&entry->recency, memory_order_relaxed) != 0;
-    bool stays = was_asked_for || (queue->is_compacting && !entry->value);
+    bool stays = was_asked_for || (queue->is_compacting && !cache_entry_has_blob(entry));
     enum cache_queue_name to = was_asked_for ? CACHE_QUEUE_KEPT : segment->queue;
     if (stays && !entry_is_expired(entry, wall_ms)) {
         if (entry_move(part, entry, to))

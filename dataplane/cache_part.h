@@ -46,14 +46,15 @@
 
 #define RETIRED_BLOBS_MAX 1024u /* waiting for a grace period one by one */
 
-#define OWNER_FLAGS 0u      /* owner_bytes[OWNER_FLAGS] */
+/* cache_entry.owner_flags */
 #define ENTRY_IS_LIVE 0x1u  /* published */
 #define ENTRY_HAS_BLOB 0x2u /* this copy holds the cache's reference */
 
+#define EXTRA_BYTES_MAX (sizeof(uint64_t) + sizeof(struct blob *))
 #define ENTRY_BYTES_MAX                                                                            \
-    (sizeof(struct cache_entry) + OPERATION_INLINE_BYTES + CACHE_HEAD_BYTES_MAX + SEGMENT_ALIGNMENT)
+    (sizeof(struct cache_entry) + EXTRA_BYTES_MAX + OPERATION_INLINE_BYTES + SEGMENT_ALIGNMENT)
 
-static_assert(offsetof(struct cache_entry, bytes) == 56, "an entry's fixed cost");
+static_assert(offsetof(struct cache_entry, bytes) == 32, "an entry's fixed cost");
 static_assert(ENTRY_BYTES_MAX <= SEGMENT_BYTES_MIN / 2, "two of the largest fit any segment");
 
 struct cache_pair {
@@ -159,7 +160,7 @@ static inline bool entry_is_for(const struct cache_entry *entry, uint64_t hash, 
                                 uint32_t key_bytes)
 {
     return entry && entry->hash == hash && entry->key_bytes == key_bytes &&
-           bytes_equal(entry->bytes, key, key_bytes);
+           bytes_equal(cache_entry_key(entry), key, key_bytes);
 }
 
 static inline bool entry_is_absence(const struct cache_entry *entry)
@@ -167,17 +168,17 @@ static inline bool entry_is_absence(const struct cache_entry *entry)
     return entry->version == 0;
 }
 
-/* Not to be served: its time has ended, or it is stale (negative). */
+/* Not to be served: its time has ended, or it is stale. */
 static inline bool entry_is_expired(const struct cache_entry *entry, uint64_t wall_ms)
 {
-    int64_t expires = (int64_t)atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed);
-    return expires != 0 && expires <= (int64_t)wall_ms;
+    uint8_t extras = cache_entry_extras(entry);
+    return UNLIKELY(extras & (CACHE_ENTRY_EXPIRES | CACHE_ENTRY_STALE)) &&
+           (extras & CACHE_ENTRY_STALE || cache_entry_expires_at_ms(entry) <= wall_ms);
 }
 
 static inline bool entry_is_stale(const struct cache_entry *entry)
 {
-    return (atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed) & CACHE_STALE_BIT) !=
-           0;
+    return (cache_entry_extras(entry) & CACHE_ENTRY_STALE) != 0;
 }
 
 /* Its time has ended, stale or not. */
@@ -211,8 +212,9 @@ static inline _Atomic uint64_t *table_find(struct cache_pair *table, uint64_t pa
 
 static inline uint32_t entry_bytes(const struct cache_entry *entry)
 {
-    size_t bytes = sizeof(*entry) + entry->key_bytes + entry->head_bytes +
-                   (entry->value ? 0 : entry->value_bytes);
+    size_t bytes = sizeof(*entry) + entry->extra_bytes + entry->key_bytes +
+                   entry->attributes_bytes +
+                   (cache_entry_has_blob(entry) ? 0 : entry->value_bytes);
     return (uint32_t)((bytes + SEGMENT_ALIGNMENT - 1) & ~(size_t)(SEGMENT_ALIGNMENT - 1));
 }
 

@@ -22,7 +22,7 @@
 #define SEGMENT_NONE UINT32_MAX
 #define SEGMENT_BYTES_MIN 8192u
 #define SEGMENT_BYTES_MAX 65536u
-#define SEGMENT_ALIGNMENT 16u
+#define SEGMENT_ALIGNMENT 8u
 
 enum cache_queue_name {
     CACHE_QUEUE_NEW = 0, /* first seen: leaves soon unless it is asked for again */

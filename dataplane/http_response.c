@@ -5,7 +5,6 @@
 
 #include "dataplane/http_date.h"
 #include "dataplane/http_parser.h"
-#include "dataplane/response_cache.h"
 #include "include/compiler.h"
 #include "include/shard_operation.h"
 
@@ -139,34 +138,27 @@ void http_write_status(struct http_writer *writer, uint16_t status)
     HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
-uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation)
+void http_write_validators(struct http_writer *writer, uint64_t version, uint64_t modified_at_s)
 {
-    struct http_writer writer = http_writer_on(out, CACHE_HEAD_BYTES_MAX);
     uint8_t date[HTTP_DATE_BYTES];
-    HTTP_WRITE_LITERAL(&writer, "ETag: \"");
-    http_write_decimal(&writer, operation->version);
-    HTTP_WRITE_LITERAL(&writer, "\"\r\nLast-Modified: ");
-    http_date_format(operation->modified_at_ms / 1000, date);
-    http_write(&writer, date, sizeof(date));
-    HTTP_WRITE_LITERAL(&writer, "\r\nContent-Length: ");
-    http_write_decimal(&writer, operation->value_bytes);
-    HTTP_WRITE_LITERAL(&writer, "\r\n");
-    http_write(&writer, operation->bytes + operation->key_bytes, operation->attributes_bytes);
-    HTTP_WRITE_LITERAL(&writer, "\r\n");
-    return http_writer_bytes(&writer);
+    HTTP_WRITE_LITERAL(writer, "ETag: \"");
+    http_write_decimal(writer, version);
+    HTTP_WRITE_LITERAL(writer, "\"\r\nLast-Modified: ");
+    http_date_format(modified_at_s, date);
+    http_write(writer, date, sizeof(date));
+    HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
-struct http_value_parts http_value_head_parts(const uint8_t *head, uint32_t head_bytes)
+void http_write_value_head(struct http_writer *writer, uint64_t version, uint64_t modified_at_s,
+                           uint32_t value_bytes, const uint8_t *attributes,
+                           uint32_t attributes_bytes)
 {
-    const uint8_t *at = head, *end = head + head_bytes, *length_line = head;
-    for (uint32_t line = 0; line < 3; line++) {
-        length_line = at;
-        at = (const uint8_t *)memchr(at, '\n', (size_t)(end - at)) + 1;
-    }
-    return (struct http_value_parts){.validators = head,
-                                     .validators_bytes = (uint32_t)(length_line - head),
-                                     .rest = at,
-                                     .rest_bytes = (uint32_t)(end - at)};
+    http_write_validators(writer, version, modified_at_s);
+    HTTP_WRITE_LITERAL(writer, "Content-Length: ");
+    http_write_decimal(writer, value_bytes);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+    http_write(writer, attributes, attributes_bytes);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
 /* "max-age=" or "s-maxage=" at `text`, in any case: their bytes, else 0. */

@@ -21,8 +21,6 @@
 
 #include "include/http_problem.h"
 
-struct shard_operation;
-
 struct http_writer {
     uint8_t *start, *at, *end;
     bool is_full;
@@ -62,17 +60,14 @@ void http_write_status(struct http_writer *writer, uint16_t status);
 
 /*
  * What depends only on the value: ETag, Last-Modified, Content-Length, the stored attributes, and
- * the empty line that ends a head. So a cached answer is: general fields, this block, the value.
- * Returns the bytes written to `out`, which has room for CACHE_HEAD_BYTES_MAX.
+ * the empty line that ends a head. value_head.h makes the same text for hits.
  */
-uint32_t http_value_head(uint8_t *out, const struct shard_operation *operation);
+void http_write_value_head(struct http_writer *writer, uint64_t version, uint64_t modified_at_s,
+                           uint32_t value_bytes, const uint8_t *attributes,
+                           uint32_t attributes_bytes);
 
-/* Of such a block: its fields before Content-Length, and those behind it with the empty line. */
-struct http_value_parts {
-    const uint8_t *validators, *rest;
-    uint32_t validators_bytes, rest_bytes;
-};
-struct http_value_parts http_value_head_parts(const uint8_t *head, uint32_t head_bytes);
+/* ETag and Last-Modified alone. */
+void http_write_validators(struct http_writer *writer, uint64_t version, uint64_t modified_at_s);
 
 #define CACHE_CONTROL_DEFAULT "no-cache" /* of namespaces.cache_control */
 

@@ -32,8 +32,8 @@
 #include "include/log.h"
 #include "include/model_bug.h"
 
-/* Of the budget: entries are rarely smaller, their heads alone are 110 bytes. */
-#define BYTES_PER_SLOT 160u
+/* Of the budget: an entry of 16 + 128 bytes takes 176, and a table three quarters full has room. */
+#define BYTES_PER_SLOT 128u
 #define SEGMENTS_WANTED 64u
 #define WORKERS_MAX 128u
 #define RETIRED_BYTES_DIVISOR 4u /* of the budget may be blobs that wait for a grace period */
@@ -49,7 +49,7 @@
 #define SWEPT_PER_ROUND 4u
 /* Counters of neighbouring RCU threads share a pair of lines: workers take every other one. */
 #define QSBR_STRIDE (uint32_t)(GUARD_BYTES / sizeof(struct rte_rcu_qsbr_cnt))
-#define GUESS_LINES 4u /* of an entry, to load ahead: header, key, head, most of a small value */
+#define GUESS_LINES 4u /* of an entry, to load ahead: header, key, a small value */
 
 /* All that a reader needs of a part. NULL until its worker has attached. */
 struct part_view {
@@ -118,7 +118,7 @@ static void mark_as_read(const struct cache_entry *found)
 /* Found in the table, at one moment or another of this round. An absence always expires. */
 static const struct cache_entry *entry_read(const struct cache_entry *found, uint64_t wall_ms)
 {
-    if (UNLIKELY(found->expires_at_ms != 0) &&
+    if (UNLIKELY(cache_entry_extras(found) & (CACHE_ENTRY_EXPIRES | CACHE_ENTRY_STALE)) &&
         (entry_is_absence(found) || entry_is_expired(found, wall_ms)))
         return NULL;
     mark_as_read(found);
@@ -187,8 +187,8 @@ static void segment_release_held_blobs(struct cache_part *part, uint32_t index)
     for (uint32_t at = 0; at < segment->used_bytes;) {
         struct cache_entry *entry = (struct cache_entry *)(start + at);
         at += entry_bytes(entry);
-        if (entry->owner_bytes[OWNER_FLAGS] & ENTRY_HAS_BLOB)
-            blob_let_go(part, entry->value);
+        if (entry->owner_flags & ENTRY_HAS_BLOB)
+            blob_let_go(part, cache_entry_blob(entry));
     }
 }
 
@@ -260,7 +260,7 @@ static void mark_stale(struct cache_part *part, const struct shard_operation *op
 {
     struct cache_entry *entry;
     if (part_find(part, operation, &entry))
-        atomic_fetch_or_explicit(&entry->expires_at_ms, CACHE_STALE_BIT, memory_order_relaxed);
+        atomic_fetch_or_explicit(&entry->extras, CACHE_ENTRY_STALE, memory_order_relaxed);
 }
 
 static void refuse(struct cache_part *part, const struct shard_operation *operation)
@@ -307,37 +307,57 @@ static bool make_room(struct cache_part *part, uint64_t blob_bytes, uint64_t wal
     return false;
 }
 
-static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_name queue,
-                                      const struct shard_operation *operation, const uint8_t *head,
-                                      uint32_t head_bytes)
+/* Its fixed part: how large the rest is follows from it. */
+static struct cache_entry entry_shape(const struct shard_operation *operation)
 {
+    uint64_t modified_at_s = operation->modified_at_ms / 1000;
+    uint8_t extras = 0;
     struct cache_entry shape = {
         .hash = operation->cache_hash,
         .version = operation->version,
-        .expires_at_ms = operation->expires_at_ms,
-        .modified_at_ms = operation->modified_at_ms,
-        .value = operation->value,
+        .modified_at_s = (uint32_t)(modified_at_s < UINT32_MAX ? modified_at_s : UINT32_MAX),
         .value_bytes = operation->value_bytes,
         .key_bytes = operation->key_bytes,
-        .head_bytes = (uint16_t)head_bytes,
+        .attributes_bytes = operation->attributes_bytes,
+        .owner_flags = ENTRY_IS_LIVE,
     };
-    shape.owner_bytes[OWNER_FLAGS] = ENTRY_IS_LIVE | (shape.value ? ENTRY_HAS_BLOB : 0);
+    if (operation->expires_at_ms != 0) {
+        extras |= CACHE_ENTRY_EXPIRES;
+        shape.extra_bytes += sizeof(operation->expires_at_ms);
+    }
+    if (operation->value) {
+        extras |= CACHE_ENTRY_BLOB;
+        shape.extra_bytes += sizeof(operation->value);
+        shape.owner_flags |= ENTRY_HAS_BLOB;
+    }
+    atomic_init(&shape.extras, extras);
+    return shape;
+}
+
+static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_name queue,
+                                      const struct shard_operation *operation)
+{
+    struct cache_entry shape = entry_shape(operation);
     struct cache_entry *entry =
         cache_log_append(part, queue, entry_bytes(&shape), FREE_SEGMENTS_RESERVE);
     if (!entry)
         return NULL;
     memcpy(entry, &shape, sizeof(shape));
-    memcpy(entry->bytes, operation->bytes, operation->key_bytes);
-    if (head_bytes > 0)
-        memcpy(entry->bytes + operation->key_bytes, head, head_bytes);
-    if (shape.value) {
-        blob_hold(shape.value);
-        part->segments.queues[queue].live_blob_bytes += shape.value->capacity_bytes;
-    } else {
-        memcpy(entry->bytes + operation->key_bytes + head_bytes,
-               operation->bytes + operation->key_bytes + operation->attributes_bytes,
-               operation->value_bytes);
+    uint8_t *out = entry->bytes;
+    if (operation->expires_at_ms != 0) {
+        memcpy(out, &operation->expires_at_ms, sizeof(operation->expires_at_ms));
+        out += sizeof(operation->expires_at_ms);
     }
+    uint32_t copied = operation->key_bytes + operation->attributes_bytes;
+    if (operation->value) {
+        memcpy(out, &operation->value, sizeof(operation->value));
+        out += sizeof(operation->value);
+        blob_hold(operation->value);
+        part->segments.queues[queue].live_blob_bytes += operation->value->capacity_bytes;
+    } else {
+        copied += operation->value_bytes;
+    }
+    memcpy(out, operation->bytes, copied); /* key, attributes and value stand in this order */
     part->entry_count++;
     part->absent_count += entry_is_absence(entry);
     return entry;
@@ -356,8 +376,7 @@ static bool keeps_order(const struct cache_entry *old, const struct shard_operat
 }
 
 static void fill(struct response_cache *cache, struct cache_part *part,
-                 const struct shard_operation *operation, const uint8_t *head, uint32_t head_bytes,
-                 uint64_t wall_ms)
+                 const struct shard_operation *operation, uint64_t wall_ms)
 {
     if (operation->expires_at_ms != 0 && operation->expires_at_ms <= wall_ms) {
         invalidate(part, operation);
@@ -376,15 +395,15 @@ static void fill(struct response_cache *cache, struct cache_part *part,
     if (slot && !keeps_order(old, operation)) {
         /* the same version is the same value, and not stale any more */
         if (old->version == operation->version && entry_is_stale(old))
-            atomic_store_explicit(&old->expires_at_ms, operation->expires_at_ms,
-                                  memory_order_relaxed);
+            atomic_fetch_and_explicit(&old->extras, (uint8_t)~CACHE_ENTRY_STALE,
+                                      memory_order_relaxed);
         return;
     }
     enum cache_queue_name queue = CACHE_QUEUE_NEW;
     if (slot ? entry_queue(part, old) == CACHE_QUEUE_KEPT
              : cache_ghost_recall(part, operation->cache_hash))
         queue = CACHE_QUEUE_KEPT;
-    struct cache_entry *entry = entry_make(part, queue, operation, head, head_bytes);
+    struct cache_entry *entry = entry_make(part, queue, operation);
     if (!entry) {
         refuse(part, operation);
         return;
@@ -400,18 +419,16 @@ static void fill(struct response_cache *cache, struct cache_part *part,
 }
 
 void response_cache_apply(struct response_cache *cache, uint32_t worker,
-                          const struct shard_operation *operation, const uint8_t *head,
-                          uint32_t head_bytes, uint64_t wall_ms)
+                          const struct shard_operation *operation, uint64_t wall_ms)
 {
     struct cache_part *part = cache->parts[worker];
     ASSERT_HOT(key_hash_owner(operation->cache_hash, cache->workers) == worker);
-    ASSERT(head_bytes <= CACHE_HEAD_BYTES_MAX);
     if (!part->table)
         return; /* no memory at start: nothing is cached here */
     ASSERT_HOT(operation->cache_action != SHARD_CACHE_ABSENT || operation->expires_at_ms != 0);
     if (operation->cache_action == SHARD_CACHE_FILL ||
         operation->cache_action == SHARD_CACHE_ABSENT)
-        fill(cache, part, operation, head, head_bytes, wall_ms);
+        fill(cache, part, operation, wall_ms);
     else if (operation->cache_action == SHARD_CACHE_INVALIDATE)
         invalidate(part, operation);
     else if (operation->cache_action == SHARD_CACHE_MARK_STALE)

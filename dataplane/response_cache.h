@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "include/blob.h"
 
@@ -28,43 +29,71 @@ struct counters;
 struct response_cache;
 struct shard_operation;
 
-#define CACHE_HEAD_BYTES_MAX (512u + 160u)
-
-/* In expires_at_ms, negative then: no reader finds the entry before a fill has confirmed it. */
-#define CACHE_STALE_BIT (UINT64_C(1) << 63)
+/* cache_entry.extras: words that only some entries have, in this order. */
+#define CACHE_ENTRY_EXPIRES 0x01u /* when, in milliseconds */
+#define CACHE_ENTRY_BLOB 0x02u    /* where the value is, instead of inline */
+/* Purged softly: no reader finds the entry before a fill has confirmed it. Takes no word. */
+#define CACHE_ENTRY_STALE 0x04u
 
 /*
- * A published entry is immutable but for its recency mark and its stale mark. Behind the struct:
- * key bytes, then the ready-made head ("ETag: ...\r\nLast-Modified: ...\r\n..." and the like,
- * everything of the answer that depends only on the value), then the value when it is inline.
+ * A published entry is immutable but for its recency mark and its stale mark. Behind the struct: the extra words, the
+ * key, the attributes ("Content-Type: ...\r\n" and the like), then the value when it is inline. The
+ * rest of an answer's head is made for each hit (value_head.h): kept ready it would be half of the
+ * entry.
  */
 struct cache_entry {
     uint64_t hash;
-    uint64_t version;               /* 0: there is no value; then it expires */
-    _Atomic uint64_t expires_at_ms; /* 0: never; CACHE_STALE_BIT: purged softly */
-    uint64_t modified_at_ms;
-    struct blob *value; /* NULL: inline */
+    uint64_t version; /* 0: there is no value; then it expires */
+    uint32_t modified_at_s;
     uint32_t value_bytes;
     uint16_t key_bytes;
-    uint16_t head_bytes;
+    uint16_t attributes_bytes;
+    _Atomic uint8_t extras;  /* CACHE_ENTRY_... */
+    uint8_t extra_bytes;     /* that they take */
     _Atomic uint8_t recency; /* the eviction policy's mark */
-    uint8_t owner_bytes[7];  /* the owner's own */
+    uint8_t owner_flags;     /* the owner's own */
     uint8_t bytes[];
 };
 
-static inline uint64_t cache_entry_expires_at_ms(const struct cache_entry *entry)
+static inline uint8_t cache_entry_extras(const struct cache_entry *entry)
 {
-    return atomic_load_explicit(&entry->expires_at_ms, memory_order_relaxed) & ~CACHE_STALE_BIT;
+    return atomic_load_explicit(&entry->extras, memory_order_relaxed);
 }
 
-static inline const uint8_t *cache_entry_head(const struct cache_entry *entry)
+static inline uint64_t cache_entry_expires_at_ms(const struct cache_entry *entry) /* 0: never */
 {
-    return entry->bytes + entry->key_bytes;
+    uint64_t expires_at_ms = 0;
+    if (cache_entry_extras(entry) & CACHE_ENTRY_EXPIRES)
+        memcpy(&expires_at_ms, entry->bytes, sizeof(expires_at_ms));
+    return expires_at_ms;
+}
+
+static inline bool cache_entry_has_blob(const struct cache_entry *entry)
+{
+    return (cache_entry_extras(entry) & CACHE_ENTRY_BLOB) != 0;
+}
+
+static inline struct blob *cache_entry_blob(const struct cache_entry *entry) /* NULL: inline */
+{
+    struct blob *blob = NULL;
+    if (cache_entry_has_blob(entry))
+        memcpy(&blob, entry->bytes + entry->extra_bytes - sizeof(blob), sizeof(blob));
+    return blob;
+}
+
+static inline const uint8_t *cache_entry_key(const struct cache_entry *entry)
+{
+    return entry->bytes + entry->extra_bytes;
+}
+
+static inline const uint8_t *cache_entry_attributes(const struct cache_entry *entry)
+{
+    return cache_entry_key(entry) + entry->key_bytes;
 }
 
 static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *entry)
 {
-    return entry->bytes + entry->key_bytes + entry->head_bytes;
+    return cache_entry_attributes(entry) + entry->attributes_bytes;
 }
 
 #define RESPONSE_CACHE_PART_BYTES_MIN (256u << 10)
@@ -126,12 +155,11 @@ void response_cache_offline(struct response_cache *cache, uint32_t worker);
 void response_cache_online(struct response_cache *cache, uint32_t worker);
 
 /*
- * Owner: apply an operation that came from its control thread: cache_action says what. `head` is
- * the ready-made block for a fill. An absence is kept until expires_at_ms. Bounded work.
+ * Owner: apply an operation that came from its control thread: cache_action says what. An absence
+ * is kept until expires_at_ms. Bounded work.
  */
 void response_cache_apply(struct response_cache *cache, uint32_t worker,
-                          const struct shard_operation *operation, const uint8_t *head,
-                          uint32_t head_bytes, uint64_t wall_ms);
+                          const struct shard_operation *operation, uint64_t wall_ms);
 
 /* Owner, once per round: free what every worker has let go, sweep a few entries. Bounded. */
 void response_cache_maintain(struct response_cache *cache, uint32_t worker, uint64_t wall_ms);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/http_response.h"
 #include "dataplane/response_cache.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
@@ -86,8 +85,6 @@ void shard_client_send(struct shard_client *client, struct shard_operation *oper
 static void apply_as_owner(struct shard_client *client, struct shard_operation *operation,
                            const struct round_time *time)
 {
-    uint8_t head[CACHE_HEAD_BYTES_MAX];
-    uint32_t head_bytes = 0;
     if (operation->cache_action == SHARD_CACHE_NOTHING)
         return;
     if (operation->cache_action == SHARD_CACHE_ABSENT) {
@@ -95,10 +92,7 @@ static void apply_as_owner(struct shard_client *client, struct shard_operation *
         if (client->config.absent_ttl_ms == 0)
             operation->cache_action = SHARD_CACHE_INVALIDATE; /* an expired value, perhaps */
     }
-    if (operation->cache_action == SHARD_CACHE_FILL)
-        head_bytes = http_value_head(head, operation);
-    response_cache_apply(client->config.cache, client->config.worker, operation, head, head_bytes,
-                         time->wall_ms);
+    response_cache_apply(client->config.cache, client->config.worker, operation, time->wall_ms);
 }
 
 static uint32_t poll_control(struct shard_client *client, uint32_t control,

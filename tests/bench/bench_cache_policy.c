@@ -31,7 +31,6 @@
 #define IDS_MAX (KEYS + REQUESTS) /* scanned keys are new ones each time */
 #define NONE UINT32_MAX
 #define ENTRY_VALUE_BYTES 200u
-#define HEAD_BYTES 110u
 
 struct workload {
     const char *name;
@@ -259,7 +258,6 @@ static void real_open(uint64_t part_bytes)
 static bool real(uint32_t id)
 {
     static struct shard_operation operation;
-    static uint8_t head[HEAD_BYTES];
     static uint32_t calls;
     memcpy(operation.bytes, "b\0id", 4);
     memcpy(operation.bytes + 4, &id, sizeof(id));
@@ -274,7 +272,7 @@ static bool real(uint32_t id)
     bool is_hit =
         response_cache_lookup(cache, operation.cache_hash, operation.bytes, 8, wall_ms) != NULL;
     if (!is_hit)
-        response_cache_apply(cache, 0, &operation, head, HEAD_BYTES, wall_ms);
+        response_cache_apply(cache, 0, &operation, wall_ms);
     if (++calls % 32 == 0) {
         response_cache_quiescent(cache, 0);
         response_cache_maintain(cache, 0, wall_ms);
@@ -359,7 +357,7 @@ static void compare(const struct workload *workload, uint64_t part_bytes, FILE *
         printf(" %13.2f%%", 100 * ratios[p]);
     }
     print_json(json, workload->name, "gannet", fraction, ours);
-    printf(" %13.2f%% %9.1f %9.1f\n", 100 * ours, each - HEAD_BYTES, each);
+    printf(" %13.2f%% %9.1f\n", 100 * ours, each);
     double best = fmin(ratios[LRU], fmin(ratios[SIEVE], ratios[S3_FIFO]));
     verdict->rows++;
     verdict->above_lru += ours > ratios[LRU];
@@ -372,14 +370,14 @@ static void print_overhead(uint64_t part_bytes)
 {
     has_ttl = false;
     real_open(part_bytes);
-    for (uint32_t id = 0; id < 2 * part_bytes / (ENTRY_VALUE_BYTES + HEAD_BYTES); id++)
+    for (uint32_t id = 0; id < 2 * part_bytes / ENTRY_VALUE_BYTES; id++)
         real(id);
     struct response_cache_status status;
     response_cache_status(cache, 0, &status);
     response_cache_destroy(cache);
     double each = (double)part_bytes / (double)status.entries - 8 - ENTRY_VALUE_BYTES;
-    printf("%4" PRIu64 " MiB, full: %" PRIu64 " entries, overhead %.1f bytes, with head %.1f\n",
-           part_bytes >> 20, status.entries, each - HEAD_BYTES, each);
+    printf("%4" PRIu64 " MiB, full: %" PRIu64 " entries, overhead %.1f bytes\n", part_bytes >> 20,
+           status.entries, each);
 }
 
 int main(int count, char **values)
@@ -391,7 +389,7 @@ int main(int count, char **values)
     printf("%7s %-24s", "entries", "miss ratio");
     for (size_t p = 0; p < ARRAY_COUNT(policies); p++)
         printf(" %14s", policies[p].name);
-    printf(" %14s %9s %9s\n", "gannet", "overhead", "with head");
+    printf(" %14s %9s\n", "gannet", "overhead");
     for (size_t size = 0; size < ARRAY_COUNT(part_bytes); size++)
         for (size_t w = 0; w < ARRAY_COUNT(workloads); w++)
             compare(&workloads[w], part_bytes[size], json, &verdict);
@@ -401,9 +399,7 @@ int main(int count, char **values)
     }
     for (uint64_t mib = 16; mib <= 256; mib *= 4)
         print_overhead(mib << 20);
-    printf("overhead: bytes of cache memory per entry beyond key and value, without and with the "
-           "%u bytes of ready-made response head\n",
-           HEAD_BYTES);
+    printf("overhead: bytes of cache memory per entry beyond key and value\n");
     printf("%u rows; above LRU in %u; above the best of LRU, SIEVE and S3-FIFO in %u, by at most "
            "%.2f points\n",
            verdict.rows, verdict.above_lru, verdict.above_best, 100 * verdict.above_best_max);

@@ -26,7 +26,6 @@
 #define OWNER 0u
 #define SEED 1u
 #define BATCH 32u
-#define HEAD_BYTES 110u
 #define VALUE_BYTES 128u
 #define SECONDS 1u
 #define RUNS 3u
@@ -70,13 +69,12 @@ static uint32_t key_make(uint8_t *bytes, uint32_t key)
 static void write_one(uint32_t key, uint64_t version)
 {
     static struct shard_operation operation;
-    static uint8_t head[HEAD_BYTES];
     operation.key_bytes = (uint16_t)key_make(operation.bytes, key);
     operation.cache_hash = key_hash_cache(operation.bytes, operation.key_bytes, SEED);
     operation.cache_action = SHARD_CACHE_FILL;
     operation.version = version;
     operation.value_bytes = VALUE_BYTES;
-    response_cache_apply(cache, OWNER, &operation, head, HEAD_BYTES, 1);
+    response_cache_apply(cache, OWNER, &operation, 1);
 }
 
 static void owner_round(void)

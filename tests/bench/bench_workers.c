@@ -17,7 +17,6 @@
 #include "dataplane/api_settings.h"
 #include "dataplane/bulletin.h"
 #include "dataplane/core_loop.h"
-#include "dataplane/http_response.h"
 #include "dataplane/network.h"
 #include "dataplane/packet_pool.h"
 #include "dataplane/response_cache.h"
@@ -159,7 +158,6 @@ static void create_worker(struct bench_server *server, uint32_t index, uint32_t 
 static void fill_cache(struct bench_server *server, uint32_t keys)
 {
     static struct shard_operation operation;
-    uint8_t head[CACHE_HEAD_BYTES_MAX];
     for (uint32_t key = 0; key < keys; key++) {
         operation.key_bytes =
             (uint16_t)snprintf((char *)operation.bytes, 64, "default%c%08u", 0, key);
@@ -171,8 +169,7 @@ static void fill_cache(struct bench_server *server, uint32_t keys)
             key_hash_cache(operation.bytes, operation.key_bytes, server->shared.cache_hash_seed);
         memset(operation_inline_value(&operation), 'v', VALUE_BYTES);
         uint32_t owner = key_hash_owner(operation.cache_hash, server->worker_count);
-        response_cache_apply(server->shared.cache, owner, &operation, head,
-                             http_value_head(head, &operation), WALL_MS);
+        response_cache_apply(server->shared.cache, owner, &operation, WALL_MS);
     }
 }
 

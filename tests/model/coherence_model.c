@@ -280,8 +280,8 @@ static bool get_from_cache(struct world *world, uint32_t index, const uint8_t *k
     }
     if (!entry)
         return false;
-    uint64_t value =
-        model_value_number(entry->value, cache_entry_inline_value(entry), entry->value_bytes);
+    uint64_t value = model_value_number(cache_entry_blob(entry), cache_entry_inline_value(entry),
+                                        entry->value_bytes);
     event_answered(world, index, EVENT_READ_VALUE, entry->version, value);
     event_of(world, index)->was_hit = true;
     return true;
@@ -396,12 +396,11 @@ static uint32_t poll_answering_first(struct world *world, uint32_t index,
                                      struct shard_operation **home, uint32_t limit)
 {
     struct worker *worker = &world->workers[index];
-    uint8_t head[8] = {0};
     if (!worker->deferred)
         worker->deferred =
             aligned_alloc(CACHE_LINE_BYTES, DEFERRED_MAX * sizeof(*worker->deferred));
     for (uint32_t i = 0; i < worker->deferred_count; i++) {
-        response_cache_apply(world->cache, index, &worker->deferred[i], head, 0, world->wall_ms);
+        response_cache_apply(world->cache, index, &worker->deferred[i], world->wall_ms);
         if (worker->deferred[i].value)
             blob_release(worker->stock, worker->deferred[i].value);
     }
@@ -451,7 +450,7 @@ static void worker_forgets(struct world *world, uint32_t index)
     model_key_make(operation.bytes, random_below(&world->random, world->shape.keys));
     operation.cache_hash = key_hash_cache(operation.bytes, MODEL_KEY_BYTES, world->hash_seed);
     if (key_hash_owner(operation.cache_hash, world->shape.workers) == index)
-        response_cache_apply(world->cache, index, &operation, NULL, 0, world->wall_ms);
+        response_cache_apply(world->cache, index, &operation, world->wall_ms);
     if (random_chance(&world->random, 20))
         response_cache_shrink(world->cache, index, 1 << 20);
 }

@@ -98,7 +98,9 @@ static const struct cache_entry *lookup(uint64_t key, uint64_t wall_ms)
     return found;
 }
 
-static const char head_text[] = "ETag: \"1\"\r\nContent-Type: text/plain\r\n";
+#define MODIFIED_S UINT64_C(784111777)
+
+static const char attributes[] = "Content-Type: text/plain\r\n";
 
 static struct shard_operation *operation_for(uint64_t key, uint64_t version,
                                              enum shard_cache_action action)
@@ -107,6 +109,9 @@ static struct shard_operation *operation_for(uint64_t key, uint64_t version,
     memset(operation, 0, sizeof(*operation));
     operation->key_bytes = (uint16_t)key_make((char *)operation->bytes, key);
     operation->cache_hash = key_hash_cache(operation->bytes, operation->key_bytes, SEED);
+    operation->attributes_bytes = sizeof(attributes) - 1;
+    memcpy(operation_attributes(operation), attributes, sizeof(attributes) - 1);
+    operation->modified_at_ms = MODIFIED_S * 1000 + 999;
     operation->version = version;
     operation->cache_action = (uint8_t)action;
     return operation;
@@ -114,8 +119,7 @@ static struct shard_operation *operation_for(uint64_t key, uint64_t version,
 
 static void apply(const struct shard_operation *operation, uint64_t wall_ms)
 {
-    response_cache_apply(fixture.cache, 0, operation, (const uint8_t *)head_text,
-                         sizeof(head_text) - 1, wall_ms);
+    response_cache_apply(fixture.cache, 0, operation, wall_ms);
 }
 
 static void fill_expiring(uint64_t key, uint64_t version, uint32_t value_bytes,
@@ -169,12 +173,13 @@ static void assert_holds(uint64_t key, uint64_t version, uint32_t value_bytes)
     assert_non_null(entry);
     assert_int_equal(entry->version, version);
     assert_int_equal(entry->value_bytes, value_bytes);
-    assert_int_equal(entry->head_bytes, sizeof(head_text) - 1);
-    assert_memory_equal(cache_entry_head(entry), head_text, sizeof(head_text) - 1);
+    assert_int_equal(entry->modified_at_s, MODIFIED_S);
+    assert_int_equal(entry->attributes_bytes, sizeof(attributes) - 1);
+    assert_memory_equal(cache_entry_attributes(entry), attributes, sizeof(attributes) - 1);
     for (uint32_t i = 0; i < value_bytes; i++) {
         uint32_t run_bytes;
-        uint8_t byte = entry->value ? *blob_run(entry->value, i, &run_bytes)
-                                    : cache_entry_inline_value(entry)[i];
+        uint8_t byte = cache_entry_blob(entry) ? *blob_run(cache_entry_blob(entry), i, &run_bytes)
+                                               : cache_entry_inline_value(entry)[i];
         if (byte != value_byte(key, version, i))
             fail_msg("key %u version %u: byte %u differs", (unsigned)key, (unsigned)version, i);
     }
@@ -293,7 +298,7 @@ static void remember_absence(uint64_t key, uint64_t expires_at_ms)
 {
     struct shard_operation *operation = operation_for(key, 0, SHARD_CACHE_ABSENT);
     operation->expires_at_ms = expires_at_ms;
-    response_cache_apply(fixture.cache, 0, operation, NULL, 0, NOW_MS);
+    response_cache_apply(fixture.cache, 0, operation, NOW_MS);
 }
 
 static bool is_absent(uint64_t key, uint64_t wall_ms)
@@ -432,8 +437,8 @@ static void most_of_the_budget_holds_entries(void **state)
             round_end(NOW_MS);
     }
     char text[KEY_TEXT_BYTES];
-    uint64_t payload =
-        count_present(0, keys) * (uint64_t)(value_bytes + sizeof(head_text) + key_make(text, keys));
+    uint64_t payload = count_present(0, keys) *
+                       (uint64_t)(value_bytes + sizeof(attributes) + key_make(text, keys));
     print_message("payload is %u %% of the budget\n", (unsigned)(payload * 100 / (8 << 20)));
     assert_true(payload * 100 / (8 << 20) >= 65);
     close_cache();
@@ -533,7 +538,7 @@ static void a_reader_may_hold_a_value_beyond_its_eviction(void **state)
     open_cache(4 << 20, 1);
     fill(1, 1, 20000);
     const struct cache_entry *entry = lookup(1, NOW_MS);
-    struct blob *value = entry->value;
+    struct blob *value = cache_entry_blob(entry);
     blob_hold(value);
     invalidate(1, 2);
     rounds(8);

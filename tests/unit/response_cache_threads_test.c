@@ -81,7 +81,7 @@ static void write_one(struct worker *worker, uint32_t key, uint64_t version)
         blob_append(operation->value, value, operation->value_bytes);
     else if (operation->cache_action == SHARD_CACHE_FILL)
         memcpy(operation_inline_value(operation), value, operation->value_bytes);
-    response_cache_apply(cache, worker->index, operation, value, 8, WALL_MS);
+    response_cache_apply(cache, worker->index, operation, WALL_MS);
     if (operation->value)
         blob_release(worker->stock, operation->value);
 }
@@ -92,8 +92,8 @@ static bool entry_is_right(const struct cache_entry *entry, uint32_t key)
         return false;
     for (uint32_t i = 0; i < entry->value_bytes; i++) {
         uint32_t run_bytes;
-        uint8_t byte = entry->value ? *blob_run(entry->value, i, &run_bytes)
-                                    : cache_entry_inline_value(entry)[i];
+        uint8_t byte = cache_entry_blob(entry) ? *blob_run(cache_entry_blob(entry), i, &run_bytes)
+                                               : cache_entry_inline_value(entry)[i];
         if (byte != value_byte(key, entry->version, i))
             return false;
     }
@@ -118,12 +118,12 @@ static void read_one(struct worker *worker, uint32_t key)
     if (!entry_is_right(entry, key))
         worker->wrong = "a value does not belong to its version";
     worker->last_seen[key] = entry->version;
-    if (entry->value) {
+    if (cache_entry_blob(entry)) {
         uint32_t slot = random_below(&worker->random, HELD);
-        blob_hold(entry->value);
+        blob_hold(cache_entry_blob(entry));
         if (worker->held[slot])
             blob_release(worker->stock, worker->held[slot]);
-        worker->held[slot] = entry->value;
+        worker->held[slot] = cache_entry_blob(entry);
     }
 }
 
