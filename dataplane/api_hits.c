@@ -209,8 +209,10 @@ static NO_INLINE void log_hit(struct api_handler *handler, const struct api_hit 
     uint64_t number = http_hex32(handler->clock.request_number - 1);
     memcpy(id, handler->hit_head.id_prefix, 8);
     memcpy(id + 8, &number, 8);
+    struct value_digits digits = value_digits_of(entry->version, entry->value_bytes);
     api_log_hit(handler, hit, id,
-                sizeof(struct hit_head) + (uint32_t)entry->head_bytes + entry->value_bytes);
+                (uint32_t)sizeof(struct hit_head) +
+                    value_head_bytes(&digits, entry->attributes_bytes) + entry->value_bytes);
 }
 
 /* The next requests of one connection, up to one that cannot be answered at once. Returns how many.

@@ -308,11 +308,11 @@ static bool make_room(struct cache_part *part, uint64_t blob_bytes, uint64_t wal
 }
 
 /* Its fixed part: how large the rest is follows from it. */
-static struct cache_entry entry_shape(const struct shard_operation *operation)
+static void shape_entry(struct cache_entry *shape, const struct shard_operation *operation)
 {
     uint64_t modified_at_s = operation->modified_at_ms / 1000;
     uint8_t extras = 0;
-    struct cache_entry shape = {
+    *shape = (struct cache_entry){
         .hash = operation->cache_hash,
         .version = operation->version,
         .modified_at_s = (uint32_t)(modified_at_s < UINT32_MAX ? modified_at_s : UINT32_MAX),
@@ -323,21 +323,21 @@ static struct cache_entry entry_shape(const struct shard_operation *operation)
     };
     if (operation->expires_at_ms != 0) {
         extras |= CACHE_ENTRY_EXPIRES;
-        shape.extra_bytes += sizeof(operation->expires_at_ms);
+        shape->extra_bytes += sizeof(operation->expires_at_ms);
     }
     if (operation->value) {
         extras |= CACHE_ENTRY_BLOB;
-        shape.extra_bytes += sizeof(operation->value);
-        shape.owner_flags |= ENTRY_HAS_BLOB;
+        shape->extra_bytes += sizeof(operation->value);
+        shape->owner_flags |= ENTRY_HAS_BLOB;
     }
-    atomic_init(&shape.extras, extras);
-    return shape;
+    atomic_init(&shape->extras, extras);
 }
 
 static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_name queue,
                                       const struct shard_operation *operation)
 {
-    struct cache_entry shape = entry_shape(operation);
+    struct cache_entry shape;
+    shape_entry(&shape, operation);
     struct cache_entry *entry =
         cache_log_append(part, queue, entry_bytes(&shape), FREE_SEGMENTS_RESERVE);
     if (!entry)

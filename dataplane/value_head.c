@@ -32,8 +32,12 @@ const uint8_t value_two_digits[200] = "00010203040506070809101112131415161718192
 void value_dates_learn(struct value_dates *dates, uint32_t unix_s)
 {
     uint32_t at = unix_s % VALUE_DATES_KEPT;
+    uint8_t *text = dates->texts[at];
     dates->seconds[at] = unix_s;
-    http_date_format(unix_s, dates->texts[at]);
+    memcpy(text, VALUE_MODIFIED, sizeof(VALUE_MODIFIED) - 1);
+    http_date_format(unix_s, text + sizeof(VALUE_MODIFIED) - 1);
+    memcpy(text + sizeof(VALUE_MODIFIED) - 1 + HTTP_DATE_BYTES, VALUE_LENGTH,
+           sizeof(VALUE_LENGTH) - 1);
 }
 
 void value_dates_init(struct value_dates *dates)

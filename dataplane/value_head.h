@@ -21,18 +21,18 @@
 #define VALUE_ETAG "ETag: \""
 #define VALUE_MODIFIED "\"\r\nLast-Modified: "
 #define VALUE_LENGTH "\r\nContent-Length: "
-#define VALUE_FIXED_BYTES                                                                          \
-    (sizeof(VALUE_ETAG VALUE_MODIFIED VALUE_LENGTH "\r\n\r\n") - 1 + HTTP_DATE_BYTES)
+#define VALUE_MIDDLE_BYTES (sizeof(VALUE_MODIFIED VALUE_LENGTH) - 1 + HTTP_DATE_BYTES)
+#define VALUE_FIXED_BYTES (sizeof(VALUE_ETAG "\r\n\r\n") - 1 + VALUE_MIDDLE_BYTES)
 
 extern const uint64_t value_powers_of_ten[20];
 extern const uint8_t value_two_digits[200]; /* 00 01 .. 99 */
 
-/* Last-Modified of values: a second that was asked for lately is a copy. */
+/* From behind the version to the length: for a second that was asked for lately it is a copy. */
 #define VALUE_DATES_KEPT 64u
 
 struct value_dates {
     uint32_t seconds[VALUE_DATES_KEPT];
-    uint8_t texts[VALUE_DATES_KEPT][32];
+    uint8_t texts[VALUE_DATES_KEPT][VALUE_MIDDLE_BYTES];
 };
 
 void value_dates_init(struct value_dates *dates);
@@ -91,21 +91,20 @@ static ALWAYS_INLINE uint8_t *value_append(uint8_t *out, const void *bytes, size
     return out + length;
 }
 
-/* Returns where the value goes. */
+/* `middle` is of value_dates_text. Returns where the value goes. */
 static ALWAYS_INLINE uint8_t *value_head_write(uint8_t *out, const struct value_digits *digits,
-                                               const uint8_t *date, const uint8_t *attributes,
+                                               const uint8_t *middle, const uint8_t *attributes,
                                                uint32_t attributes_bytes)
 {
     out = value_append(out, VALUE_ETAG, sizeof(VALUE_ETAG) - 1);
     value_write_decimal(out, digits->version, digits->version_digits);
-    out = value_append(out + digits->version_digits, VALUE_MODIFIED, sizeof(VALUE_MODIFIED) - 1);
-    out = value_append(out, date, HTTP_DATE_BYTES);
-    out = value_append(out, VALUE_LENGTH, sizeof(VALUE_LENGTH) - 1);
+    out = value_append(out + digits->version_digits, middle, VALUE_MIDDLE_BYTES);
     value_write_decimal(out, digits->value_bytes, digits->length_digits);
-    out = value_append(out + digits->length_digits, "\r\n", 2);
-    if (UNLIKELY(attributes_bytes > 0))
-        out = value_append(out, attributes, attributes_bytes);
-    return value_append(out, "\r\n", 2);
+    out += digits->length_digits;
+    if (LIKELY(attributes_bytes == 0))
+        return value_append(out, "\r\n\r\n", 4);
+    out = value_append(out, "\r\n", 2);
+    return value_append(value_append(out, attributes, attributes_bytes), "\r\n", 2);
 }
 
 #endif
