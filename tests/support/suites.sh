@@ -35,6 +35,15 @@ set_depth()
     done
 }
 
+# Of a log: what did not pass, with the lines around it, and the end.
+print_failures()
+{
+    grep -E -v '^ok |^ *[0-9]+/[0-9]+ .*OK' "$1" | grep -E -B 25 -A 12 '^FAILED|^not ok|\[  FAILED|^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' |
+        head -200 || true
+    echo ...
+    tail -5 "$1"
+}
+
 # suite NAME SECONDS RESULT_FILE COMMAND...: runs it, adds up what RESULT_FILE says, prints one line.
 suite()
 {
@@ -55,7 +64,7 @@ suite()
     printf '%-14s %5d passed %3d failed %4d s\n' "$name" "$good" "$bad" $((SECONDS - started))
     if [ "$bad" -ne 0 ]; then
         [ "$status" -ne 124 ] || echo "    stopped after its limit of $seconds s"
-        grep -E -v '^ *[0-9]+/[0-9]+ .*OK' "$log" | tail -40 | sed 's/^/    /'
+        print_failures "$log" | sed 's/^/    /'
         echo "    all of it: $log"
     fi
 }
