@@ -78,12 +78,19 @@ meson_suite()
         meson test -C "$folder" --no-rebuild --print-errorlogs --timeout-multiplier "$limit_factor" "$@"
 }
 
-# build_suite NAME FOLDER COMPILER OPTION...: a build that fails is one failed test.
+# build_suite NAME FOLDER COMPILER OPTION...: everything; a build that fails is one failed test.
 build_suite()
+{
+    local name=$1
+    shift
+    build_step "$name" "$1" need_build "$@"
+}
+
+build_step()
 {
     local name=$1 folder=$2 started=$SECONDS
     shift 2
-    if need_build "$folder" "$@" 2>var/log/"$folder".errors; then
+    if "$@" 2>var/log/"$folder".errors; then
         printf '%-14s     built             %4d s\n' "$name" $((SECONDS - started))
         return 0
     fi
@@ -113,6 +120,16 @@ run_system()
     suite "$1" "$2" var/test/"$1".result env GANNET_BINARY="$PWD/$3" tests/system/run.py "${@:4}"
 }
 
+# Only what the tests with threads need: half of the time.
+build_thread_tests()
+{
+    local -a tests
+    need_setup "$@" || return
+    mapfile -t tests < <(thread_tests)
+    mapfile -t tests < <(tests/support/test_targets.py "$1" "${tests[@]}")
+    need_targets "$1" "${tests[@]}"
+}
+
 # A sanitizer makes a simulation several times slower: a tenth of the depth, unless asked for more.
 shallow()
 {
@@ -122,6 +139,7 @@ shallow()
 
 everything()
 {
+    local -a quick=(-Doptimization=1 -Dc_args=-g1) # to build: what a sanitizer adds is slow to optimize
     suite lint 120 var/test/lint.result tests/lint/check_tree.py
     suite lint-test 60 var/test/lint-test.result tests/lint/check_tree_test.py
     if build_suite gcc build-test gcc -Dhot_asserts=true; then
@@ -133,13 +151,13 @@ everything()
     if build_suite clang build-clang clang -Dhot_asserts=true; then
         meson_suite clang-unit build-clang 240 --suite unit
     fi
-    if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true; then
+    if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true "${quick[@]}"; then
         meson_suite asan-unit build-asan 300 --suite unit
         shallow meson_suite asan-sim build-asan 420 tcp_sim store_crash_sim store_model \
             coherence_model "coherence_model log" server_sim
         run_system asan-system 200 build-asan/gannet --short
     fi
-    if build_suite tsan build-tsan gcc -Dsanitize=thread -Dhot_asserts=true; then
+    if build_step tsan build-tsan build_thread_tests build-tsan gcc -Dsanitize=thread -Dhot_asserts=true "${quick[@]}"; then
         # shellcheck disable=SC2046  # one word per test
         meson_suite tsan-threads build-tsan 300 $(thread_tests)
     fi

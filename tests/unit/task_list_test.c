@@ -46,7 +46,8 @@ static const char *ask(const char *method_and_target)
 static void put(const char *key)
 {
     char target[4096];
-    snprintf(target, sizeof(target), "PUT " VALUES "%s", key);
+    int bytes = snprintf(target, sizeof(target), "PUT " VALUES "%s", key);
+    assert_in_range(bytes, 1, sizeof(target) - 1);
     assert_memory_equal(dialogue_request(&talk, target, "", "value"), "HTTP/1.1 20", 11);
 }
 
