@@ -37,6 +37,7 @@ void cache_entry_retire(struct cache_part *part, struct cache_entry *entry)
         entry_retire_blob(part, entry);
     part->entry_count--;
     part->absent_count -= entry_is_absence(entry);
+    part->expiring_count -= entry_expires(entry);
     uint32_t segment = cache_segments_index(&part->segments, entry);
     if (cache_segments_forget(&part->segments, entry, entry_bytes(entry)))
         cache_retired_push(part, NULL, segment);
@@ -132,6 +133,7 @@ static bool entry_move(struct cache_part *part, struct cache_entry *entry,
     cache_slot_publish(slot_of(part, entry), entry->hash, copy);
     part->entry_count++;
     part->absent_count += entry_is_absence(copy);
+    part->expiring_count += entry_expires(copy);
     cache_entry_retire(part, entry);
     return true;
 }

@@ -92,7 +92,8 @@ struct cache_part {
     uint64_t passed_token;
 
     uint64_t entry_count;
-    uint64_t absent_count; /* of them: absences */
+    uint64_t absent_count;   /* of them: absences */
+    uint64_t expiring_count; /* of them: with an end */
     struct blob_stock *stock;
     struct counters *counters;
     struct memory_region region;
@@ -166,6 +167,11 @@ static inline bool entry_is_for(const struct cache_entry *entry, uint64_t hash, 
 static inline bool entry_is_absence(const struct cache_entry *entry)
 {
     return entry->version == 0;
+}
+
+static inline bool entry_expires(const struct cache_entry *entry)
+{
+    return (cache_entry_extras(entry) & CACHE_ENTRY_EXPIRES) != 0;
 }
 
 /* Not to be served: its time has ended, or it is stale. */

@@ -360,6 +360,7 @@ static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_
     memcpy(out, operation->bytes, copied); /* key, attributes and value stand in this order */
     part->entry_count++;
     part->absent_count += entry_is_absence(entry);
+    part->expiring_count += entry_expires(entry);
     return entry;
 }
 
@@ -438,9 +439,14 @@ void response_cache_apply(struct response_cache *cache, uint32_t worker,
 /* --- rounds --------------------------------------------------------------------------------------
  */
 
-/* Looks at a few slots for entries past their time; loads the next few for the next round. */
+/*
+ * Looks at a few slots for entries past their time, if any entry has one. The next few, and the line
+ * of slots after them, are loaded for the next round.
+ */
 static void sweep_some(struct cache_part *part, uint64_t wall_ms)
 {
+    if (part->expiring_count == 0)
+        return;
     _Atomic uint64_t *slots = part->table[0].slots;
     uint64_t slot_count = part->pair_count * SLOTS_PER_PAIR;
     uint64_t at = part->sweep_at;
@@ -455,6 +461,7 @@ static void sweep_some(struct cache_part *part, uint64_t wall_ms)
     at = at + SWEPT_PER_ROUND < slot_count ? at + SWEPT_PER_ROUND : 0;
     for (uint32_t i = 0; i < SWEPT_PER_ROUND; i++)
         prefetch_read(slot_entry(atomic_load_explicit(&slots[at + i], memory_order_relaxed)));
+    prefetch_read(&slots[at + SWEPT_PER_ROUND < slot_count ? at + SWEPT_PER_ROUND : 0]);
     part->sweep_at = at;
 }
 static_assert(SLOTS_PER_PAIR % SWEPT_PER_ROUND == 0, "a sweep step stays inside the table");
