@@ -12,6 +12,7 @@
 #define SETTLE_MS 100u
 #define TEXT_BYTES (8u << 20)
 
+struct dialogue talk;
 static char text[TEXT_BYTES];
 
 static void connect_client(struct dialogue *dialogue)
@@ -88,4 +89,34 @@ const char *dialogue_body(const char *answer)
 {
     const char *end = strstr(answer, "\r\n\r\n");
     return end ? end + 4 : "";
+}
+
+/* ---- of a test program ---- */
+
+void talk_start_with(void (*change)(struct world_config *config))
+{
+    struct world_config config;
+    server_world_defaults(&config, 1);
+    if (change)
+        change(&config);
+    dialogue_start(&talk, &config);
+}
+
+int talk_start(void **state)
+{
+    (void)state;
+    talk_start_with(NULL);
+    return 0;
+}
+
+int talk_stop(void **state)
+{
+    (void)state;
+    dialogue_stop(&talk);
+    return 0;
+}
+
+const char *talk_ask(const char *method_and_target, const char *fields, const char *body)
+{
+    return dialogue_request(&talk, method_and_target, fields, body);
 }

@@ -25,6 +25,16 @@ void dialogue_start(struct dialogue *dialogue, const struct world_config *config
 /* Fails the test when the server still holds anything. */
 void dialogue_stop(struct dialogue *dialogue);
 
+/*
+ * Of a test program: its dialogue, and fixtures for cmocka. `change` adapts what
+ * server_world_defaults says; NULL: nothing.
+ */
+extern struct dialogue talk;
+void talk_start_with(void (*change)(struct world_config *config));
+int talk_start(void **state);
+int talk_stop(void **state);
+const char *talk_ask(const char *method_and_target, const char *fields, const char *body);
+
 /* What came since the last call. */
 const char *dialogue_hear(struct dialogue *dialogue);
 /* Sends it, on a new connection if the server closed the last one, and returns what came. */

@@ -16,23 +16,16 @@
 #define SPACE "/v1/ns/default"
 #define VALUES SPACE "/values/"
 
-static struct dialogue talk;
-static struct world_config config;
+static void small_limits(struct world_config *config)
+{
+    config->server.bulk.keys_max = 5;
+    config->server.bulk.answer_max = 2000;
+}
 
 static int start(void **state)
 {
     (void)state;
-    server_world_defaults(&config, 1);
-    config.server.bulk.keys_max = 5;
-    config.server.bulk.answer_max = 2000;
-    dialogue_start(&talk, &config);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    dialogue_stop(&talk);
+    talk_start_with(small_limits);
     return 0;
 }
 
@@ -192,13 +185,14 @@ int main(void)
     server_world_prepare();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_values_are_written_read_and_deleted_at_once, start,
-                                        stop),
+                                        talk_stop),
         cmocka_unit_test_setup_teardown(keys_of_any_bytes_go_both_ways_percent_encoded, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_document_that_is_not_right_changes_nothing, start, stop),
-        cmocka_unit_test_setup_teardown(each_limit_has_its_own_answer, start, stop),
+                                        talk_stop),
+        cmocka_unit_test_setup_teardown(a_document_that_is_not_right_changes_nothing, start,
+                                        talk_stop),
+        cmocka_unit_test_setup_teardown(each_limit_has_its_own_answer, start, talk_stop),
         cmocka_unit_test_setup_teardown(a_purge_empties_the_cache_and_keeps_the_values, start,
-                                        stop),
+                                        talk_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,29 +15,6 @@
 #define KEY "/v1/ns/default/values/k"
 #define MERGE "Content-Type: application/merge-patch+json\r\n"
 
-static struct dialogue talk;
-
-static int start(void **state)
-{
-    (void)state;
-    struct world_config config;
-    server_world_defaults(&config, 1);
-    dialogue_start(&talk, &config);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    dialogue_stop(&talk);
-    return 0;
-}
-
-static const char *ask(const char *method_and_target, const char *fields, const char *body)
-{
-    return dialogue_request(&talk, method_and_target, fields, body);
-}
-
 /* RFC 7396 appendix A, every row. */
 static void the_vectors_of_the_rfc_hold(void **state)
 {
@@ -62,9 +39,9 @@ static void the_vectors_of_the_rfc_hold(void **state)
         {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        ask("PUT " KEY, "Content-Type: application/json\r\n", rows[i].before);
-        EXPECT(ask("PATCH " KEY, MERGE, rows[i].patch), "204", "ETag: ");
-        const char *answer = ask("GET " KEY, "", "");
+        talk_ask("PUT " KEY, "Content-Type: application/json\r\n", rows[i].before);
+        EXPECT(talk_ask("PATCH " KEY, MERGE, rows[i].patch), "204", "ETag: ");
+        const char *answer = talk_ask("GET " KEY, "", "");
         EXPECT(answer, "200", "Content-Type: application/json");
         assert_string_equal(dialogue_body(answer), rows[i].after);
     }
@@ -73,17 +50,17 @@ static void the_vectors_of_the_rfc_hold(void **state)
 static void wrong_patches_are_named_and_change_nothing(void **state)
 {
     (void)state;
-    EXPECT(ask("PATCH " KEY, MERGE, "{}"), "404", "nothing to patch");
-    ask("PUT " KEY, "", "{\"a\":1}");
-    EXPECT(ask("PATCH " KEY, "", "{}"), "415", "application/merge-patch+json");
-    EXPECT(ask("PATCH " KEY, "Content-Type: application/merge-patch+jsonp\r\n", "{}"), "415",
+    EXPECT(talk_ask("PATCH " KEY, MERGE, "{}"), "404", "nothing to patch");
+    talk_ask("PUT " KEY, "", "{\"a\":1}");
+    EXPECT(talk_ask("PATCH " KEY, "", "{}"), "415", "application/merge-patch+json");
+    EXPECT(talk_ask("PATCH " KEY, "Content-Type: application/merge-patch+jsonp\r\n", "{}"), "415",
            "unsupported-type");
-    EXPECT(ask("PATCH " KEY, MERGE, "{\"a\":"), "422", "not-json", "the patch: line 1");
-    EXPECT(ask("PATCH " KEY, MERGE, ""), "422", "not-json");
-    EXPECT(ask("PATCH " KEY, MERGE "If-Match: \"99\"\r\n", "{}"), "412", "ETag: \"1\"");
-    EXPECT(ask("GET " KEY, "", ""), "200", "ETag: \"1\"", "{\"a\":1}");
-    ask("PUT " KEY, "", "plain words");
-    EXPECT(ask("PATCH " KEY, MERGE, "{}"), "422", "the stored value: line 1");
+    EXPECT(talk_ask("PATCH " KEY, MERGE, "{\"a\":"), "422", "not-json", "the patch: line 1");
+    EXPECT(talk_ask("PATCH " KEY, MERGE, ""), "422", "not-json");
+    EXPECT(talk_ask("PATCH " KEY, MERGE "If-Match: \"99\"\r\n", "{}"), "412", "ETag: \"1\"");
+    EXPECT(talk_ask("GET " KEY, "", ""), "200", "ETag: \"1\"", "{\"a\":1}");
+    talk_ask("PUT " KEY, "", "plain words");
+    EXPECT(talk_ask("PATCH " KEY, MERGE, "{}"), "422", "the stored value: line 1");
 }
 
 static void a_patched_value_keeps_to_the_limit_of_its_namespace(void **state)
@@ -91,9 +68,9 @@ static void a_patched_value_keeps_to_the_limit_of_its_namespace(void **state)
     (void)state;
     char patch[1200];
     snprintf(patch, sizeof(patch), "{\"long\":\"%0980d\"}", 0);
-    ask("PUT /v1/ns/small/values/k", "", "{\"kept\":true}");
-    EXPECT(ask("PATCH /v1/ns/small/values/k", MERGE, patch), "413", "value_max");
-    EXPECT(ask("GET /v1/ns/small/values/k", "", ""), "200", "{\"kept\":true}");
+    talk_ask("PUT /v1/ns/small/values/k", "", "{\"kept\":true}");
+    EXPECT(talk_ask("PATCH /v1/ns/small/values/k", MERGE, patch), "413", "value_max");
+    EXPECT(talk_ask("GET /v1/ns/small/values/k", "", ""), "200", "{\"kept\":true}");
 }
 
 static void only_the_fields_asked_for_come(void **state)
@@ -112,10 +89,11 @@ static void only_the_fields_asked_for_come(void **state)
         {"%61", "{\"a\":1}"},
     };
     char target[128];
-    ask("PUT " KEY, "", "{\"a\":1,\"b\":{\"c\":2,\"d\":[{\"e\":3,\"f\":4},{\"e\":5}]},\"z\":0}");
+    talk_ask("PUT " KEY, "",
+             "{\"a\":1,\"b\":{\"c\":2,\"d\":[{\"e\":3,\"f\":4},{\"e\":5}]},\"z\":0}");
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         snprintf(target, sizeof(target), "GET " KEY "?fields=%s", rows[i].fields);
-        const char *answer = ask(target, "", "");
+        const char *answer = talk_ask(target, "", "");
         EXPECT(answer, "200", "ETag: \"1\"", "Last-Modified: ", "Content-Type: application/json");
         assert_string_equal(dialogue_body(answer), rows[i].answer);
     }
@@ -127,33 +105,33 @@ static void wrong_fields_are_named(void **state)
     static const char *const wrong[] = {
         "", "a,,b", "a..b", ".a", "%zz", "%00", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a"};
     char target[128];
-    ask("PUT " KEY, "", "{\"a\":1}");
+    talk_ask("PUT " KEY, "", "{\"a\":1}");
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         snprintf(target, sizeof(target), "GET " KEY "?fields=%s", wrong[i]);
-        EXPECT(ask(target, "", ""), "400", "bad-parameter", "fields: allowed");
+        EXPECT(talk_ask(target, "", ""), "400", "bad-parameter", "fields: allowed");
     }
-    EXPECT(ask("GET /v1/ns/default/values/none?fields=a", "", ""), "404", "not-found");
-    ask("PUT " KEY, "", "12");
-    EXPECT(ask("GET " KEY "?fields=a", "", ""), "422", "neither an object nor an array");
-    ask("PUT " KEY, "", "words");
-    EXPECT(ask("GET " KEY "?fields=a", "", ""), "422", "the stored value: line 1");
+    EXPECT(talk_ask("GET /v1/ns/default/values/none?fields=a", "", ""), "404", "not-found");
+    talk_ask("PUT " KEY, "", "12");
+    EXPECT(talk_ask("GET " KEY "?fields=a", "", ""), "422", "neither an object nor an array");
+    talk_ask("PUT " KEY, "", "words");
+    EXPECT(talk_ask("GET " KEY "?fields=a", "", ""), "422", "the stored value: line 1");
 }
 
 static void conditions_and_head_hold_for_fields_too(void **state)
 {
     (void)state;
-    ask("PUT " KEY, "", "{\"a\":1}");
-    const char *answer = ask("HEAD " KEY "?fields=a", "", "");
+    talk_ask("PUT " KEY, "", "{\"a\":1}");
+    const char *answer = talk_ask("HEAD " KEY "?fields=a", "", "");
     EXPECT(answer, "200", "Content-Length: 7\r\n");
     assert_string_equal(dialogue_body(answer), "");
-    EXPECT(ask("GET " KEY "?fields=a", "If-None-Match: \"1\"\r\n", ""), "304", "ETag: \"1\"");
-    EXPECT(ask("GET " KEY "?fields=a", "If-None-Match: \"2\"\r\n", ""), "200", "{\"a\":1}");
-    EXPECT(ask("GET " KEY "?fields=a", "If-Match: \"2\"\r\n", ""), "412", "ETag: \"1\"");
+    EXPECT(talk_ask("GET " KEY "?fields=a", "If-None-Match: \"1\"\r\n", ""), "304", "ETag: \"1\"");
+    EXPECT(talk_ask("GET " KEY "?fields=a", "If-None-Match: \"2\"\r\n", ""), "200", "{\"a\":1}");
+    EXPECT(talk_ask("GET " KEY "?fields=a", "If-Match: \"2\"\r\n", ""), "412", "ETag: \"1\"");
 }
 
 int main(void)
 {
-#define ONE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define ONE(name) cmocka_unit_test_setup_teardown(name, talk_start, talk_stop)
     const struct CMUnitTest tests[] = {
         ONE(the_vectors_of_the_rfc_hold),
         ONE(wrong_patches_are_named_and_change_nothing),

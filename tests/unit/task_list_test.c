@@ -19,22 +19,15 @@
 #define KEYS "/v1/ns/default/keys"
 #define VALUES "/v1/ns/default/values/"
 
-static struct dialogue talk;
-static struct world_config config;
+static void two_controls(struct world_config *config)
+{
+    config->control_count = 2;
+}
 
 static int start(void **state)
 {
     (void)state;
-    server_world_defaults(&config, 1);
-    config.control_count = 2;
-    dialogue_start(&talk, &config);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    dialogue_stop(&talk);
+    talk_start_with(two_controls);
     return 0;
 }
 
@@ -208,14 +201,15 @@ int main(void)
 {
     server_world_prepare();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keys_are_listed_in_byte_order, start, stop),
-        cmocka_unit_test_setup_teardown(the_fields_asked_for_are_there, start, stop),
+        cmocka_unit_test_setup_teardown(keys_are_listed_in_byte_order, start, talk_stop),
+        cmocka_unit_test_setup_teardown(the_fields_asked_for_are_there, start, talk_stop),
         cmocka_unit_test_setup_teardown(keys_that_are_not_utf_8_come_back_percent_encoded, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(pages_follow_each_other_by_cursor_and_by_link, start, stop),
-        cmocka_unit_test_setup_teardown(wrong_parameters_are_named, start, stop),
+                                        talk_stop),
+        cmocka_unit_test_setup_teardown(pages_follow_each_other_by_cursor_and_by_link, start,
+                                        talk_stop),
+        cmocka_unit_test_setup_teardown(wrong_parameters_are_named, start, talk_stop),
         cmocka_unit_test_setup_teardown(a_walk_meets_every_key_that_stays_exactly_once, start,
-                                        stop),
+                                        talk_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,15 +13,21 @@
 #define KEY "/v1/ns/default/values/k"
 #define WAIT_5 "GET " KEY " HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"1\"\r\nPrefer: wait=5\r\n\r\n"
 
-static struct dialogue talk;
 static struct world_client watcher;
-static struct world_config config;
 
-static void start_with(uint64_t watches)
+static void sixteen_watches(struct world_config *config)
 {
-    server_world_defaults(&config, 1);
-    config.server.store.watches = watches;
-    dialogue_start(&talk, &config);
+    config->server.store.watches = 16;
+}
+
+static void no_watches(struct world_config *config)
+{
+    config->server.store.watches = 0;
+}
+
+static void start_with(void (*change)(struct world_config *config))
+{
+    talk_start_with(change);
     watcher = (struct world_client){0};
     server_world_connect(&talk.world, &watcher);
     server_world_run_ms(&talk.world, 10);
@@ -31,16 +37,14 @@ static void start_with(uint64_t watches)
 static int start(void **state)
 {
     (void)state;
-    start_with(16);
+    start_with(sixteen_watches);
     return 0;
 }
 
 static int stop(void **state)
 {
-    (void)state;
     server_world_forget(&talk.world, &watcher);
-    dialogue_stop(&talk);
-    return 0;
+    return talk_stop(state);
 }
 
 static void watch(const char *request, uint64_t ms)
@@ -111,7 +115,7 @@ static void the_wait_is_bounded_and_the_list_of_preferences_is_read(void **state
     (void)state;
     watch("GET " KEY " HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"1\"\r\n"
           "Prefer: respond-async, Wait=99999; x=y\r\n\r\n",
-          config.server.http.wait_max_s * 1000 - 100);
+          talk.world.config.server.http.wait_max_s * 1000 - 100);
     assert_int_equal(watcher.received_bytes, 0);
     server_world_run_ms(&talk.world, 400);
     assert_true(heard("HTTP/1.1 304"));
@@ -129,7 +133,7 @@ static void a_client_that_leaves_is_forgotten(void **state)
 static void more_than_store_watches_is_503(void **state)
 {
     (void)state;
-    start_with(0);
+    start_with(no_watches);
     watch(WAIT_5, 100);
     assert_true(heard("HTTP/1.1 503") && heard("Retry-After: "));
     stop(state);
