@@ -139,6 +139,8 @@ BARS = [
     Bar('half', lambda row: row.experiment == 'open-loop' and row.is_headline, fixed(50), fixed(20),
         is_less_better=True),
     Bar('close', of('new-connections'), fixed(300e3), fixed(700e3)),
+    Bar('flood', of('flood'), times_best(0.5), times_best(0.8)),
+    Bar('newcomers', of('flood'), fixed(0.99), fixed(1), extra='newcomers_served_share', unit='of 1'),
     Bar('idle-memory', of('idle-memory'), fixed(1024), fixed(256), is_less_better=True),
     Bar('miss', of('miss'), times_best(0.8), times_best(0.95)),
     Bar('put', of('durable-put'), times_best(1.5), times_best(4)),

@@ -56,6 +56,8 @@ class Load:
     timeout_s: float = 5
     active: int = 0  # in flight over all connections; 0: `depth` on each
     rest_us: int = 0  # the client sleeps so long when it has nothing to do; 0: it polls
+    flood: int = 0  # SYN/s of spoofed sources beside the load
+    newcomers: int = 0  # connections/s beside the load, each of which asks once
 
     def in_flight(self) -> int:
         return self.active or self.connections * self.depth
@@ -78,6 +80,7 @@ class Answer:
     latency_us: dict[str, float]  # p50_us, p99_us, ...; calm_p99_us: of requests that no gap touched
     gap_shares: dict[str, float]  # of the time: in which the client stood still, in which the server was silent
     verified: str  # what was checked of every answer
+    storm: dict[str, float]  # SYN/s that the port took, the share it had no room for; the share of newcomers served
 
 
 def from_new_address(link: Link, number: int) -> Link:
@@ -107,6 +110,9 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
         line += ['--depth', load.depth]
     if load.rest_us:
         line += ['--rest', f'{load.rest_us}us']
+    for name, rate in (('--flood', load.flood), ('--newcomers', load.newcomers)):
+        if rate:
+            line += [name, rate]
     if load.put_permille:
         line += ['--mix', f'put={load.put_permille / 10:g}']
     else:
@@ -130,7 +136,17 @@ def parse(text: str) -> Answer:
                   run['busy_share'], run['cpu_share'],
                   {f'{name}_us': run[f'{name}_ns'] / 1000 for name in QUANTILES},
                   {f'{name}_share': run[f'{name}_ns'] / run['elapsed_ns'] for name in GAPS},
-                  ', '.join(name for name, is_checked in found['verified'].items() if is_checked))
+                  ', '.join(name for name, is_checked in found['verified'].items() if is_checked), storm_of(run))
+
+
+def storm_of(run: dict[str, Any]) -> dict[str, float]:
+    found, sent = {}, run['flood_sent'] + run['flood_missed']
+    if sent:
+        found |= {'syn_per_s': run['flood_sent'] * 1e9 / run['elapsed_ns'], 'syn_missed_share': run['flood_missed'] / sent}
+    if run['newcomers']:
+        found |= {'newcomers_served_share': run['newcomers_served'] / run['newcomers'],
+                  'newcomers_max_us': run['newcomers_max_ns'] / 1000}
+    return found
 
 
 def answer(status: int, text: str, complaint: str) -> Answer:

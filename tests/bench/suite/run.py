@@ -21,12 +21,13 @@ from tests.bench.suite import machine, merge, publish  # noqa: E402
 from tests.bench.suite.bench import FULL, QUICK, Bench  # noqa: E402
 from tests.bench.suite.process import Failed  # noqa: E402
 from tests.bench.suite.rows import cache_quality, cost, get_hit, memory  # noqa: E402
-from tests.bench.suite.rows import open_loop, peers_get, start, store  # noqa: E402
+from tests.bench.suite.rows import open_loop, peers_get, start, store, storms  # noqa: E402
 
 # In this order: what matters most comes first, should somebody interrupt it.
 EXPERIMENTS: dict[str, Callable[[Bench], None]] = {
     'memif': get_hit.memif,
     'close': get_hit.new_connections,
+    'flood': storms.syn_flood,
     'peers': peers_get.against_peers,
     'redis': peers_get.redis,
     'put': store.durable_put,

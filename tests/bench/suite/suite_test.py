@@ -328,13 +328,16 @@ class Parsers(unittest.TestCase):
 
     def test_wrong_answers_are_a_failure(self):
         run = {'responses_per_s': 5.0, 'responses': 5, 'bytes_per_response': 385.0, 'busy_share': 0.5,
-               'cpu_share': 1.0, 'elapsed_ns': 100000, 'errors': {'bad_status': 0}}
+               'cpu_share': 1.0, 'elapsed_ns': 100000, 'errors': {'bad_status': 0}, 'flood_sent': 30,
+               'flood_missed': 10, 'newcomers': 4, 'newcomers_served': 3, 'newcomers_max_ns': 2000}
         run |= {f'{name}_ns': 1000 for name in client.QUANTILES + client.GAPS}
         result = {'steps': [{'runs': [run]}], 'verified': {'status': True, 'length': True, 'body': False}}
         good = client.answer(0, json.dumps(result), '')
         self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified),
                          (5.0, 1.0, 'status, length'))
         self.assertEqual(good.gap_shares, {'client_stalled_share': 0.01, 'server_silent_share': 0.01})
+        self.assertEqual(good.storm, {'syn_per_s': 300000, 'syn_missed_share': 0.25, 'newcomers_served_share': 0.75,
+                                      'newcomers_max_us': 2})
         run['errors']['bad_status'] = 1
         with self.assertRaises(Failed):
             client.answer(1, json.dumps(result), '')
