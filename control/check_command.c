@@ -7,18 +7,22 @@
 #include "control/config_plan.h"
 #include "control/keys_file.h"
 #include "control/preflight.h"
+#include "control/schema_set.h"
 
 int check_command(const struct command_line *line)
 {
     struct server_config config;
     struct config_errors errors;
-    struct api_keys *keys;
+    struct api_keys *keys = NULL;
+    struct schema_set *schemas = NULL;
     if (config_read(line->config_path, &config, &errors) != 0 ||
-        keys_file_read(&config, &keys, &errors) != 0) {
+        keys_file_read(&config, &keys, &errors) != 0 ||
+        schema_set_read(&config, &schemas, &errors) != 0) {
         config_errors_print(stderr, &errors);
         return EXIT_FAILURE;
     }
     free(keys);
+    schema_set_release(schemas);
     config_print_plan(stdout, &config);
     if (line->is_offline)
         return EXIT_SUCCESS;

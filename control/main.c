@@ -266,6 +266,7 @@ static int start_tasks(struct server *server)
         struct task_loop_config config = {.server = &server->config,
                                           .fabric = server->shared.fabric,
                                           .blobs = server->shared.blobs,
+                                          .schemas = server_settings_schemas(server->settings),
                                           .wall_clock = &server->wall_clock,
                                           .cache_hash_seed = server->shared.cache_hash_seed,
                                           .index = i};

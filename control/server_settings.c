@@ -11,6 +11,7 @@
 #include "control/config_file.h"
 #include "control/config_reload.h"
 #include "control/keys_file.h"
+#include "control/schema_set.h"
 #include "control/stats_export.h"
 #include "dataplane/api_settings.h"
 #include "include/compiler.h"
@@ -21,6 +22,7 @@
 struct server_settings {
     const char *path;
     struct live_board *board;
+    struct schema_board schemas;
     struct namespace_slots slots;
     pthread_mutex_t lock;
     uint64_t refusals;
@@ -31,15 +33,17 @@ int server_settings_create(const char *path, const struct server_config *started
 {
     char problem[PROBLEM_BYTES];
     struct config_errors errors = {.count = 0};
-    struct api_keys *keys;
-    if (keys_file_read(started, &keys, &errors) != 0) {
-        log_error("%s", errors.lines[0]);
-        return -EINVAL;
-    }
+    struct api_keys *keys = NULL;
+    struct schema_set *schemas = NULL;
     struct server_settings *settings = calloc(1, sizeof(*settings));
-    if (!settings) {
-        free(keys);
+    if (!settings)
         return -ENOMEM;
+    if (keys_file_read(started, &keys, &errors) != 0 ||
+        schema_set_read(started, &schemas, &errors) != 0) {
+        log_error("%s", errors.lines[0]);
+        free(keys);
+        free(settings);
+        return -EINVAL;
     }
     settings->path = path;
     namespace_slots_init(&settings->slots, started);
@@ -47,10 +51,13 @@ int server_settings_create(const char *path, const struct server_config *started
                                            &settings->board);
     if (result != 0) {
         log_error("%s: %s", path, problem);
+        schema_set_release(schemas);
         free(settings);
         return result;
     }
     pthread_mutex_init(&settings->lock, NULL);
+    schema_board_init(&settings->schemas);
+    schema_board_publish(&settings->schemas, schemas);
     *out = settings;
     return 0;
 }
@@ -60,6 +67,7 @@ void server_settings_destroy(struct server_settings *settings)
     if (!settings)
         return;
     live_board_destroy(settings->board);
+    schema_board_clear(&settings->schemas);
     pthread_mutex_destroy(&settings->lock);
     free(settings);
 }
@@ -67,6 +75,11 @@ void server_settings_destroy(struct server_settings *settings)
 struct live_board *server_settings_board(struct server_settings *settings)
 {
     return settings->board;
+}
+
+struct schema_board *server_settings_schemas(struct server_settings *settings)
+{
+    return &settings->schemas;
 }
 
 /* ---- reading again ------------------------------------------------------------ */
@@ -97,6 +110,7 @@ static void say_list(struct text_buffer *said, enum log_level level,
 struct reading {
     struct server_config config;
     struct config_errors errors, left;
+    struct schema_set *schemas;
 };
 
 /* From the file to a snapshot that could be published; NULL after saying why not. */
@@ -104,14 +118,16 @@ static struct live_settings *read_again(struct server_settings *settings, struct
                                         struct text_buffer *said)
 {
     struct live_settings *fresh;
-    struct api_keys *keys;
+    struct api_keys *keys = NULL;
     char problem[PROBLEM_BYTES];
     const struct server_config *running = &settings->board->newest->config;
     if (config_read(settings->path, &reading->config, &reading->errors) != 0 ||
         config_check_complete(settings->path, &reading->config, &reading->errors) != 0 ||
         config_reload_merge(settings->path, running, &settings->slots, &reading->config,
                             &reading->left, &reading->errors) != 0 ||
-        keys_file_read(&reading->config, &keys, &reading->errors) != 0) {
+        keys_file_read(&reading->config, &keys, &reading->errors) != 0 ||
+        schema_set_read(&reading->config, &reading->schemas, &reading->errors) != 0) {
+        free(keys);
         say_list(said, LOG_LEVEL_ERROR, &reading->errors);
         return NULL;
     }
@@ -127,11 +143,14 @@ static bool reload_locked(struct server_settings *settings, struct reading *read
 {
     struct live_settings *fresh = read_again(settings, reading, said);
     if (!fresh) {
+        schema_set_release(reading->schemas);
         settings->refusals++;
         say(said, LOG_LEVEL_ERROR, "nothing was changed");
         return false;
     }
     log_set_level((enum log_level)fresh->config.admin.log_level);
+    /* First: a worker that knows of a schema gives its writes to task threads that have it. */
+    schema_board_publish(&settings->schemas, reading->schemas);
     live_board_publish(settings->board, fresh);
     say_list(said, LOG_LEVEL_WARNING, &reading->left);
     say(said, LOG_LEVEL_INFO, "%s is in effect, generation %" PRIu64, settings->path,

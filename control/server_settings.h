@@ -19,6 +19,7 @@
 #include "control/text_buffer.h"
 #include "include/live_settings.h"
 
+struct schema_board;
 struct server_settings;
 
 /* The readers are the workers, then whoever else main counts. */
@@ -27,6 +28,7 @@ int server_settings_create(const char *path, const struct server_config *started
 void server_settings_destroy(struct server_settings *settings);
 
 struct live_board *server_settings_board(struct server_settings *settings);
+struct schema_board *server_settings_schemas(struct server_settings *settings);
 
 /* True: the file is good and in effect. `said` (or NULL) gets a line or more either way. */
 bool server_settings_reload(struct server_settings *settings, struct text_buffer *said);

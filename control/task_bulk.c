@@ -12,6 +12,7 @@
 #include "control/bulk_item.h"
 #include "control/json_text.h"
 #include "control/task_collection.h"
+#include "control/task_document.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 
@@ -23,7 +24,8 @@ struct bulk_result {
     bool is_new;
     enum http_problem problem; /* of one that is not done */
     uint64_t version, expires_at_ms;
-    char *value; /* of a get */
+    char *value;      /* of a get */
+    char *violations; /* of a put: of the schema, in JSON; NULL: none */
     uint32_t value_bytes;
     uint16_t attributes_bytes;
     uint8_t *attributes;
@@ -37,6 +39,7 @@ struct bulk {
     bool wants_base64;
     json_t *document; /* of a put: the values are in it until they are sent */
     uint64_t answer_bytes;
+    struct schema_report report; /* of a put */
 };
 
 /* ---- the request ---- */
@@ -86,6 +89,7 @@ static enum task_progress start_put(struct task_run *run)
     struct bulk *bulk = run->state;
     if (collection_names(run, &bulk->is_percent) == TASK_DONE)
         return TASK_DONE;
+    bulk->report = task_schema_report(run);
     bulk->document = collection_body(run);
     if (bulk->document == NULL)
         return TASK_DONE;
@@ -110,19 +114,30 @@ static enum task_progress start_put(struct task_run *run)
 
 /* ---- operations ---- */
 
+static enum http_problem judge_item(struct task_run *run, const struct bulk_item *item,
+                                    struct bulk_result *result)
+{
+    struct bulk *bulk = run->state;
+    if (item->value_bytes > run->task->value_max)
+        return HTTP_PROBLEM_BODY_TOO_LARGE;
+    enum http_problem problem = task_text_judge(run, item->value, item->value_bytes, &bulk->report);
+    result->violations = bulk->report.violations.bytes;
+    bulk->report.violations = (struct text_buffer){0};
+    return problem;
+}
+
 /* False: it could not be sent, and has its result. */
 static bool fill_put(struct task_run *run, struct shard_operation *operation, uint32_t number)
 {
     struct bulk *bulk = run->state;
     const json_t *json = json_array_get(bulk->document, bulk->set.keys[number].number);
     struct bulk_item item;
-    enum http_problem problem = HTTP_PROBLEM_NONE;
     bulk_item_read(json, run->task->wall_ms, run->task->ttl_s, &item);
     operation->expires_at_ms = item.expires_at_ms;
-    if (item.value_bytes > run->task->value_max)
-        problem = HTTP_PROBLEM_BODY_TOO_LARGE;
-    else if (!task_operation_set_value(run, operation, item.attributes, item.attributes_bytes,
-                                       item.value, (uint32_t)item.value_bytes))
+    enum http_problem problem = judge_item(run, &item, &bulk->results[number]);
+    if (problem == HTTP_PROBLEM_NONE &&
+        !task_operation_set_value(run, operation, item.attributes, item.attributes_bytes,
+                                  item.value, (uint32_t)item.value_bytes))
         problem = HTTP_PROBLEM_OVERLOADED;
     bulk_item_free(&item);
     bulk->results[number].problem = problem;
@@ -251,6 +266,8 @@ static void add_unprocessed(struct task_run *run)
         add_name(run, i);
         text_format(&run->body, ",");
         collection_add_problem(&run->body, bulk->results[i].problem);
+        if (bulk->results[i].violations)
+            text_format(&run->body, ",\"errors\":[%s]", bulk->results[i].violations);
         text_format(&run->body, "}");
     }
     text_format(&run->body, "]}\n");
@@ -297,8 +314,12 @@ static enum task_progress answer(struct task_run *run, enum shard_verb verb)
                                         [SHARD_DELETE] = "{\"deleted\":["};
     const struct bulk *bulk = run->state;
     enum http_problem problem = common_problem(bulk);
-    if (problem != HTTP_PROBLEM_NONE)
-        return task_fail(run, problem, "none of the %u keys could be processed", bulk->set.count);
+    if (problem != HTTP_PROBLEM_NONE) {
+        add_unprocessed(run);
+        task_fail(run, problem, "none of the %u keys could be processed", bulk->set.count);
+        task_fail_members(run, &run->body);
+        return TASK_DONE;
+    }
     text_format(&run->fields, "Content-Type: application/json\r\nCache-Control: no-store\r\n");
     text_format(&run->body, "%s", begin[verb]);
     add_done(run, verb);
@@ -337,6 +358,7 @@ static void end(struct task_run *run)
     struct bulk *bulk = run->state;
     for (uint32_t i = 0; bulk->results != NULL && i < bulk->set.count; i++) {
         free(bulk->results[i].value);
+        free(bulk->results[i].violations);
         free(bulk->results[i].attributes);
     }
     free(bulk->results);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/task_run.h"
+#include "control/task_document.h"
 
 #define REPEATS_MAX 64u
 #define NUMBER_BYTES_MAX 20u /* "-9223372036854775808" */
@@ -109,8 +109,11 @@ static enum task_progress add_to(struct task_run *run, int64_t number)
         return task_fail(run, HTTP_PROBLEM_NOT_A_NUMBER,
                          "%" PRId64 " and %" PRId64 " do not add up to 64 bits", number,
                          counter->by);
+    json_t *sum = run->schema ? json_integer(counter->sum) : NULL;
+    enum task_progress said = task_document_check(run, sum);
+    json_decref(sum);
     counter->is_read = true;
-    return TASK_GOES_ON;
+    return said;
 }
 
 static enum task_progress take_read(struct task_run *run, struct shard_operation *operation)

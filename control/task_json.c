@@ -10,35 +10,22 @@
 #include <string.h>
 #include <time.h>
 
-#include "control/task_run.h"
+#include "control/task_document.h"
 
 #define REPEATS_MAX 64u
 #define FIELDS_MAX 64u /* names in ?fields= */
 #define DEPTH_MAX 16u  /* parts of a name */
-#define DECODE_FLAGS (JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 #define ENCODE_FLAGS (JSON_ENCODE_ANY | JSON_COMPACT)
 
-/* NULL: not JSON, and *said is what to return. */
-static json_t *parse(struct task_run *run, const char *what, const char *text, size_t bytes,
-                     enum task_progress *said)
-{
-    json_error_t error;
-    json_t *document = json_loadb(text, bytes, DECODE_FLAGS, &error);
-    if (!document)
-        *said = task_fail(run, HTTP_PROBLEM_NOT_JSON, "%s: line %d, column %d: %s", what,
-                          error.line, error.column, error.text);
-    return document;
-}
-
-static json_t *parse_value(struct task_run *run, const struct shard_operation *operation,
-                           enum task_progress *said)
+/* NULL after task_fail. */
+static json_t *parse_value(struct task_run *run, const struct shard_operation *operation)
 {
     char *text = task_value_copy(operation);
     json_t *document = NULL;
     if (text)
-        document = parse(run, "the stored value", text, operation->value_bytes, said);
+        document = task_document_parse(run, "the stored value", text, operation->value_bytes);
     else
-        *said = task_fail(run, HTTP_PROBLEM_OVERLOADED, "no memory");
+        task_fail(run, HTTP_PROBLEM_OVERLOADED, "no memory");
     free(text);
     return document;
 }
@@ -102,13 +89,12 @@ static json_t *merge(json_t *target, json_t *changes)
 static enum task_progress patch_start(struct task_run *run)
 {
     struct patch *patch = run->state;
-    enum task_progress said = TASK_GOES_ON;
     char *text = task_body_copy(run);
     if (!text)
         return task_fail(run, HTTP_PROBLEM_OVERLOADED, "no memory");
-    patch->changes = parse(run, "the patch", text, api_task_body_bytes(run->task), &said);
+    patch->changes = task_document_parse(run, "the patch", text, api_task_body_bytes(run->task));
     free(text);
-    return said;
+    return patch->changes ? TASK_GOES_ON : TASK_DONE;
 }
 
 static enum task_progress patch_write(struct task_run *run)
@@ -143,7 +129,6 @@ static enum task_progress patch_go_on(struct task_run *run)
 static enum task_progress patch_take_read(struct task_run *run, struct shard_operation *operation)
 {
     struct patch *patch = run->state;
-    enum task_progress said = TASK_GOES_ON;
     uint64_t version = operation->status == SHARD_OK ? operation->version : 0;
     if (operation->status != SHARD_OK && operation->status != SHARD_NOT_FOUND)
         return task_fail_as(run, operation);
@@ -153,12 +138,15 @@ static enum task_progress patch_take_read(struct task_run *run, struct shard_ope
     }
     if (version == 0)
         return task_fail(run, HTTP_PROBLEM_NOT_FOUND, "there is nothing to patch; PUT makes it");
-    json_t *document = parse_value(run, operation, &said);
+    json_t *document = parse_value(run, operation);
     if (!document)
-        return said;
+        return TASK_DONE;
     document = merge(document, patch->changes);
-    bool is_written = write_document(run, document);
+    enum task_progress said = task_document_check(run, document);
+    bool is_written = said == TASK_GOES_ON && write_document(run, document);
     json_decref(document);
+    if (said == TASK_DONE)
+        return said;
     if (!is_written || run->body.used_bytes > run->task->value_max)
         return task_fail(run, HTTP_PROBLEM_BODY_TOO_LARGE,
                          "the patched value would be larger than the namespace's value_max");
@@ -300,10 +288,9 @@ static json_t *project(const json_t *document, const struct fields *fields)
 static enum task_progress answer_fields(struct task_run *run,
                                         const struct shard_operation *operation)
 {
-    enum task_progress said = TASK_DONE;
-    json_t *document = parse_value(run, operation, &said);
+    json_t *document = parse_value(run, operation);
     if (!document)
-        return said;
+        return TASK_DONE;
     if (!json_is_object(document) && !json_is_array(document)) {
         json_decref(document);
         return task_fail(run, HTTP_PROBLEM_NOT_JSON, "the value is neither an object nor an array");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/loop_thread.h"
+#include "control/schema_set.h"
 #include "control/task_run.h"
 #include "include/assert_policy.h"
 #include "include/blob.h"
@@ -41,6 +42,7 @@ static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
     [API_TASK_BULK_PUT] = &task_bulk_put,
     [API_TASK_BULK_DELETE] = &task_bulk_delete,
     [API_TASK_PURGE] = &task_purge,
+    [API_TASK_CHECK] = &task_check,
 };
 
 struct blob_stock *task_loop_stock(struct task_loop *loop)
@@ -156,6 +158,7 @@ static void end_run(struct task_run *run)
     if (run->kind->end)
         run->kind->end(run);
     send_home(loop, run->task);
+    schema_set_release(run->schemas);
     text_buffer_clear(&run->fields);
     text_buffer_clear(&run->body);
     free(run->state);
@@ -188,6 +191,8 @@ static void start_run(struct task_loop *loop, struct api_task *task)
     }
     *run = (struct task_run){
         .task = task, .kind = kind, .loop = loop, .server = loop->config.server, .state = state};
+    run->schemas = schema_board_hold(loop->config.schemas);
+    run->schema = schema_set_find(run->schemas, task->namespace_index);
     loop->runs_under_way++;
     progress(run, kind->start(run));
 }

@@ -23,6 +23,7 @@
 struct blob_pool;
 struct blob_stock;
 struct counters;
+struct schema_board;
 struct server_config;
 struct shard_fabric;
 struct task_loop;
@@ -31,6 +32,7 @@ struct task_loop_config {
     const struct server_config *server;
     struct shard_fabric *fabric;
     struct blob_pool *blobs;
+    struct schema_board *schemas;
     struct wall_clock *wall_clock; /* of the thread; a loop without one gets its time */
     uint64_t cache_hash_seed;
     uint32_t index;            /* which task thread */

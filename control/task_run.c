@@ -96,6 +96,16 @@ enum task_progress task_fail(struct task_run *run, enum http_problem problem, co
     return TASK_DONE;
 }
 
+void task_fail_members(struct task_run *run, const struct text_buffer *members)
+{
+    uint32_t bytes = (uint32_t)members->used_bytes;
+    if (members->is_cut)
+        return; /* the problem goes without them, as it does when there is no memory */
+    run->task->answer = blob_create(task_loop_stock(run->loop), bytes);
+    if (run->task->answer)
+        blob_append(run->task->answer, members->bytes, bytes);
+}
+
 enum task_progress task_fail_as(struct task_run *run, const struct shard_operation *operation)
 {
     run->task->problem = (uint8_t)http_problem_of_shard(operation->status);

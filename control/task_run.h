@@ -30,6 +30,8 @@
 #include "include/http_text.h"
 #include "include/shard_operation.h"
 
+struct json_schema;
+struct schema_set;
 struct server_config;
 struct task_loop;
 struct task_run;
@@ -56,6 +58,7 @@ extern const struct task_kind task_bulk_get;
 extern const struct task_kind task_bulk_put;
 extern const struct task_kind task_bulk_delete;
 extern const struct task_kind task_purge;
+extern const struct task_kind task_check;
 
 /* Operations of one task under way at a time: the others of its thread get their share. */
 #define TASK_OPERATIONS_EACH 32u
@@ -65,6 +68,8 @@ struct task_run {
     const struct task_kind *kind;
     struct task_loop *loop;
     const struct server_config *server; /* as the process started: for what no reload changes */
+    struct schema_set *schemas;         /* held while it runs */
+    const struct json_schema *schema;   /* what the namespace's values must fit; NULL: anything */
     void *state;                        /* zeroed, state_bytes of it */
     struct text_buffer fields;          /* "Name: value\r\n" ... of the answer */
     struct text_buffer body;            /* of the answer */
@@ -114,6 +119,8 @@ bool task_is_late(const struct task_run *run);
 PRINTF_LIKE(3, 4)
 enum task_progress task_fail(struct task_run *run, enum http_problem problem, const char *format,
                              ...);
+/* Behind task_fail: more members for its document, each with a comma before it, then "}\n". */
+void task_fail_members(struct task_run *run, const struct text_buffer *members);
 /* As the operation ended: its problem, and the current version when a condition failed. */
 enum task_progress task_fail_as(struct task_run *run, const struct shard_operation *operation);
 /* With run->fields and run->body. */

@@ -122,22 +122,28 @@ static void write_allow(struct http_writer *writer, const struct api_request *re
     HTTP_WRITE_LITERAL(writer, "\r\n");
 }
 
-/* `extra`: more field lines, or NULL. No problem is kept by caches. */
+/*
+ * `extra`: more field lines, or NULL. `rest`: more members and the document's end, or NULL; one
+ * reference is taken over. No problem is kept by caches.
+ */
 static void send_problem(struct api_handler *handler, struct tcp_connection *tcp,
                          const struct api_request *request, enum http_problem problem,
                          const char *detail, uint64_t current_version,
-                         const struct http_writer *extra)
+                         const struct http_writer *extra, struct blob *rest)
 {
     uint16_t status = http_problem_status[problem];
     uint8_t document[PROBLEM_BYTES_MAX];
     struct http_writer body = http_writer_on(document, sizeof(document));
     http_write_problem(&body, problem, detail, request->request_id, request->request_id_bytes,
                        current_version);
+    uint32_t rest_bytes = rest ? rest->length_bytes : 0;
+    if (rest)
+        body.at -= HTTP_PROBLEM_END_BYTES;
 
     struct http_writer writer = begin_answer(handler, request, status);
     HTTP_WRITE_LITERAL(&writer, "Cache-Control: no-store\r\n"
                                 "Content-Type: application/problem+json\r\nContent-Length: ");
-    http_write_decimal(&writer, http_writer_bytes(&body));
+    http_write_decimal(&writer, http_writer_bytes(&body) + rest_bytes);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     if (problem == HTTP_PROBLEM_KEY_REQUIRED)
         HTTP_WRITE_LITERAL(&writer, "WWW-Authenticate: Bearer realm=\"gannet\"\r\n");
@@ -154,14 +160,14 @@ static void send_problem(struct api_handler *handler, struct tcp_connection *tcp
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     if (request->method != HTTP_HEAD)
         http_write(&writer, document, http_writer_bytes(&body));
-    send_answer(handler, tcp, request, &writer, NULL, 0, 0, status);
+    send_answer(handler, tcp, request, &writer, rest, 0, rest_bytes, status);
 }
 
 void answer_problem(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, enum http_problem problem,
                     const char *detail, uint64_t current_version)
 {
-    send_problem(handler, tcp, request, problem, detail, current_version, NULL);
+    send_problem(handler, tcp, request, problem, detail, current_version, NULL, NULL);
 }
 
 void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
@@ -170,7 +176,7 @@ void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
     uint8_t fields[64];
     struct http_writer extra = http_writer_on(fields, sizeof(fields));
     HTTP_WRITE_LITERAL(&extra, "Cache-Status: gannet; hit\r\n");
-    send_problem(handler, tcp, request, HTTP_PROBLEM_NOT_FOUND, NULL, 0, &extra);
+    send_problem(handler, tcp, request, HTTP_PROBLEM_NOT_FOUND, NULL, 0, &extra, NULL);
 }
 
 /* ---- values ---- */
@@ -225,7 +231,7 @@ static void refuse_read(struct api_handler *handler, struct tcp_connection *tcp,
         http_write_decimal(&extra, value->value_bytes);
         HTTP_WRITE_LITERAL(&extra, "\r\n");
     }
-    send_problem(handler, tcp, request, problem, NULL, value->version, &extra);
+    send_problem(handler, tcp, request, problem, NULL, value->version, &extra, NULL);
 }
 
 static void answer_not_modified(struct api_handler *handler, struct tcp_connection *tcp,
@@ -413,6 +419,16 @@ void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
         content = NULL;
     }
     send_answer(handler, tcp, request, &writer, content, 0, bytes, 200);
+}
+
+void answer_task_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                         const struct api_request *request, const struct api_task *task)
+{
+    const char *detail = task->detail[0] ? task->detail : NULL;
+    if (task->answer)
+        blob_hold(task->answer);
+    send_problem(handler, tcp, request, (enum http_problem)task->problem, detail,
+                 task->current_version, NULL, task->answer);
 }
 
 void answer_document(struct api_handler *handler, struct tcp_connection *tcp,

@@ -96,7 +96,7 @@ static void send_operation(struct api_handler *handler, struct http_connection *
     shard_client_send(handler->config.shards, operation, &handler->time);
 }
 
-static void ask_store(struct api_handler *handler, struct http_connection *http)
+void ask_store(struct api_handler *handler, struct http_connection *http)
 {
     bool must_look = !condition_fits_operation(&http->request);
     enum shard_verb verb = must_look ? SHARD_GET : verb_of(&http->request);

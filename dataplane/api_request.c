@@ -222,8 +222,14 @@ static enum http_problem check_patch_type(const struct http_request *http, const
     return HTTP_PROBLEM_UNSUPPORTED_TYPE;
 }
 
+static bool has_schema(const struct config_namespaces *space)
+{
+    return UNLIKELY(strcmp(space->schema, "none") != 0 && space->schema[0] != '\0');
+}
+
 /* Requests on a value that a task thread serves, and what they may say. */
-static enum http_problem choose_value_task(const struct http_request *http,
+static enum http_problem choose_value_task(const struct config_namespaces *space,
+                                           const struct http_request *http,
                                            struct api_request *request, const char **detail)
 {
     struct http_slice operation, fields;
@@ -234,6 +240,8 @@ static enum http_problem choose_value_task(const struct http_request *http,
     if (api_request_is_read(request) && http->query.bytes > 0 &&
         http_query_parameter(http->query, "fields", &fields))
         request->task = API_TASK_FIELDS;
+    if (request->method == HTTP_PUT && has_schema(space))
+        request->task = API_TASK_CHECK;
     if (request->method != HTTP_POST)
         return HTTP_PROBLEM_NONE;
     if (!http_query_parameter(http->query, "op", &operation) || !http_slice_is(operation, "incr")) {
@@ -295,7 +303,7 @@ static enum http_problem read_value_request(const struct server_config *server,
     enum http_problem problem = read_conditions(http, wall_ms, request, detail);
     read_range(http, request);
     if (problem == HTTP_PROBLEM_NONE)
-        problem = choose_value_task(http, request, detail);
+        problem = choose_value_task(space, http, request, detail);
     if (problem == HTTP_PROBLEM_NONE)
         read_wait(server, http, request);
     if (problem != HTTP_PROBLEM_NONE || !api_request_is_write(request))

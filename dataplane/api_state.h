@@ -214,6 +214,8 @@ void hits_serve(struct api_handler *handler);
 void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp);
 /* api_handler.c: a request that is complete, body and all */
 void request_complete(struct api_handler *handler, struct http_connection *http);
+/* api_handler.c: sends it to the store, a write with its body */
+void ask_store(struct api_handler *handler, struct http_connection *http);
 
 /* api_tasks.c: a request that a task thread serves, body and all */
 void task_begin(struct api_handler *handler, struct http_connection *http);
@@ -248,6 +250,9 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request);
 void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
                  const struct api_request *request, struct blob *content, uint32_t bytes);
+/* What a task failed with. */
+void answer_task_problem(struct api_handler *handler, struct tcp_connection *tcp,
+                         const struct api_request *request, const struct api_task *task);
 /* What a task made: its fields and its body. */
 void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
                      const struct api_request *request, const struct api_task *task);

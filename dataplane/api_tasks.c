@@ -12,7 +12,8 @@
 void task_begin(struct api_handler *handler, struct http_connection *http)
 {
     const struct api_request *request = &http->request;
-    if (!condition_fits_operation(request)) {
+    bool is_check = request->task == API_TASK_CHECK; /* then the write is done here, afterwards */
+    if (!is_check && !condition_fits_operation(request)) {
         answer_problem(handler, http->tcp, request, HTTP_PROBLEM_CONDITION_TOO_LONG,
                        "here a condition is If-Match or If-None-Match with at most 4 entity tags",
                        0);
@@ -41,7 +42,9 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
     task->query_bytes = request->query_bytes;
     memcpy(task->bytes, request->bytes,
            (size_t)request->key_bytes + request->attributes_bytes + request->query_bytes);
-    condition_for_shard(request, &task->condition, &task->version_count, task->versions);
+    task->namespace_index = request->namespace_index;
+    if (!is_check)
+        condition_for_shard(request, &task->condition, &task->version_count, task->versions);
     task->body = http->body;
     http->body = NULL;
     http->state = HTTP_WAITING_TASK;
@@ -54,23 +57,35 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
 static void answer_task(struct api_handler *handler, struct http_connection *http,
                         struct api_task *task)
 {
-    const char *detail = task->detail[0] ? task->detail : NULL;
     if (task->problem != HTTP_PROBLEM_NONE)
-        answer_problem(handler, http->tcp, &http->request, (enum http_problem)task->problem, detail,
-                       task->current_version);
+        answer_task_problem(handler, http->tcp, &http->request, task);
     else
         answer_document(handler, http->tcp, &http->request, task);
+}
+
+/* The body fits the schema: it comes back, and the write goes on as any other. */
+static void store_checked(struct api_handler *handler, struct http_connection *http,
+                          struct api_task *task)
+{
+    http->body = task->body;
+    task->body = NULL;
+    ask_store(handler, http);
 }
 
 void api_take_task(struct api_handler *handler, struct api_task *task)
 {
     struct tcp_connection *tcp = tcp_find(handler->config.tcp, task->connection);
     struct http_connection *http = tcp ? connection_state(tcp) : NULL;
-    if (task->body)
+    bool is_wanted = http && http->task == task;
+    bool is_stored =
+        is_wanted && task->kind == API_TASK_CHECK && task->problem == HTTP_PROBLEM_NONE;
+    if (task->body && !is_stored)
         body_memory_release(handler, task->body->capacity_bytes);
-    if (http && http->task == task) {
+    if (is_wanted)
         http->task = NULL;
+    if (is_stored)
+        store_checked(handler, http, task);
+    else if (is_wanted)
         answer_task(handler, http, task);
-    }
     task_client_release(handler->config.tasks, task);
 }

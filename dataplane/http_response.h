@@ -103,6 +103,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "http_hex32");
 /* A new request id, 16 hexadecimal digits. */
 void http_clock_request_id(struct http_clock *clock, uint8_t out[16]);
 
+#define HTTP_PROBLEM_END_BYTES 2u /* "}\n", where more members could stand */
+
 /* The RFC 9457 document. `detail` may be NULL; `current_version` is written when it is not 0. */
 void http_write_problem(struct http_writer *writer, enum http_problem problem, const char *detail,
                         const uint8_t *request_id, uint32_t request_id_bytes,

@@ -36,6 +36,7 @@ enum api_task_kind {
     API_TASK_BULK_PUT,    /* PUT /v1/ns/{namespace}/bulk */
     API_TASK_BULK_DELETE, /* POST /v1/ns/{namespace}/bulk/delete */
     API_TASK_PURGE,       /* POST /v1/ns/{namespace}/purge */
+    API_TASK_CHECK,       /* PUT of a value that must fit a schema; the worker stores it */
     API_TASK_KIND_COUNT,
 };
 
@@ -55,13 +56,16 @@ struct api_task {
     uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
+    uint16_t namespace_index;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
     uint64_t value_max; /* of the namespace, as all settings of it */
     uint64_t ttl_s;     /* of what does not say; 0: for ever */
     struct blob *body;  /* of the request; NULL: none */
 
     /* set by the task thread */
-    struct blob *answer;            /* field lines, then the body; NULL: neither */
+    /* Field lines, then the body. Of a problem: more members of its document, each with a comma
+     * before it, and the document's end. NULL: neither. */
+    struct blob *answer;
     uint32_t answer_fields_bytes;   /* "Name: value\r\n" ... */
     uint32_t answer_body_bytes;     /* also when the body itself is left out (is_head) */
     uint16_t status;                /* when problem is HTTP_PROBLEM_NONE */
@@ -102,7 +106,7 @@ static inline uint32_t api_task_body_bytes(const struct api_task *task)
 /* Whether a request of this kind has a body that must be read first. */
 static inline bool api_task_takes_body(uint8_t kind)
 {
-    return kind == API_TASK_PATCH || (kind >= API_TASK_BULK_GET && kind <= API_TASK_PURGE);
+    return kind == API_TASK_PATCH || (kind >= API_TASK_BULK_GET && kind <= API_TASK_CHECK);
 }
 
 #endif

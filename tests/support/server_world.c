@@ -8,6 +8,7 @@
 #include "control/config_file.h"
 #include "control/control_loop.h"
 #include "control/io_simulator.h"
+#include "control/schema_set.h"
 #include "control/task_loop.h"
 #include "dataplane/api_settings.h"
 #include "dataplane/api_state.h"
@@ -207,11 +208,18 @@ static void start_shared(struct server_world *world)
 
 static void start_tasks(struct server_world *world)
 {
+    struct schema_set *schemas;
+    struct config_errors errors = {.count = 0};
+    ASSERT(schema_set_read(&world->config.server, &schemas, &errors) == 0);
+    schema_board_init(&world->schemas);
+    schema_board_publish(&world->schemas, schemas);
     struct task_loop_config config = {.server = &world->config.server,
+                                      .schemas = &world->schemas,
                                       .fabric = world->shared->fabric,
                                       .blobs = blobs,
                                       .cache_hash_seed = world->shared->cache_hash_seed,
                                       .counters = task_counters};
+    memset(task_counters->values, 0, sizeof(task_counters->values));
     ASSERT(task_loop_create(&config, &world->tasks) == 0);
 }
 
@@ -312,6 +320,7 @@ static void stop_parts(struct server_world *world)
     for (uint32_t i = 0; i < world->config.core_count; i++)
         core_destroy(world->cores[i]);
     task_loop_destroy(world->tasks);
+    schema_board_clear(&world->schemas);
     for (uint32_t i = 0; i < world->config.control_count; i++)
         control_loop_destroy(world->controls[i]);
     store_set_close(world->stores);
@@ -620,7 +629,7 @@ uint32_t server_world_in_flight(const struct server_world *world)
 
 uint64_t server_world_counter(uint32_t counter)
 {
-    uint64_t sum = 0;
+    uint64_t sum = atomic_load_explicit(&task_counters->values[counter], memory_order_relaxed);
     for (uint32_t i = 0; i < WORLD_CORES_MAX; i++)
         sum += atomic_load_explicit(&core_counters[i]->values[counter], memory_order_relaxed);
     return sum;

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/schema_set.h"
 #include "control/store_log.h"
 #include "include/server_config.h"
 #include "tests/support/virtual_wire.h"
@@ -66,6 +67,7 @@ struct server_world {
     struct control_loop *controls[WORLD_CONTROLS_MAX];
     bool is_store_stopped;   /* its threads get no more rounds */
     struct task_loop *tasks; /* one task thread */
+    struct schema_board schemas;
     struct core_shared *shared;
     struct core *cores[WORLD_CORES_MAX];
     struct network *networks[WORLD_CORES_MAX];
@@ -120,6 +122,6 @@ void server_world_run_ms(struct server_world *world, uint64_t ms);
 
 uint32_t server_world_connections(const struct server_world *world); /* open ones on all cores */
 uint32_t server_world_in_flight(const struct server_world *world);   /* store operations */
-uint64_t server_world_counter(uint32_t counter); /* enum counter, over all cores, since start */
+uint64_t server_world_counter(uint32_t counter); /* enum counter, of cores and tasks, since start */
 
 #endif

@@ -21,7 +21,9 @@ CALLS = {
                  (VALUE + 'new', b'', {'If-Match': 'x'}, 400), ('/v1/ns/nosuch/values/k', b'', {}, 401),
                  (VALUE + 'large', b'x' * 5000, {}, 413), ('/v1/ns/strict/values/k', b'', {}, 428),
                  ('/v1/ns/closed/values/k', b'', {}, 401), (VALUE + 'x' * 1100, b'', {}, 400),
-                 (VALUE + 'k', b'', {'Expect': 'wonders'}, 417)],
+                 (VALUE + 'k', b'', {'Expect': 'wonders'}, 417),
+                 ('/v1/ns/typed/values/k', b'{"a":1}', {}, 201), ('/v1/ns/typed/values/k', b'{"a":"1"}', {}, 422),
+                 ('/v1/ns/typed/values/k', b'{', {}, 422)],
     'getValue': [(VALUE + 'k', None, {}, 200), (VALUE + 'k', None, {}, 200),
                  (VALUE + 'k', None, {'If-None-Match': '*'}, 304),
                  (VALUE + 'k', None, {'If-Match': '"99"'}, 412),
@@ -42,7 +44,9 @@ CALLS = {
                  (KEYS + '?cursor=x', None, {}, 400), (KEYS + '?limit=0', None, {}, 400),
                  ('/v1/ns/nosuch/keys', None, {}, 401), ('/v1/ns/closed/keys', None, {}, 401)],
     'headKeys': [(KEYS, None, {}, 200)],
-    'bulkPut': [(BULK, b'[{"key":"b","value":"1"}]', {}, 200), (BULK, b'[{"key":"b"}]', {}, 422),
+    'bulkPut': [('/v1/ns/typed/bulk', b'[{"key":"b","value":"{}"},{"key":"c","value":"7"}]', {}, 200),
+                ('/v1/ns/typed/bulk', b'[{"key":"b","value":"7"}]', {}, 422),
+                (BULK, b'[{"key":"b","value":"1"}]', {}, 200), (BULK, b'[{"key":"b"}]', {}, 422),
                 (BULK, b'[', {}, 400), ('/v1/ns/closed/bulk', b'[]', {}, 401),
                 ('/v1/ns/strict/bulk', b'[]', {}, 428)],
     'bulkGet': [(BULK + '/get', b'{"keys":["b","none"]}', {}, 200), (BULK + '/get', b'{}', {}, 422),
@@ -117,9 +121,12 @@ def names_in(file, pattern):
 def contract(world):
     keys = world.folder / 'keys'
     keys.write_text('# nobody\n')
+    schema = world.folder / 'typed.json'
+    schema.write_text('{"type":"object","properties":{"a":{"type":"integer"}}}')
     world.start({'access': {'keys_file': str(keys)}, 'namespaces': [
         {'name': 'demo', 'anonymous': 'all', 'value_max': 4096}, {'name': 'closed'},
-        {'name': 'strict', 'anonymous': 'all', 'require_precondition': True}]})
+        {'name': 'strict', 'anonymous': 'all', 'require_precondition': True},
+        {'name': 'typed', 'anonymous': 'all', 'schema': str(schema)}]})
     client = Client()
     check_equal(client.put('k', b'hello').status, 201)
     check_equal(client.put('j', b'{"a":1}').status, 201)
