@@ -14,8 +14,9 @@ static const struct {
     enum argument argument;
 } commands[] = {
     {"serve", COMMAND_SERVE, ARGUMENT_NEEDED},     {"check", COMMAND_CHECK, ARGUMENT_NEEDED},
-    {"top", COMMAND_TOP, ARGUMENT_TAKEN},          {"keys", COMMAND_KEYS, ARGUMENT_NONE},
-    {"store", COMMAND_STORE, ARGUMENT_NONE},       {"capture", COMMAND_CAPTURE, ARGUMENT_NONE},
+    {"doctor", COMMAND_DOCTOR, ARGUMENT_NONE},     {"tune", COMMAND_TUNE, ARGUMENT_NONE},
+    {"top", COMMAND_TOP, ARGUMENT_TAKEN},          {"capture", COMMAND_CAPTURE, ARGUMENT_NONE},
+    {"keys", COMMAND_KEYS, ARGUMENT_NONE},         {"store", COMMAND_STORE, ARGUMENT_NONE},
     {"--version", COMMAND_VERSION, ARGUMENT_NONE}, {"version", COMMAND_VERSION, ARGUMENT_NONE},
     {"--help", COMMAND_HELP, ARGUMENT_NONE},       {"-h", COMMAND_HELP, ARGUMENT_NONE},
     {"help", COMMAND_HELP, ARGUMENT_NONE},
@@ -56,7 +57,9 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
         return -EINVAL;
     }
     out->command = commands[which].command;
-    if (out->command == COMMAND_STORE || out->command == COMMAND_CAPTURE) {
+    bool reads_its_own = out->command == COMMAND_STORE || out->command == COMMAND_CAPTURE ||
+                         out->command == COMMAND_DOCTOR || out->command == COMMAND_TUNE;
+    if (reads_its_own) {
         out->words = arguments + 2;
         out->word_count = argument_count - 2;
         return 0;
@@ -92,31 +95,36 @@ int command_line_parse(int argument_count, char *const arguments[], struct comma
 
 void command_line_print_help(FILE *file)
 {
-    fputs("gannet serves an HTTP API from memory and a durable store, past the kernel's network.\n"
-          "\n"
-          "  gannet serve CONFIG              run until SIGTERM\n"
-          "  gannet check [--offline] CONFIG  say what would run and what is wrong; --offline "
-          "leaves out\n"
-          "                                   what this machine has (hugepages, devices, "
-          "permissions)\n"
-          "  gannet top [--once] [WHERE]      what a running server does, once a second; WHERE: "
-          "its admin.listen\n"
-          "                                   or its configuration file, else 127.0.0.1:9090; "
-          "--once: one second, and out\n"
-          "  gannet capture FILTER            frames of a running server as pcapng; gannet capture "
-          "says "
-          "how\n"
-          "  gannet keys                      every configuration key: range, default, meaning\n"
-          "  gannet store ...                 verify, back up, restore, inspect or compact a data "
-          "directory;\n"
-          "                                   gannet store says how\n"
-          "  gannet key new NAME              a new API key, and its line for access.keys_file\n"
-          "  gannet --version                 version\n"
-          "  gannet --help                    this text\n"
-          "\n"
-          "Exit status: 0 good, 1 the configuration or the start failed, 2 wrong usage.\n"
-          "Profiles for machines and a sample configuration are in hw-configs/.\n",
-          file);
+    fputs(
+        "gannet serves an HTTP API from memory and a durable store, past the kernel's network.\n"
+        "\n"
+        "  gannet serve CONFIG              run until SIGTERM\n"
+        "  gannet check [--offline] CONFIG  say what would run and what is wrong; --offline "
+        "leaves out\n"
+        "                                   what this machine has (hugepages, devices, "
+        "permissions)\n"
+        "  gannet doctor [--json] [CONFIG]  what is wrong or slow about this machine, and what "
+        "mends it\n"
+        "  gannet tune [CONFIG]             what --apply would change of it, --undo takes back; a "
+        "configuration that fits\n"
+        "  gannet top [--once] [WHERE]      what a running server does, once a second; WHERE: "
+        "its admin.listen\n"
+        "                                   or its configuration file, else 127.0.0.1:9090; "
+        "--once: one second, and out\n"
+        "  gannet capture FILTER            frames of a running server as pcapng; gannet capture "
+        "says "
+        "how\n"
+        "  gannet keys                      every configuration key: range, default, meaning\n"
+        "  gannet store ...                 verify, back up, restore, inspect or compact a data "
+        "directory;\n"
+        "                                   gannet store says how\n"
+        "  gannet key new NAME              a new API key, and its line for access.keys_file\n"
+        "  gannet --version                 version\n"
+        "  gannet --help                    this text\n"
+        "\n"
+        "Exit status: 0 good, 1 the configuration or the start failed, 2 wrong usage.\n"
+        "Profiles for machines and a sample configuration are in hw-configs/.\n",
+        file);
 }
 
 void command_line_print_version(FILE *file)

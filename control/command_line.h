@@ -2,8 +2,8 @@
 /*
  * command_line.h - what the words after `gannet` ask for.
  *
- * Purpose:   serve, check, top, keys, key new, store, capture, --version, --help; nothing else is
- *            configured here.
+ * Purpose:   which command, and its arguments; store, capture, doctor and tune read their own
+ *            words. Nothing else is configured here.
  * Ownership: config_path and words point into argv.
  * Threading: any; no state.
  * Units:     none.
@@ -26,6 +26,8 @@ enum command {
     COMMAND_KEYS,
     COMMAND_STORE,
     COMMAND_CAPTURE,
+    COMMAND_DOCTOR,
+    COMMAND_TUNE,
     COMMAND_KEY_NEW,
     COMMAND_VERSION,
     COMMAND_HELP,
@@ -36,7 +38,7 @@ struct command_line {
     const char *config_path; /* serve and check; top: or an address, or NULL */
     bool is_offline;         /* check: the file only, not this machine */
     bool is_once;            /* top */
-    char *const *words;      /* store, capture: what follows; they read it themselves */
+    char *const *words; /* store, capture, doctor, tune: what follows; they read it themselves */
     int word_count;
     const char *name; /* key new: the client's */
 };

@@ -19,6 +19,7 @@
 #include "control/command_line.h"
 #include "control/config_file.h"
 #include "control/control_loop.h"
+#include "control/doctor_command.h"
 #include "control/io_loop.h"
 #include "control/preflight.h"
 #include "control/server.h"
@@ -436,6 +437,10 @@ int main(int argument_count, char *arguments[])
         break;
     case COMMAND_STORE:
         return store_command_run(line.word_count, line.words, clock_system_wall_ms());
+    case COMMAND_DOCTOR:
+        return doctor_command_run(line.word_count, line.words);
+    case COMMAND_TUNE:
+        return tune_command_run(line.word_count, line.words);
     case COMMAND_CAPTURE:
         return capture_command_run(line.word_count, line.words);
     case COMMAND_KEY_NEW:

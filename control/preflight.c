@@ -11,8 +11,6 @@
 #include "control/preflight_state.h"
 #include "include/memory_need.h"
 
-#define NODES_MAX 16u
-#define CPUS_MAX 1024u
 #define MIB (UINT64_C(1) << 20)
 
 /* ---- reading ---- */
@@ -80,8 +78,7 @@ bool preflight_exists(const struct preflight *preflight, const char *path, ...)
     return access(full, F_OK) == 0;
 }
 
-/* The rest of the line that begins with `label`; NULL when there is none. */
-static const char *line_of(const char *text, const char *label)
+const char *preflight_line_of(const char *text, const char *label)
 {
     const char *at = strstr(text, label);
     while (at && at != text && at[-1] != '\n')
@@ -94,13 +91,12 @@ bool preflight_is_root(const struct preflight *preflight)
     char status[8192];
     if (!preflight_read(preflight, status, sizeof(status), "/proc/self/status"))
         return false;
-    const char *line = line_of(status, "Uid:");
+    const char *line = preflight_line_of(status, "Uid:");
     unsigned real, effective;
     return line && sscanf(line, "%u %u", &real, &effective) == 2 && effective == 0;
 }
 
-/* "0-3,8" into a set; what is not a list ends it. */
-static void parse_cpu_list(const char *text, bool cpus[CPUS_MAX])
+void preflight_parse_cpus(const char *text, bool cpus[PREFLIGHT_CPUS_MAX])
 {
     while (*text) {
         char *end;
@@ -110,7 +106,7 @@ static void parse_cpu_list(const char *text, bool cpus[CPUS_MAX])
             return;
         if (*end == '-')
             last = strtoul(end + 1, &end, 10);
-        for (unsigned long cpu = first; cpu <= last && cpu < CPUS_MAX; cpu++)
+        for (unsigned long cpu = first; cpu <= last && cpu < PREFLIGHT_CPUS_MAX; cpu++)
             cpus[cpu] = true;
         if (*end != ',')
             return;
@@ -120,20 +116,20 @@ static void parse_cpu_list(const char *text, bool cpus[CPUS_MAX])
 
 /* ---- cores ---- */
 
-static void check_cores(struct preflight *preflight)
+void preflight_cores(struct preflight *preflight)
 {
     struct preflight_result *result = preflight->result;
     const struct core_list *wanted = &preflight->config->workers.cores;
-    bool allowed[CPUS_MAX] = {false};
+    bool allowed[PREFLIGHT_CPUS_MAX] = {false};
     char status[8192], what[256], command[256];
     if (preflight_read(preflight, status, sizeof(status), "/proc/self/status")) {
-        const char *line = line_of(status, "Cpus_allowed_list:");
+        const char *line = preflight_line_of(status, "Cpus_allowed_list:");
         if (line)
-            parse_cpu_list(line + strspn(line, " \t"), allowed);
+            preflight_parse_cpus(line + strspn(line, " \t"), allowed);
     }
     if (wanted->is_auto) {
         uint32_t last = 0;
-        for (uint32_t cpu = 0; cpu < CPUS_MAX; cpu++)
+        for (uint32_t cpu = 0; cpu < PREFLIGHT_CPUS_MAX; cpu++)
             last = allowed[cpu] ? cpu : last;
         result->worker_count = 1;
         result->worker_cores[0] = (uint16_t)last;
@@ -143,7 +139,7 @@ static void check_cores(struct preflight *preflight)
     memcpy(result->worker_cores, wanted->cores, sizeof(result->worker_cores));
     for (uint32_t i = 0; i < wanted->core_count; i++) {
         uint32_t cpu = wanted->cores[i];
-        if (cpu < CPUS_MAX && allowed[cpu])
+        if (cpu < PREFLIGHT_CPUS_MAX && allowed[cpu])
             continue;
         bool is_there = preflight_exists(preflight, "/sys/devices/system/cpu/cpu%u", cpu);
         snprintf(what, sizeof(what), "workers.cores: core %u %s", cpu,
@@ -158,22 +154,16 @@ static void check_cores(struct preflight *preflight)
 
 /* ---- hugepages ---- */
 
-struct node {
-    bool exists;
-    bool cpus[CPUS_MAX];
-    uint64_t total_2m, free_2m, free_1g;
-    uint64_t need_bytes;
-};
-
-static void read_node(const struct preflight *preflight, uint32_t index, struct node *node)
+static void read_node(const struct preflight *preflight, uint32_t index,
+                      struct preflight_node *node)
 {
     char list[4096];
-    *node = (struct node){0};
+    *node = (struct preflight_node){0};
     if (!preflight_read(preflight, list, sizeof(list), "/sys/devices/system/node/node%u/cpulist",
                         index))
         return;
     node->exists = true;
-    parse_cpu_list(list, node->cpus);
+    preflight_parse_cpus(list, node->cpus);
     preflight_read_number(preflight, &node->total_2m,
                           "/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/nr_hugepages",
                           index);
@@ -186,9 +176,9 @@ static void read_node(const struct preflight *preflight, uint32_t index, struct 
 }
 
 /* A kernel without NUMA has one pool for all. */
-static void read_only_node(const struct preflight *preflight, struct node *node)
+static void read_only_node(const struct preflight *preflight, struct preflight_node *node)
 {
-    *node = (struct node){.exists = true};
+    *node = (struct preflight_node){.exists = true};
     memset(node->cpus, true, sizeof(node->cpus));
     preflight_read_number(preflight, &node->total_2m,
                           "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
@@ -198,28 +188,29 @@ static void read_only_node(const struct preflight *preflight, struct node *node)
                           "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages");
 }
 
-static uint32_t node_of_core(const struct node *nodes, uint32_t core)
+uint32_t preflight_node_of_core(const struct preflight_node *nodes, uint32_t core)
 {
-    for (uint32_t i = 0; i < NODES_MAX; i++)
-        if (nodes[i].exists && core < CPUS_MAX && nodes[i].cpus[core])
+    for (uint32_t i = 0; i < PREFLIGHT_NODES_MAX; i++)
+        if (nodes[i].exists && core < PREFLIGHT_CPUS_MAX && nodes[i].cpus[core])
             return i;
     return 0;
 }
 
 /* Each worker's packets and cache on its own node; what all share on the first worker's. */
-static void share_out(const struct preflight *preflight, struct node *nodes)
+static void share_out(const struct preflight *preflight, struct preflight_node *nodes)
 {
     const struct preflight_result *result = preflight->result;
     uint64_t shared = memory_need_hugepages(preflight->config, 0);
     for (uint32_t i = 0; i < result->worker_count; i++) {
         uint64_t own = memory_need_hugepages(preflight->config, 1) - shared;
-        nodes[node_of_core(nodes, result->worker_cores[i])].need_bytes +=
+        nodes[preflight_node_of_core(nodes, result->worker_cores[i])].need_bytes +=
             i == 0 ? own + shared : own;
     }
 }
 
-static void report_node(struct preflight *preflight, uint32_t index, const struct node *node,
-                        bool has_numa, enum preflight_severity severity)
+static void report_node(struct preflight *preflight, uint32_t index,
+                        const struct preflight_node *node, bool has_numa,
+                        enum preflight_severity severity)
 {
     char what[256], command[256], place[96];
     uint64_t free_bytes = node->free_2m * 2 * MIB + node->free_1g * 1024 * MIB;
@@ -239,22 +230,29 @@ static void report_node(struct preflight *preflight, uint32_t index, const struc
     preflight_add(preflight, severity, what, command);
 }
 
-static void check_hugepages(struct preflight *preflight)
+bool preflight_nodes(const struct preflight *preflight, struct preflight_node *nodes)
 {
-    static struct node nodes[NODES_MAX]; /* main thread, once */
-    uint32_t pages = preflight->config->memory.pages;
-    bool has_numa = false, is_enough = true;
-    preflight->result->use_hugepages = false;
-    if (pages == CONFIG_PAGES_ORDINARY)
-        return;
-    for (uint32_t i = 0; i < NODES_MAX; i++) {
+    bool has_numa = false;
+    for (uint32_t i = 0; i < PREFLIGHT_NODES_MAX; i++) {
         read_node(preflight, i, &nodes[i]);
         has_numa |= nodes[i].exists;
     }
     if (!has_numa)
         read_only_node(preflight, &nodes[0]);
     share_out(preflight, nodes);
-    for (uint32_t i = 0; i < NODES_MAX; i++) {
+    return has_numa;
+}
+
+static void check_hugepages(struct preflight *preflight)
+{
+    static struct preflight_node nodes[PREFLIGHT_NODES_MAX]; /* main thread, once */
+    uint32_t pages = preflight->config->memory.pages;
+    bool is_enough = true;
+    preflight->result->use_hugepages = false;
+    if (pages == CONFIG_PAGES_ORDINARY)
+        return;
+    bool has_numa = preflight_nodes(preflight, nodes);
+    for (uint32_t i = 0; i < PREFLIGHT_NODES_MAX; i++) {
         if (nodes[i].free_2m * 2 * MIB + nodes[i].free_1g * 1024 * MIB >= nodes[i].need_bytes)
             continue;
         is_enough = false;
@@ -271,7 +269,7 @@ void preflight_run(const struct server_config *config, const char *root,
 {
     struct preflight preflight = {.config = config, .root = root, .result = result};
     *result = (struct preflight_result){0};
-    check_cores(&preflight);
+    preflight_cores(&preflight);
     check_hugepages(&preflight);
     preflight_devices(&preflight);
 }

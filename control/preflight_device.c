@@ -14,6 +14,7 @@
 
 #define SSH_PORT 22u
 #define TCP_ESTABLISHED 1u
+#define CLASS_NETWORK UINT64_C(0x020000)
 #define INTERFACES_MAX 8u /* of one device */
 
 /* A device of the config, and the kernel's interfaces that would go with it. */
@@ -27,7 +28,7 @@ struct device {
 static void add_interface(struct device *device, const char *name)
 {
     if (device->interface_count < INTERFACES_MAX && strlen(name) < IFNAMSIZ)
-        snprintf(device->interfaces[device->interface_count++], IFNAMSIZ, "%s", name);
+        snprintf(device->interfaces[device->interface_count++], IFNAMSIZ, "%.15s", name);
 }
 
 static bool has_interface(const struct device *device, const char *name)
@@ -40,7 +41,7 @@ static bool has_interface(const struct device *device, const char *name)
 
 /* ---- PCI ---- */
 
-static bool is_pci(const char *text, char address[16])
+bool preflight_is_pci(const char *text, char address[16])
 {
     unsigned domain = 0, bus, slot, function;
     int used = 0;
@@ -68,18 +69,35 @@ static void link_target(const struct preflight *preflight, const char *address, 
     snprintf(out, bytes, "%.63s", slash ? slash + 1 : target);
 }
 
-static void find_pci_interfaces(const struct preflight *preflight, const char *address,
-                                struct device *device)
+static uint32_t add_names(const char *path, char names[][IFNAMSIZ], uint32_t count, uint32_t most)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/net", preflight->root, address);
     DIR *directory = opendir(path);
-    if (!directory)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory));)
-        if (entry->d_name[0] != '.')
-            add_interface(device, entry->d_name);
-    closedir(directory);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (entry->d_name[0] != '.' && strlen(entry->d_name) < IFNAMSIZ && count < most)
+            snprintf(names[count++], IFNAMSIZ, "%.15s", entry->d_name);
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+uint32_t preflight_pci_interfaces(const struct preflight *preflight, const char *address,
+                                  char names[][IFNAMSIZ], uint32_t most)
+{
+    char path[PREFLIGHT_PATH_MAX], below[2 * PREFLIGHT_PATH_MAX];
+    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", preflight->root, address);
+    snprintf(below, sizeof(below), "%s/net", path);
+    uint32_t count = add_names(below, names, 0, most);
+    /* a virtio device hangs below its PCI device, and the interface below that */
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        if (strncmp(entry->d_name, "virtio", 6) != 0)
+            continue;
+        snprintf(below, sizeof(below), "%s/%s/net", path, entry->d_name);
+        count = add_names(below, names, count, most);
+    }
+    if (directory)
+        closedir(directory);
+    return count;
 }
 
 /*
@@ -141,7 +159,16 @@ static void check_pci(struct preflight *preflight, struct device *device, const 
         preflight_add(preflight, PREFLIGHT_ERROR, what, "dpdk-devbind.py --status-dev net");
         return;
     }
-    find_pci_interfaces(preflight, address, device);
+    uint64_t class = CLASS_NETWORK;
+    preflight_read_number(preflight, &class, "/sys/bus/pci/devices/%s/class", address);
+    if (class >> 16 != CLASS_NETWORK >> 16) {
+        snprintf(what, sizeof(what), "port %u: %s is not a network card (PCI class %06" PRIx64 ")",
+                 port, address, class);
+        preflight_add(preflight, PREFLIGHT_ERROR, what, "dpdk-devbind.py --status-dev net");
+        return;
+    }
+    device->interface_count =
+        preflight_pci_interfaces(preflight, address, device->interfaces, INTERFACES_MAX);
     link_target(preflight, address, "driver", driver, sizeof(driver));
     if (strcmp(driver, "vfio-pci") == 0) {
         check_vfio(preflight, port, address);
@@ -159,8 +186,7 @@ static void check_pci(struct preflight *preflight, struct device *device, const 
 
 /* ---- devices on top of a kernel interface ---- */
 
-/* The value of name=... in a vdev string. */
-static bool vdev_argument(const char *device, const char *name, char *out, size_t bytes)
+bool preflight_vdev_argument(const char *device, const char *name, char *out, size_t bytes)
 {
     size_t length = strlen(name);
     for (const char *at = strchr(device, ','); at; at = strchr(at + 1, ',')) {
@@ -367,9 +393,9 @@ void preflight_devices(struct preflight *preflight)
         char address[16], name[64];
         struct device device = {.port = i, .config = &config->ports[i]};
         const char *text = config->ports[i].device;
-        if (is_pci(text, address))
+        if (preflight_is_pci(text, address))
             check_pci(preflight, &device, address);
-        else if (vdev_argument(text, "iface", name, sizeof(name)) &&
+        else if (preflight_vdev_argument(text, "iface", name, sizeof(name)) &&
                  (strncmp(text, "net_af_packet", 13) == 0 || strncmp(text, "net_af_xdp", 10) == 0))
             check_interface(preflight, &device, name);
         check_own_connections(preflight, &device);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preflight_state.h - shared by preflight.c (cores, memory) and preflight_device.c (ports).
+ * preflight_state.h - reading a machine: shared by preflight (what a start needs) and doctor (what
+ *     could be better).
  *
- * Purpose:   private to these two files.
+ * Purpose:   private to preflight*.c, doctor_*.c and machine_fit.c.
  * Ownership: none.
  * Threading: main thread.
  * Units:     none.
@@ -12,10 +13,23 @@
 #ifndef GANNET_PREFLIGHT_STATE_H
 #define GANNET_PREFLIGHT_STATE_H
 
+#include <net/if.h>
+
 #include "control/preflight.h"
 #include "include/compiler.h"
 
+#define PREFLIGHT_PATH_MAX 4096u
 #define PREFLIGHT_FILE_BYTES 65536u
+#define PREFLIGHT_NODES_MAX 16u
+#define PREFLIGHT_CPUS_MAX 1024u
+
+/* A NUMA node, and the hugepages that the configuration wants there. */
+struct preflight_node {
+    bool exists;
+    bool cpus[PREFLIGHT_CPUS_MAX];
+    uint64_t total_2m, free_2m, free_1g;
+    uint64_t need_bytes;
+};
 
 struct preflight {
     const struct server_config *config;
@@ -37,7 +51,25 @@ PRINTF_LIKE(2, 3) bool preflight_exists(const struct preflight *preflight, const
 /* Does this process run as root? From /proc/self/status, as everything else. */
 bool preflight_is_root(const struct preflight *preflight);
 
+/* The rest of the line that begins with `label`; NULL when there is none. */
+const char *preflight_line_of(const char *text, const char *label);
+/* "0-3,8" into a set; what is not a list ends it. */
+void preflight_parse_cpus(const char *text, bool cpus[PREFLIGHT_CPUS_MAX]);
+
+/* The cores of the workers into the result; findings for those that cannot be used. */
+void preflight_cores(struct preflight *preflight);
+/* After the cores. False: a kernel without NUMA, node 0 stands for all memory. */
+bool preflight_nodes(const struct preflight *preflight, struct preflight_node *nodes);
+uint32_t preflight_node_of_core(const struct preflight_node *nodes, uint32_t core);
+
 /* preflight_device.c: every port of the config. */
 void preflight_devices(struct preflight *preflight);
+/* "0000:3b:00.0" or without the domain, arguments behind it or not; the address in full. */
+bool preflight_is_pci(const char *text, char address[16]);
+/* The kernel's interfaces on a PCI device; returns how many. */
+uint32_t preflight_pci_interfaces(const struct preflight *preflight, const char *address,
+                                  char names[][IFNAMSIZ], uint32_t most);
+/* The value of name=... in a vdev string. */
+bool preflight_vdev_argument(const char *device, const char *name, char *out, size_t bytes);
 
 #endif

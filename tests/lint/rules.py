@@ -166,6 +166,7 @@ COVERED_BY = [
     (r'control/shard_watch\.c', 'tests/unit/value_watch_test.c'),
     (r'(control/task_(loop|run)|dataplane/(task_client|api_tasks))\.c', 'tests/unit/task_counter_test.c'),
     (r'control/preflight_device\.c', 'tests/unit/preflight_test.c'),
+    (r'control/(doctor_\w+|machine_fit|tune)\.c', 'tests/unit/doctor_test.c'),
 ]
 
 # Single files, with the test that reaches them.

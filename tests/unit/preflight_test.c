@@ -202,6 +202,9 @@ static void a_device_that_cannot_be_used_is_an_error(void **state)
     expect_one(PREFLIGHT_ERROR, "no such PCI device", "dpdk-devbind.py --status");
     set_device("01:00.0"); /* without the domain it is the same card */
     assert_int_equal(run().finding_count, 0);
+    put(CARD "class", "0x010802\n");
+    expect_one(PREFLIGHT_ERROR, "not a network card (PCI class 010802)", "--status-dev net");
+    put(CARD "class", "0x020000\n");
     cut("/dev/vfio/12");
     expect_one(PREFLIGHT_ERROR, "no permission to open /dev/vfio/12", "chown");
     cut(CARD "iommu_group");
@@ -265,6 +268,12 @@ static void the_default_route_is_not_taken_unasked(void **state)
     config.ports[0].take_default_route = false;
     set_device("0000:01:00.0");
     put(CARD "net/eth0/address", "");
+    expect_one(PREFLIGHT_ERROR, "eth0 carries the default route", "take_default_route");
+
+    put(CARD "virtio3/net/eth0/address", ""); /* a virtual card's interface is one step deeper */
+    char net[PATH_MAX];
+    snprintf(net, sizeof(net), "%s" CARD "net", root);
+    nftw(net, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     expect_one(PREFLIGHT_ERROR, "eth0 carries the default route", "take_default_route");
 
     set_device("net_af_packet0,iface=eth1");
