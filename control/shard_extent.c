@@ -237,9 +237,12 @@ static bool try_start(struct store *store, struct shard_operation *operation)
     return job != NULL;
 }
 
+/* Writes of a key keep their order: those that follow its job come before those in the queue. */
 void extent_submit(struct store *store, struct shard_operation *operation)
 {
-    if (store->extent_queue.head != NULL || !try_start(store, operation))
+    bool is_behind = store->extent_queue.head != NULL &&
+                     (key_is_queued(store, operation) || job_of_key(store, operation) == NULL);
+    if (is_behind || !try_start(store, operation))
         operation_list_append(&store->extent_queue, operation);
 }
 
@@ -263,14 +266,19 @@ static void job_release(struct store *store, struct extent_job *job)
     if (job->copy.blob != NULL)
         blob_release(store->stock, job->copy.blob);
     job->copy.blob = NULL;
-    struct operation_list followers = job->followers;
+    struct operation_list *queue = &store->extent_queue;
+    if (job->followers.head != NULL) {
+        job->followers.tail->next = queue->head;
+        if (queue->head == NULL)
+            queue->tail = job->followers.tail;
+        queue->head = job->followers.head;
+        queue->count += job->followers.count;
+    }
     job->followers = (struct operation_list){0};
     job->operation = NULL;
     job->state = EXTENT_FREE;
     store->extent_jobs_busy--;
-    struct shard_operation *follower;
-    while ((follower = operation_list_pop(&followers)) != NULL)
-        extent_submit(store, follower);
+    extent_advance(store);
 }
 
 bool extent_of(struct shard_operation *operation, struct extent_pointer *pointer)

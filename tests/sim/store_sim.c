@@ -7,8 +7,8 @@
  *
  * Without --seeds, GANNET_CRASHES says how many crashes at least, GANNET_SEED which seed alone.
  *
- * --walk puts every kind of fault at every STEP-th I/O of each seed instead, --walk-syncs a failed
- * sync at every STEP-th sync; 0: as GANNET_FAULT_STEP says.
+ * --walk puts every kind of fault at every STEP-th I/O of each seed instead, and of the recovery
+ * after it, --walk-syncs a failed sync at every STEP-th sync; 0: as GANNET_FAULT_STEP says.
  *
  * What must hold after every crash and recovery (and a crash during that recovery):
  * - a key's value is that of its last acknowledged or observed write, or of one submitted after it;
@@ -31,7 +31,7 @@
 #include "tests/support/depth.h"
 
 #define CRASHES_IN_CI 2400u
-#define FAULT_STEP_IN_CI 5u
+#define FAULT_STEP_IN_CI 11u
 #define KEYS 24u
 #define WRITES_MAX 4096u
 #define VALUE_BYTES_MAX 40000u
@@ -284,10 +284,12 @@ struct run {
     enum io_fault fault;
     int fault_error;
     bool fails_sync;
+    bool is_in_recovery; /* the fault */
 };
 
 static struct oracle oracle;
 static uint64_t crashes_run, operations_run, syncs_run; /* syncs: of the last undisturbed part */
+static uint64_t recovery_operations, recovery_syncs;    /* of the last one */
 
 static void reopen(struct harness *harness, uint32_t threads)
 {
@@ -298,6 +300,25 @@ static void reopen(struct harness *harness, uint32_t threads)
         FAIL(&oracle, "the store does not open: %s", strerror(-status));
         harness_drop_loops(harness);
     }
+}
+
+static void arm_fault(struct harness *harness, const struct run *run)
+{
+    if (run->fails_sync)
+        io_simulator_fail_sync_at(harness->sim, (uint64_t)run->fault_at);
+    else
+        io_simulator_fault_at(harness->sim, (uint64_t)run->fault_at, run->fault, run->fault_error);
+}
+
+/* It may fail, and is crashed: whatever it made of the fault, the next one finds all there is. */
+static void recover_with_fault(struct harness *harness, const struct run *run, uint32_t threads)
+{
+    arm_fault(harness, run);
+    if (harness_open(harness, threads) < 0)
+        harness_drop_loops(harness);
+    io_simulator_clear_faults(harness->sim);
+    harness_crash(harness, run->mode);
+    crashes_run++;
 }
 
 static void recover_and_check(struct harness *harness, const struct run *run, struct random *random)
@@ -314,7 +335,13 @@ static void recover_and_check(struct harness *harness, const struct run *run, st
         io_simulator_clear_faults(harness->sim);
         crashes_run++;
     }
+    if (run->is_in_recovery)
+        recover_with_fault(harness, run, thread_counts[random_below(random, 4)]);
+    uint64_t operations = io_simulator_operations(harness->sim);
+    uint64_t syncs = io_simulator_syncs(harness->sim);
     reopen(harness, thread_counts[random_below(random, 4)]);
+    recovery_operations = io_simulator_operations(harness->sim) - operations;
+    recovery_syncs = io_simulator_syncs(harness->sim) - syncs;
     if (oracle.has_failed)
         return;
     read_everything(&oracle);
@@ -343,13 +370,8 @@ static uint64_t run_once(const struct run *run)
     uint64_t first_operation = io_simulator_operations(harness.sim);
     if (run->crash_at != UINT64_MAX)
         io_simulator_crash_after(harness.sim, run->crash_at);
-    if (run->fault_at >= 0) {
-        if (run->fails_sync)
-            io_simulator_fail_sync_at(harness.sim, (uint64_t)run->fault_at);
-        else
-            io_simulator_fault_at(harness.sim, (uint64_t)run->fault_at, run->fault,
-                                  run->fault_error);
-    }
+    if (run->fault_at >= 0 && !run->is_in_recovery)
+        arm_fault(&harness, run);
     uint32_t threads = 1 + (uint32_t)(run->seed % 2);
     oracle.expiry_permille = run->seed % 3 == 1 ? 500 : 100;
     oracle.idle_permille = run->seed % 3 == 1 ? 100 : 20;
@@ -388,13 +410,21 @@ static bool report(const struct run *run, const char *plant)
         printf(" --again %" PRIu64, run->again_at);
     printf(" --mode %s", io_crash_mode_names[run->mode]);
     if (run->fault_at >= 0)
-        printf(" --fault %" PRId64 " --fault-kind %u --fault-errno %d%s", run->fault_at, run->fault,
-               run->fault_error, run->fails_sync ? " --fail-sync" : "");
+        printf(" --fault %" PRId64 " --fault-kind %u --fault-errno %d%s%s", run->fault_at,
+               run->fault, run->fault_error, run->fails_sync ? " --fail-sync" : "",
+               run->is_in_recovery ? " --in-recovery" : "");
     if (plant[0] != 0)
         printf(" --plant %s", plant);
     printf("\n");
     return false;
 }
+
+static struct {
+    uint64_t seeds, from, crashes, faults, step;
+    struct run single;
+    bool is_single, expects_failure, is_walk, is_sync_only;
+    const char *planted;
+} options = {.from = 1, .crashes = 60, .faults = 30, .planted = ""};
 
 static const struct run undisturbed = {
     .crash_at = UINT64_MAX, .again_at = UINT64_MAX, .fault_at = -1, .mode = IO_CRASH_DROP};
@@ -451,23 +481,33 @@ static bool fault_run(struct run *run, const struct fault_kind *kind, uint64_t a
     return report(run, plant);
 }
 
-/* Every kind of fault at every step-th operation of the undisturbed run. */
-static bool walk_seed(uint64_t seed, uint64_t step, bool is_sync_only, const char *plant)
+/* Every kind of fault at every step-th operation or sync. */
+static bool walk(struct run *run, uint64_t operations, uint64_t syncs)
 {
-    struct run run = undisturbed;
-    run.seed = seed;
-    uint64_t operations = run_once(&run), syncs = syncs_run;
-    if (!report(&run, plant))
-        return false;
+    uint64_t step = options.step;
     for (uint32_t kind = 0; kind < ARRAY_COUNT(fault_kinds); kind++) {
-        if (is_sync_only && !fault_kinds[kind].fails_sync)
+        if (options.is_sync_only && !fault_kinds[kind].fails_sync)
             continue;
         uint64_t end = fault_kinds[kind].fails_sync ? syncs : operations;
-        for (uint64_t at = (seed + kind) % step; at < end; at += step)
-            if (!fault_run(&run, &fault_kinds[kind], at, at / step + kind, plant))
+        for (uint64_t at = (run->seed + kind) % step; at < end; at += step)
+            if (!fault_run(run, &fault_kinds[kind], at, at / step + kind, options.planted))
                 return false;
     }
     return true;
+}
+
+/* ... of the undisturbed run, and then of the recovery after it. */
+static bool walk_seed(uint64_t seed)
+{
+    struct run run = undisturbed;
+    run.seed = seed;
+    uint64_t operations = run_once(&run);
+    uint64_t syncs = syncs_run, operations_after = recovery_operations,
+             syncs_after = recovery_syncs;
+    if (!report(&run, options.planted) || !walk(&run, operations, syncs))
+        return false;
+    run.is_in_recovery = true;
+    return walk(&run, operations_after, syncs_after);
 }
 
 static bool fault_seed(uint64_t seed, uint64_t faults, const char *plant)
@@ -526,13 +566,6 @@ static enum io_crash_mode mode_of(const char *name)
     exit(2);
 }
 
-static struct {
-    uint64_t seeds, from, crashes, faults, step;
-    struct run single;
-    bool is_single, expects_failure, is_walk, is_sync_only;
-    const char *planted;
-} options = {.from = 1, .crashes = 60, .faults = 30, .planted = ""};
-
 /* False: it is none of them. */
 static bool take_flag(const char *name)
 {
@@ -540,6 +573,8 @@ static bool take_flag(const char *name)
         options.expects_failure = true;
     else if (strcmp(name, "--fail-sync") == 0)
         options.single.fails_sync = true;
+    else if (strcmp(name, "--in-recovery") == 0)
+        options.single.is_in_recovery = true;
     else
         return false;
     return true;
@@ -601,7 +636,7 @@ static void take_options(int argc, char **argv)
 static bool try_seed(uint64_t seed)
 {
     if (options.is_walk)
-        return walk_seed(seed, options.step, options.is_sync_only, options.planted);
+        return walk_seed(seed);
     return crash_seed(seed, options.crashes, options.planted) &&
            fault_seed(seed, options.faults, options.planted);
 }

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """gannet store verify, backup, restore, inspect: on the data of a server that runs, was killed, or is damaged."""
 import json
+import os
 import shutil
 import subprocess
 import threading
 
-from harness import BINARY, Client, check, check_equal, random_bytes, system_test
+from harness import BINARY, Client, check, check_equal, random_bytes, system_test, wait_for
 
 GOOD, DAMAGED, USAGE, UNUSABLE = 0, 1, 2, 3
 
@@ -107,3 +108,25 @@ def damage_and_repair(world):
     store(server, 'compact', '--dead-percent', '95', data, status=USAGE)
     store(server, 'verify', server.folder / 'nothing', status=UNUSABLE)
     store(server, 'verify', status=USAGE)
+
+
+@system_test('a running server finds a flipped bit in a sealed segment by itself, and serves the rest', 40)
+def scrubber(world):
+    server = world.start({'store': {'segment_mib': 1, 'scrub_mib_per_s': 2}})
+    client = Client()
+    for number in range(80):
+        check_equal(client.put(f'k{number}', random_bytes(50000, number)).status, 201, f'k{number}')
+    path = server.folder / 'data' / 'seg-00000002.log'
+    with path.open('r+b') as segment:
+        segment.seek(500000)
+        byte = segment.read(1)[0]
+        segment.seek(500000)
+        segment.write(bytes([byte ^ 1]))
+        segment.flush()
+        os.fsync(segment.fileno())
+    wait_for(lambda: server.metrics().total('gannet_store_scrub_damage_total') == 1, 20, 'damage found')
+    check('store: segment 00000002 near' in server.log_text(), 'it says where')
+    check_equal(server.metrics().total('gannet_store', what='quarantined_segments'), 1, 'quarantined')
+    damaged = [number for number in range(80) if client.get(f'k{number}').status != 200]
+    check(len(damaged) <= 1, f'only what was damaged cannot be read, not {damaged}')
+    client.close()
