@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Answers: heads, values, problems; how bytes get onto a connection. */
+#include <string.h>
+
 #include "dataplane/api_access.h"
 #include "dataplane/api_condition.h"
 #include "dataplane/api_state.h"
@@ -11,6 +13,7 @@
 #include "include/server_config.h"
 
 #define PROBLEM_BYTES_MAX 1024u
+#define NAMESPACES_END_BYTES 4u /* "]}\n" */
 
 /* Splits into segments; what is queued already is filled up first. False when packets ran out. */
 static bool send_bytes(struct api_handler *handler, struct tcp_connection *tcp,
@@ -344,44 +347,116 @@ void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
 
 /* ---- everything else ---- */
 
+/* What is named by a path: its last part, since where it lies is nobody's business. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The settings that a client can notice. Its name needs no quoting: the characters were checked. */
+static void write_namespace(const struct server_config *server, uint32_t index,
+                            struct http_writer *body)
+{
+    static const char *const policies[] = {"through", "around", "behind"};
+    const struct config_namespaces *space = &server->namespaces[index];
+    bool is_interval = space->sync == CONFIG_NAMESPACE_SYNC_STORE
+                           ? server->store.sync == CONFIG_SYNC_INTERVAL
+                           : space->sync == CONFIG_NAMESPACE_SYNC_INTERVAL;
+    HTTP_WRITE_LITERAL(body, "{\"name\":\"");
+    http_write_text(body, space->name);
+    HTTP_WRITE_LITERAL(body, "\",\"ttl\":");
+    http_write_decimal(body, space->ttl_s);
+    HTTP_WRITE_LITERAL(body, ",\"value_max\":");
+    http_write_decimal(body, space->value_max);
+    http_write_text(body, is_interval ? ",\"sync\":\"interval\"" : ",\"sync\":\"commit\"");
+    HTTP_WRITE_LITERAL(body, ",\"write_policy\":\"");
+    http_write_text(body, policies[space->write_policy]);
+    HTTP_WRITE_LITERAL(body, "\",\"cache_control\":");
+    http_write_json_string(body, space->cache_control, (uint32_t)strlen(space->cache_control));
+    http_write_text(body, space->require_precondition ? ",\"require_precondition\":true"
+                                                      : ",\"require_precondition\":false");
+    HTTP_WRITE_LITERAL(body, ",\"schema\":");
+    const char *schema = file_name(space->schema);
+    if (schema[0] == '\0' || strcmp(space->schema, "none") == 0)
+        HTTP_WRITE_LITERAL(body, "null}");
+    else {
+        http_write_json_string(body, schema, (uint32_t)strlen(schema));
+        HTTP_WRITE_LITERAL(body, "}");
+    }
+}
+
+/* Takes the blob over. */
+static void send_json(struct api_handler *handler, struct tcp_connection *tcp,
+                      const struct api_request *request, struct blob *document)
+{
+    uint32_t bytes = document->length_bytes;
+    struct http_writer writer = begin_answer(handler, request, 200);
+    HTTP_WRITE_LITERAL(
+        &writer, "Cache-Control: no-store\r\nContent-Type: application/json\r\nContent-Length: ");
+    http_write_decimal(&writer, bytes);
+    HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
+    if (request->method == HTTP_HEAD) {
+        blob_release(handler->config.stock, document);
+        document = NULL;
+    }
+    send_answer(handler, tcp, request, &writer, document, 0, bytes, 200);
+}
+
+/* The namespaces from `first` to before `end` that the client may read, with commas between. */
+static bool list_namespaces(struct api_handler *handler, const struct api_request *request,
+                            uint32_t first, uint32_t end, struct blob *list)
+{
+    const struct server_config *server = handler->config.server;
+    const char *comma = "";
+    for (uint32_t i = first; i < end; i++) {
+        if (server->namespaces[i].name[0] == '\0' ||
+            !api_access_allows(handler->settings, request->client, i, HTTP_GET))
+            continue; /* left out by a reload, or not the client's business */
+        struct http_writer one = http_writer_on(handler->output, API_OUTPUT_BYTES);
+        http_write_text(&one, comma);
+        write_namespace(server, i, &one);
+        uint32_t needed = list->length_bytes + http_writer_bytes(&one) + NAMESPACES_END_BYTES;
+        if (needed > list->capacity_bytes &&
+            !blob_reserve(handler->config.stock, list, 2 * list->capacity_bytes))
+            return false;
+        blob_append(list, one.start, http_writer_bytes(&one));
+        comma = ",";
+    }
+    return true;
+}
+
+/* One, or all of them: as many as the configuration has, a few hundred bytes each. */
+static void answer_with_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
+                                   const struct api_request *request, const char *before,
+                                   const char *behind, uint32_t first, uint32_t end)
+{
+    struct blob *list = blob_create(handler->config.stock, BODY_GROWING_BYTES);
+    if (list)
+        blob_append(list, before, (uint32_t)strlen(before));
+    if (!list || !list_namespaces(handler, request, first, end, list)) {
+        if (list)
+            blob_release(handler->config.stock, list);
+        answer_problem(handler, tcp, request, HTTP_PROBLEM_OVERLOADED,
+                       "no memory for values; see memory.values_mib", 0);
+        return;
+    }
+    blob_append(list, behind, (uint32_t)strlen(behind));
+    send_json(handler, tcp, request, list);
+}
+
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
                        const struct api_request *request)
 {
-    const struct server_config *server = handler->config.server;
-    uint8_t *list = handler->output + API_OUTPUT_BYTES / 2;
-    struct http_writer body = http_writer_on(list, API_OUTPUT_BYTES / 2);
-    HTTP_WRITE_LITERAL(&body, "{\"namespaces\":[");
-    bool is_first = true;
-    for (uint32_t i = 0; i < server->namespaces_count; i++) {
-        const struct config_namespaces *space = &server->namespaces[i];
-        if (space->name[0] == '\0' ||
-            !api_access_allows(handler->settings, request->client, i, HTTP_GET))
-            continue; /* left out by a reload, or not the client's business */
-        http_write_text(&body, is_first ? "{\"name\":\"" : ",{\"name\":\"");
-        is_first = false;
-        http_write_text(&body, space->name); /* its characters were checked: none needs quoting */
-        HTTP_WRITE_LITERAL(&body, "\",\"ttl\":");
-        http_write_decimal(&body, space->ttl_s);
-        HTTP_WRITE_LITERAL(&body, ",\"value_max\":");
-        http_write_decimal(&body, space->value_max);
-        HTTP_WRITE_LITERAL(&body, "}");
-    }
-    HTTP_WRITE_LITERAL(&body, "]}\n");
+    answer_with_namespaces(handler, tcp, request, "{\"namespaces\":[", "]}\n", 0,
+                           handler->config.server->namespaces_count);
+}
 
-    struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES / 2);
-    write_general_fields(handler, &writer, request, 200);
-    HTTP_WRITE_LITERAL(
-        &writer, "Cache-Control: no-store\r\nContent-Type: application/json\r\nContent-Length: ");
-    http_write_decimal(&writer, http_writer_bytes(&body));
-    HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
-    if (request->method != HTTP_HEAD) {
-        uint32_t body_bytes = http_writer_bytes(&body);
-        memmove(writer.at, list,
-                body_bytes); /* behind the head, which is far shorter than its half */
-        writer.at += body_bytes;
-        writer.is_full = body.is_full;
-    }
-    send_answer(handler, tcp, request, &writer, NULL, 0, 0, 200);
+void answer_namespace(struct api_handler *handler, struct tcp_connection *tcp,
+                      const struct api_request *request)
+{
+    answer_with_namespaces(handler, tcp, request, "", "\n", request->namespace_index,
+                           request->namespace_index + 1u);
 }
 
 void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,

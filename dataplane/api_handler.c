@@ -256,6 +256,8 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
         task_begin(handler, http);
     } else if (request->route == ROUTE_NAMESPACES) {
         answer_namespaces(handler, tcp, request);
+    } else if (request->route == ROUTE_NAMESPACE) {
+        answer_namespace(handler, tcp, request);
     } else if (request->route == ROUTE_OPENAPI) {
         answer_openapi(handler, tcp, request);
     } else if (request->route == ROUTE_OPTIONS) {

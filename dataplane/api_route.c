@@ -31,13 +31,14 @@ static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS"
 static const char namespaces_allow[] = "GET, HEAD, OPTIONS";
 static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 
-/* What lies beside the values of a namespace. */
+/* What lies beside the values of a namespace, the namespace itself among it. */
 static const struct collection {
     const char *behind; /* the namespace */
     uint32_t methods;
     uint8_t task; /* enum api_task_kind */
     const char *allow;
 } collections[] = {
+    {"", METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD), API_TASK_NONE, "GET, HEAD, OPTIONS"},
     {"/keys", METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD), API_TASK_LIST, "GET, HEAD, OPTIONS"},
     {"/bulk/get", METHOD_BIT(HTTP_POST), API_TASK_BULK_GET, "POST, OPTIONS"},
     {"/bulk", METHOD_BIT(HTTP_PUT), API_TASK_BULK_PUT, "PUT, OPTIONS"},
@@ -126,7 +127,7 @@ static uint32_t match_namespace(const struct route_table *table, struct http_sli
     return name_bytes + 1;
 }
 
-/* /v1/ns/{namespace}/keys and its like; `behind` begins with the slash behind the namespace. */
+/* /v1/ns/{namespace}/keys and its like; `behind` is empty or begins with the slash. */
 static void match_collection(const struct route_table *table, enum http_method method,
                              struct http_slice name, struct http_slice behind, uint8_t *key,
                              struct route_match *match)
@@ -134,7 +135,7 @@ static void match_collection(const struct route_table *table, enum http_method m
     uint32_t i = 0;
     while (i < ARRAY_COUNT(collections) &&
            (strlen(collections[i].behind) != behind.bytes ||
-            memcmp(collections[i].behind, behind.at, behind.bytes) != 0))
+            (behind.bytes > 0 && memcmp(collections[i].behind, behind.at, behind.bytes) != 0)))
         i++;
     if (i == ARRAY_COUNT(collections)) {
         refuse(match, 404, "there is nothing at this path");
@@ -146,7 +147,9 @@ static void match_collection(const struct route_table *table, enum http_method m
                      collections[i].allow))
         return;
     match->task = collections[i].task;
-    match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_COLLECTION;
+    match->route = match->task == API_TASK_NONE ? ROUTE_NAMESPACE : ROUTE_COLLECTION;
+    if (method == HTTP_OPTIONS)
+        match->route = ROUTE_OPTIONS;
 }
 
 /* /v1/ns/{namespace}/values/{key}; `rest` begins with the namespace. */

@@ -32,6 +32,7 @@ enum route {
     ROUTE_ECHO,        /* a configured route with backend: echo */
     ROUTE_OPTIONS,     /* OPTIONS of a resource or of *: 204 with allow */
     ROUTE_OPENAPI,     /* /v1/openapi.json: GET, HEAD */
+    ROUTE_NAMESPACE,   /* /v1/ns/{namespace}: GET, HEAD */
     ROUTE_COUNT,
 };
 

@@ -244,6 +244,8 @@ void answer_absent(struct api_handler *handler, struct tcp_connection *tcp,
                    const struct api_request *request);
 void answer_namespaces(struct api_handler *handler, struct tcp_connection *tcp,
                        const struct api_request *request);
+void answer_namespace(struct api_handler *handler, struct tcp_connection *tcp,
+                      const struct api_request *request);
 void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request);
 void answer_options(struct api_handler *handler, struct tcp_connection *tcp,

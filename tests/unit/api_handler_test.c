@@ -57,6 +57,13 @@ static const struct {
      false},
     {"the namespaces", "GET /v1/ns HTTP/1.1\r\n" HOST "\r\n", "200 OK", "\"name\":\"small\"", NULL,
      false},
+    {"a namespace", "GET /v1/ns/small HTTP/1.1\r\n" HOST "\r\n", "200 OK",
+     "{\"name\":\"small\",\"ttl\":0,\"value_max\":1000,\"sync\":\"commit\","
+     "\"write_policy\":\"through\",\"cache_control\":\"no-cache\",\"require_precondition\":false,"
+     "\"schema\":null}\n",
+     NULL, false},
+    {"HEAD of a namespace", "HEAD /v1/ns/small HTTP/1.1\r\n" HOST "\r\n", "200 OK",
+     "Content-Length: 1", "{", false},
     {"HEAD of the namespaces", "HEAD /v1/ns HTTP/1.1\r\n" HOST "\r\n", "200 OK",
      "Content-Length: ", "{", false},
     {"echo", "GET /echo/x HTTP/1.1\r\n" HOST "\r\n", "200 OK", "\r\n\r\nGET /echo/x HTTP/1.1", NULL,
