@@ -33,11 +33,12 @@ static bool parse_number(const char *text, size_t bytes, int64_t *number)
     char digits[NUMBER_BYTES_MAX + 1];
     char *end;
     size_t sign_bytes = bytes > 0 && *text == '-';
-    if (bytes == sign_bytes || bytes > NUMBER_BYTES_MAX ||
-        strspn(text + sign_bytes, "0123456789") != bytes - sign_bytes)
+    if (bytes == sign_bytes || bytes > NUMBER_BYTES_MAX)
         return false;
-    memcpy(digits, text, bytes);
+    memcpy(digits, text, bytes); /* no zero byte ends the text */
     digits[bytes] = '\0';
+    if (strspn(digits + sign_bytes, "0123456789") != bytes - sign_bytes)
+        return false;
     errno = 0;
     *number = strtoll(digits, &end, 10);
     return errno == 0;

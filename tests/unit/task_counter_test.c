@@ -29,6 +29,15 @@ static void a_counter_begins_at_zero_and_adds_up(void **state)
     EXPECT(talk_ask("GET " KEY, "", ""), "200 OK", "ETag: \"3\"\r\n", "\r\n\r\n-8");
 }
 
+/* Digits of an earlier value lay behind those of this one, in the same operation. */
+static void a_number_ends_where_its_value_ends(void **state)
+{
+    (void)state;
+    EXPECT(talk_ask("POST " KEY "1?op=incr&by=1234567", "", ""), "200", "\r\n\r\n1234567");
+    EXPECT(talk_ask("POST " KEY "2?op=incr&by=19", "", ""), "200", "\r\n\r\n19");
+    EXPECT(talk_ask("POST " KEY "2?op=incr", "", ""), "200", "\r\n\r\n20");
+}
+
 static void wrong_requests_are_named(void **state)
 {
     (void)state;
@@ -135,6 +144,7 @@ int main(void)
 #define ONE(name) cmocka_unit_test_setup_teardown(name, talk_start, talk_stop)
     const struct CMUnitTest tests[] = {
         ONE(a_counter_begins_at_zero_and_adds_up),
+        ONE(a_number_ends_where_its_value_ends),
         ONE(wrong_requests_are_named),
         ONE(what_is_no_number_stays_as_it_is),
         ONE(type_metadata_and_expiry_stay),
