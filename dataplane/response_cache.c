@@ -440,8 +440,8 @@ void response_cache_apply(struct response_cache *cache, uint32_t worker,
  */
 
 /*
- * Looks at a few slots for entries past their time, if any entry has one. The next few, and the line
- * of slots after them, are loaded for the next round.
+ * Looks at a few slots for entries past their time, if any entry has one. The next few, and the
+ * line of slots after them, are loaded for the next round.
  */
 static void sweep_some(struct cache_part *part, uint64_t wall_ms)
 {

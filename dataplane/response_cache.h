@@ -36,10 +36,10 @@ struct shard_operation;
 #define CACHE_ENTRY_STALE 0x04u
 
 /*
- * A published entry is immutable but for its recency mark and its stale mark. Behind the struct: the extra words, the
- * key, the attributes ("Content-Type: ...\r\n" and the like), then the value when it is inline. The
- * rest of an answer's head is made for each hit (value_head.h): kept ready it would be half of the
- * entry.
+ * A published entry is immutable but for its recency mark and its stale mark. Behind the struct:
+ * the extra words, the key, the attributes ("Content-Type: ...\r\n" and the like), then the value
+ * when it is inline. The rest of an answer's head is made for each hit (value_head.h): kept ready,
+ * it would be half of the entry.
  */
 struct cache_entry {
     uint64_t hash;

@@ -40,7 +40,8 @@ set_depth()
 # Of a log: what did not pass, with the lines around it, and the end.
 print_failures()
 {
-    grep -E -v '^ok |^ *[0-9]+/[0-9]+ .*OK' "$1" | grep -E -B 25 -A 12 '^FAILED|^not ok|\[  FAILED|^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' |
+    grep -E -v '^ok |^ *[0-9]+/[0-9]+ .*OK' "$1" |
+        grep -E -B 25 -A 12 '^FAILED|^not ok|\[  FAILED|^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' |
         head -200 || true
     echo ...
     tail -5 "$1"
@@ -159,7 +160,8 @@ everything()
             coherence_model "coherence_model log" server_sim
         run_system asan-system 200 build-asan/gannet --short
     fi
-    if build_step tsan build-tsan build_thread_tests build-tsan gcc -Dsanitize=thread -Dhot_asserts=true "${quick[@]}"; then
+    if build_step tsan build-tsan build_thread_tests build-tsan gcc -Dsanitize=thread -Dhot_asserts=true \
+        "${quick[@]}"; then
         # shellcheck disable=SC2046  # one word per test
         meson_suite tsan-threads build-tsan 300 $(thread_tests)
     fi

@@ -157,7 +157,8 @@ def default_config():
         'http': {},
         'tcp': {},
         # A shared disk may take seconds to sync: only a test that is about it has a deadline like a real one.
-        'store': {'segment_mib': 16, 'space_reserve_mib': 16, 'index_memory_mib': 128, 'request_timeout_ms': 15000},
+        'store': {'segment_mib': 16, 'space_reserve_mib': 16, 'index_memory_mib': 128,
+                  'request_timeout_ms': 15000},
         'admin': {'listen': f'127.0.0.1:{ADMIN_PORT}', 'drain_timeout_ms': 5000},
         'ports': [{'device': 'net_af_packet0,iface=gannet0', 'queues': 1, 'ipv4': f'{SERVER_IPV4}/24',
                    'ipv6': f'{SERVER_IPV6}/64'}],

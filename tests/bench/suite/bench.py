@@ -151,8 +151,8 @@ class Bench:
     def sample_of(self, answer: Answer, row: Row) -> Sample:
         row.facts['response_bytes'] = round(answer.bytes_per_response)
         row.facts['verified'] = answer.verified
-        return Sample(answer.responses_per_s, answer.latency_us | answer.gap_shares | answer.storm, client_busy=answer.busy,
-                      client_cpu=answer.cpu)
+        return Sample(answer.responses_per_s, answer.latency_us | answer.gap_shares | answer.storm,
+                      client_busy=answer.busy, client_cpu=answer.cpu)
 
     def sample_gannet(self, server: Gannet, link: Link, load: Load, row: Row) -> Sample:
         """A run against a server that is up, with what the server's counters say of it."""

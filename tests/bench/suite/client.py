@@ -80,7 +80,7 @@ class Answer:
     latency_us: dict[str, float]  # p50_us, p99_us, ...; calm_p99_us: of requests that no gap touched
     gap_shares: dict[str, float]  # of the time: in which the client stood still, in which the server was silent
     verified: str  # what was checked of every answer
-    storm: dict[str, float]  # SYN/s that the port took, the share it had no room for; the share of newcomers served
+    storm: dict[str, float]  # SYN/s that the port took, the share it had no room for; newcomers served
 
 
 def from_new_address(link: Link, number: int) -> Link:
@@ -142,7 +142,8 @@ def parse(text: str) -> Answer:
 def storm_of(run: dict[str, Any]) -> dict[str, float]:
     found, sent = {}, run['flood_sent'] + run['flood_missed']
     if sent:
-        found |= {'syn_per_s': run['flood_sent'] * 1e9 / run['elapsed_ns'], 'syn_missed_share': run['flood_missed'] / sent}
+        found |= {'syn_per_s': run['flood_sent'] * 1e9 / run['elapsed_ns'],
+                  'syn_missed_share': run['flood_missed'] / sent}
     if run['newcomers']:
         found |= {'newcomers_served_share': run['newcomers_served'] / run['newcomers'],
                   'newcomers_max_us': run['newcomers_max_ns'] / 1000}

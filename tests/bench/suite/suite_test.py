@@ -336,8 +336,8 @@ class Parsers(unittest.TestCase):
         self.assertEqual((good.responses_per_s, good.latency_us['p99_us'], good.verified),
                          (5.0, 1.0, 'status, length'))
         self.assertEqual(good.gap_shares, {'client_stalled_share': 0.01, 'server_silent_share': 0.01})
-        self.assertEqual(good.storm, {'syn_per_s': 300000, 'syn_missed_share': 0.25, 'newcomers_served_share': 0.75,
-                                      'newcomers_max_us': 2})
+        self.assertEqual(good.storm, {'syn_per_s': 300000, 'syn_missed_share': 0.25,
+                                      'newcomers_served_share': 0.75, 'newcomers_max_us': 2})
         run['errors']['bad_status'] = 1
         with self.assertRaises(Failed):
             client.answer(1, json.dumps(result), '')
