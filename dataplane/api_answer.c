@@ -195,7 +195,9 @@ static void write_read_fields(struct api_handler *handler, struct http_writer *w
         HTTP_WRITE_LITERAL(writer, "; ttl=");
         http_write_decimal(writer, (value->expires_at_ms - handler->time.wall_ms) / 1000);
     }
-    HTTP_WRITE_LITERAL(writer, "\r\nAge: 0\r\nAccept-Ranges: bytes\r\n");
+    HTTP_WRITE_LITERAL(writer, "\r\nAge: ");
+    http_write_decimal(writer, value->age_s);
+    HTTP_WRITE_LITERAL(writer, "\r\nAccept-Ranges: bytes\r\n");
 }
 
 static void write_cache_control(struct api_handler *handler, struct http_writer *writer,

@@ -219,10 +219,10 @@ void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp
         /* The operation comes home later and finds nobody. A read can simply be tried again. */
         count(handler->config.counters, COUNTER_HTTP_STORE_TIMEOUTS);
         if (api_request_is_read(&http->request))
-            answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_OVERLOADED,
-                           "storage did not answer within store.request_timeout_ms", 0);
+            store_failed(handler, http, HTTP_PROBLEM_OVERLOADED,
+                         "storage did not answer within store.request_timeout_ms");
         else
-            answer_problem(handler, tcp, &http->request, HTTP_PROBLEM_STORE_TIMEOUT, NULL, 0);
+            store_failed(handler, http, HTTP_PROBLEM_STORE_TIMEOUT, NULL);
         break;
     }
 }

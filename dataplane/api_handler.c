@@ -62,8 +62,8 @@ static struct shard_operation *prepare_operation(struct api_handler *handler,
     const struct api_request *request = &http->request;
     struct shard_operation *operation = shard_client_take(handler->config.shards);
     if (!operation) {
-        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
-                       "all store operations are in use; see workers.operations", 0);
+        store_failed(handler, http, HTTP_PROBLEM_OVERLOADED,
+                     "all store operations are in use; see workers.operations");
         return NULL;
     }
     operation->verb = (uint8_t)verb;
@@ -111,6 +111,63 @@ void ask_store(struct api_handler *handler, struct http_connection *http)
 
 /* ---- results of the store ---- */
 
+static struct value_view view_of_entry(const struct cache_entry *entry)
+{
+    return (struct value_view){
+        .version = entry->version,
+        .modified_at_ms = entry->modified_at_s * UINT64_C(1000),
+        .expires_at_ms = cache_entry_expires_at_ms(entry),
+        .attributes = cache_entry_attributes(entry),
+        .attributes_bytes = entry->attributes_bytes,
+        .value_bytes = entry->value_bytes,
+        .inline_value = cache_entry_inline_value(entry),
+        .blob = cache_entry_blob(entry),
+    };
+}
+
+static const struct cache_entry *stale_entry(const struct api_handler *handler,
+                                             const struct api_request *request)
+{
+    if (verb_of(request) != SHARD_GET || request->wait_ms > 0)
+        return NULL;
+    uint64_t hash =
+        key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
+    return response_cache_lookup_stale(handler->config.cache, hash, request->bytes,
+                                       request->key_bytes, handler->time.wall_ms);
+}
+
+/* When it was purged is not kept: its age is at most that of the value. */
+static void answer_stale(struct api_handler *handler, struct http_connection *http,
+                         const struct cache_entry *entry, enum http_problem problem)
+{
+    char cache_status[] = "fwd=stale; fwd-status=000";
+    uint16_t status = http_problem_status[problem];
+    for (uint32_t i = sizeof(cache_status) - 2; status > 0; i--, status /= 10)
+        cache_status[i] = (char)('0' + status % 10);
+    struct value_view value = view_of_entry(entry);
+    if (handler->time.wall_ms > value.modified_at_ms)
+        value.age_s = (handler->time.wall_ms - value.modified_at_ms) / 1000;
+    count(handler->config.counters, COUNTER_CACHE_STALE_ANSWERS);
+    answer_value(handler, http->tcp, &http->request, &value, cache_status);
+}
+
+void store_failed(struct api_handler *handler, struct http_connection *http,
+                  enum http_problem problem, const char *detail)
+{
+    const struct cache_entry *entry = stale_entry(handler, &http->request);
+    if (entry)
+        answer_stale(handler, http, entry, problem);
+    else
+        answer_problem(handler, http->tcp, &http->request, problem, detail, 0);
+}
+
+/* Of a read: not what the value is or is not, but that nobody can say. */
+static bool is_failure(enum http_problem problem)
+{
+    return problem == HTTP_PROBLEM_OVERLOADED || problem == HTTP_PROBLEM_STORE_TIMEOUT ||
+           problem == HTTP_PROBLEM_IO_ERROR || problem == HTTP_PROBLEM_CORRUPT;
+}
+
 static void answer_read(struct api_handler *handler, struct tcp_connection *tcp,
                         const struct api_request *request, struct shard_operation *operation)
 {
@@ -140,7 +197,9 @@ static void answer_operation(struct api_handler *handler, struct http_connection
         problem = HTTP_PROBLEM_NONE; /* gone is gone */
     if (problem == HTTP_PROBLEM_PRECONDITION_FAILED && !condition_fits_operation(request))
         problem = HTTP_PROBLEM_WRITE_CONFLICT; /* the condition was ours: what was seen before */
-    if (problem != HTTP_PROBLEM_NONE)
+    if (is_failure(problem))
+        store_failed(handler, http, problem, NULL);
+    else if (problem != HTTP_PROBLEM_NONE)
         answer_problem(handler, tcp, request, problem, NULL,
                        operation->status == SHARD_CONDITION_FAILED ? operation->version : 0);
     else if (operation->verb == SHARD_GET)
@@ -234,16 +293,7 @@ static void read_value(struct api_handler *handler, struct http_connection *http
         return;
     }
     count(handler->config.counters, COUNTER_CACHE_HITS);
-    struct value_view value = {
-        .version = entry->version,
-        .modified_at_ms = entry->modified_at_s * UINT64_C(1000),
-        .expires_at_ms = cache_entry_expires_at_ms(entry),
-        .attributes = cache_entry_attributes(entry),
-        .attributes_bytes = entry->attributes_bytes,
-        .value_bytes = entry->value_bytes,
-        .inline_value = cache_entry_inline_value(entry),
-        .blob = cache_entry_blob(entry),
-    };
+    struct value_view value = view_of_entry(entry);
     answer_value(handler, http->tcp, request, &value, "hit");
 }
 

@@ -216,6 +216,9 @@ void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp);
 void request_complete(struct api_handler *handler, struct http_connection *http);
 /* api_handler.c: sends it to the store, a write with its body */
 void ask_store(struct api_handler *handler, struct http_connection *http);
+/* api_handler.c: the store does not say. A read gets what a soft purge left in the cache, if any. */
+void store_failed(struct api_handler *handler, struct http_connection *http,
+                  enum http_problem problem, const char *detail);
 
 /* api_tasks.c: a request that a task thread serves, body and all */
 void task_begin(struct api_handler *handler, struct http_connection *http);
@@ -229,6 +232,7 @@ struct value_view { /* a value wherever it lies: in the cache or in an operation
     uint32_t value_bytes;
     const uint8_t *inline_value;
     struct blob *blob;
+    uint64_t age_s; /* since the store confirmed it, at most */
 };
 
 void answer_value(struct api_handler *handler, struct tcp_connection *tcp,

@@ -180,6 +180,35 @@ static void a_purge_empties_the_cache_and_keeps_the_values(void **state)
     EXPECT(post("purge", "{\"prefix\":\"a\",\"cursor\":\"x\"}"), "400", "bad-cursor");
 }
 
+static void a_soft_purge_leaves_what_is_served_while_the_store_cannot_say(void **state)
+{
+    (void)state;
+    get("PUT " VALUES "a");
+    get("PUT " VALUES "b");
+    EXPECT(post("purge", "{\"keys\":[\"a\"],\"soft\":true}"), "200 OK", "{\"purged\":1,");
+    EXPECT(get("GET " VALUES "a"), "200 OK", "fwd=uri-miss; stored", "Age: 0\r\n");
+    EXPECT(get("GET " VALUES "a"), "200 OK", "gannet; hit"); /* the store has confirmed it */
+    EXPECT(post("purge", "{\"keys\":[\"a\"],\"soft\":true}"), "200 OK", "{\"purged\":1,");
+    EXPECT(post("purge", "{\"keys\":[\"b\"]}"), "200 OK", "{\"purged\":1,");
+    server_world_run_ms(&talk.world, 5000);
+    talk.world.is_store_stopped = true;
+    get("GET " VALUES "a");
+    server_world_run_ms(&talk.world, 3000);
+    EXPECT(dialogue_hear(&talk), "200 OK", "gannet; fwd=stale; fwd-status=503\r\n", "Age: ");
+    get("HEAD " VALUES "a");
+    server_world_run_ms(&talk.world, 3000);
+    EXPECT(dialogue_hear(&talk), "200 OK", "fwd=stale");
+    get("GET " VALUES "b"); /* purged hard: nothing is left */
+    server_world_run_ms(&talk.world, 3000);
+    EXPECT(dialogue_hear(&talk), "503", "overloaded");
+    get("DELETE " VALUES "a");
+    server_world_run_ms(&talk.world, 3000);
+    EXPECT(dialogue_hear(&talk), "504", "storage-timeout");
+    talk.world.is_store_stopped = false;
+    server_world_run_ms(&talk.world, 3000);
+    EXPECT(get("GET " VALUES "a"), "404", "not-found"); /* the delete came through late */
+}
+
 int main(void)
 {
     server_world_prepare();
@@ -193,6 +222,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_limit_has_its_own_answer, start, talk_stop),
         cmocka_unit_test_setup_teardown(a_purge_empties_the_cache_and_keeps_the_values, start,
                                         talk_stop),
+        cmocka_unit_test_setup_teardown(
+            a_soft_purge_leaves_what_is_served_while_the_store_cannot_say, start, talk_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

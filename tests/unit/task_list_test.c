@@ -153,7 +153,7 @@ static void wrong_parameters_are_named(void **state)
     EXPECT(ask("OPTIONS " KEYS), "204", "Allow: GET, HEAD, OPTIONS\r\n");
     EXPECT(ask("GET /v1/ns/none/keys"), "404", "no such namespace");
     EXPECT(ask("GET " KEYS "/"), "404", "nothing at this path");
-    EXPECT(ask("GET /v1/ns/default"), "404", "nothing at this path");
+    EXPECT(ask("GET /v1/ns/default/key"), "404", "nothing at this path");
 }
 
 /* Keys come and go while somebody walks: those that stay are met once each, in order. */
