@@ -216,7 +216,7 @@ void request_serve_one(struct api_handler *handler, struct tcp_connection *tcp);
 void request_complete(struct api_handler *handler, struct http_connection *http);
 /* api_handler.c: sends it to the store, a write with its body */
 void ask_store(struct api_handler *handler, struct http_connection *http);
-/* api_handler.c: the store does not say. A read gets what a soft purge left in the cache, if any. */
+/* api_handler.c: the store does not say. A read gets what a soft purge left in the cache. */
 void store_failed(struct api_handler *handler, struct http_connection *http,
                   enum http_problem problem, const char *detail);
 
