@@ -16,11 +16,22 @@
 #define VERSIONS_PER_MS_BITS 16u
 #define VERSIONS_MORE (UINT64_C(1) << 32)
 
+/* A segment as it was when it was read. */
+struct taken_segment {
+    uint32_t id;
+    bool is_whole; /* nothing is written to it any more, or it is gone */
+    uint64_t generation, end_offset;
+    uint32_t previous_id; /* UINT32_MAX: none; where its stream came from, and how far that went */
+    uint64_t previous_generation, previous_end_offset;
+};
+
 struct backup {
     const struct store_backup_request *request;
     struct store_files from, base;
     bool has_base;
     struct store_target target;
+    struct taken_segment *taken;
+    uint32_t taken_count;
     struct store_hold hold;
     struct text_buffer *text;
     bool is_damaged;
@@ -88,15 +99,21 @@ static int read_whole(struct backup *backup, uint32_t id, const char *name,
     return -EBADMSG;
 }
 
-static int take_segment(struct backup *backup, uint32_t id)
+static int take_segment(struct backup *backup, struct taken_segment *taken)
 {
     char name[STORE_NAME_BYTES];
     struct store_file_bytes file;
     struct reader_segment segment;
-    store_segment_name(name, id);
-    int status = read_whole(backup, id, name, &file, &segment);
+    store_segment_name(name, taken->id);
+    int status = read_whole(backup, taken->id, name, &file, &segment);
     if (status < 0)
         return status == -ENOENT ? 0 : status; /* as if listed before it was made */
+    taken->generation = segment.generation;
+    taken->end_offset = segment.end_offset;
+    taken->previous_id = segment.frame_count > 0 ? segment.previous_segment_id : UINT32_MAX;
+    taken->previous_generation = segment.previous_generation;
+    taken->previous_end_offset = segment.previous_end_offset;
+    store_target_forget(&backup->target, name);
     bool is_empty = segment.frame_count == 0;
     bool is_linked = !is_empty && segment.is_sealed &&
                      (store_target_link(&backup->target, backup->from.directory_fd, name) == 0 ||
@@ -137,17 +154,80 @@ static int take_extent(struct backup *backup, uint64_t id)
 
 /* ---- all of them ---- */
 
-static int take_files(struct backup *backup)
+static int add_segment(struct backup *backup, uint32_t id, bool is_whole)
+{
+    struct taken_segment *grown =
+        realloc(backup->taken, (backup->taken_count + 1) * sizeof(*backup->taken));
+    if (grown == NULL)
+        return -ENOMEM;
+    backup->taken = grown;
+    struct taken_segment *taken = &grown[backup->taken_count++];
+    *taken = (struct taken_segment){.id = id, .is_whole = is_whole, .previous_id = UINT32_MAX};
+    int status = take_segment(backup, taken);
+    return status == 0 ? renew_hold(backup, HOLD_SECONDS) : status;
+}
+
+static struct taken_segment *find_taken(struct backup *backup, uint32_t id)
+{
+    for (uint32_t i = 0; i < backup->taken_count; i++)
+        if (backup->taken[i].id == id)
+            return &backup->taken[i];
+    return NULL;
+}
+
+/* Where the stream of this one came from was read when it was shorter, or not at all. */
+static bool lacks_previous(const struct taken_segment *taken, const struct taken_segment *previous)
+{
+    if (taken->previous_id == UINT32_MAX)
+        return false;
+    if (previous == NULL)
+        return true;
+    return !previous->is_whole && (previous->generation < taken->previous_generation ||
+                                   (previous->generation == taken->previous_generation &&
+                                    previous->end_offset < taken->previous_end_offset));
+}
+
+/*
+ * A stream may go on in another segment between the reading of the two; then the backup would have
+ * what came later without what came before. The earlier segment is not written any more and is
+ * taken again, which may show that the one before it was short as well. Each is at most once.
+ */
+static int take_what_went_on(struct backup *backup)
+{
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < backup->taken_count;) {
+        uint32_t id = backup->taken[i].previous_id;
+        struct taken_segment *previous = find_taken(backup, id);
+        if (!lacks_previous(&backup->taken[i], previous)) {
+            i++;
+            continue;
+        }
+        if (previous == NULL) {
+            status = add_segment(backup, id, true);
+        } else {
+            previous->is_whole = true;
+            status = take_segment(backup, previous);
+        }
+        i = 0; /* it has a previous one itself */
+    }
+    return status;
+}
+
+static int take_segments(struct backup *backup)
 {
     struct store_files *from = &backup->from;
     int status = renew_hold(backup, HOLD_SECONDS);
     if (status == 0)
         status = store_files_list(from, backup->text);
-    for (uint32_t i = 0; status == 0 && i < from->segment_count; i++) {
-        status = take_segment(backup, (uint32_t)from->segments[i]);
-        if (status == 0)
-            status = renew_hold(backup, HOLD_SECONDS);
-    }
+    for (uint32_t i = 0; status == 0 && i < from->segment_count; i++)
+        status = add_segment(backup, (uint32_t)from->segments[i], !from->is_in_use);
+    return status == 0 && from->is_in_use ? take_what_went_on(backup) : status;
+}
+
+static int take_files(struct backup *backup)
+{
+    struct store_files *from = &backup->from;
+    int status = take_segments(backup);
     if (status == 0)
         status = store_files_list(from, backup->text);
     for (uint32_t i = 0; status == 0 && i < from->extent_count; i++) {
@@ -217,6 +297,7 @@ enum store_tool_status store_backup(const struct store_backup_request *request,
         return status == -EBADMSG ? STORE_TOOL_DAMAGED : STORE_TOOL_UNUSABLE;
     status = run_backup(&backup);
     store_files_close(&backup.from);
+    free(backup.taken);
     if (backup.is_damaged)
         return STORE_TOOL_DAMAGED;
     if (status < 0)

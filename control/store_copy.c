@@ -151,6 +151,11 @@ int store_target_write(struct store_target *target, const char *name, const uint
     return status < 0 ? fail(why, name, "cannot be written", -status) : 0;
 }
 
+void store_target_forget(struct store_target *target, const char *name)
+{
+    unlinkat(target->directory_fd, name, 0);
+}
+
 int store_target_link(struct store_target *target, int from_directory, const char *name)
 {
     if (linkat(from_directory, name, target->directory_fd, name, 0) < 0)

@@ -32,6 +32,8 @@ void store_target_abandon(struct store_target *target);
 /* A file of `total` bytes that begins with these; the rest is zeros. */
 int store_target_write(struct store_target *target, const char *name, const uint8_t *bytes,
                        uint64_t count, uint64_t total, struct text_buffer *why);
+/* What was written or linked before, if anything: it is going to be taken again. */
+void store_target_forget(struct store_target *target, const char *name);
 /* A hard link to the file of this name in another directory. -EXDEV and others: copy it instead. */
 int store_target_link(struct store_target *target, int from_directory, const char *name);
 /* A copy that shares blocks where the file system can do that. */

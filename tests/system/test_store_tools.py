@@ -47,6 +47,9 @@ def backup_while_running(world):
         writer.start()
     try:
         check('in use: what it writes meanwhile is not judged' in store(server, 'verify', data), 'verify')
+        for number in range(4):  # streams go on in other segments while it runs
+            store(server, 'backup', data, server.folder / f'early{number}')
+            store(server, 'verify', server.folder / f'early{number}')
         store(server, 'backup', data, backup)
         store(server, 'backup', '--base', backup, data, second)
         store(server, 'verify', data)
