@@ -133,11 +133,11 @@ build_thread_tests()
     need_targets "$1" "${tests[@]}"
 }
 
-# A sanitizer makes a simulation several times slower: a tenth of the depth, unless asked for more.
+# A sanitizer makes a simulation several times slower: a twentieth of the depth, unless asked for more.
 shallow()
 {
-    GANNET_SEEDS=${GANNET_SEEDS:-250} GANNET_CRASHES=${GANNET_CRASHES:-300} \
-        GANNET_OPERATIONS=${GANNET_OPERATIONS:-3000} "$@"
+    GANNET_SEEDS=${GANNET_SEEDS:-120} GANNET_CRASHES=${GANNET_CRASHES:-150} \
+        GANNET_OPERATIONS=${GANNET_OPERATIONS:-1500} "$@"
 }
 
 everything()
