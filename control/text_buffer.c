@@ -35,7 +35,8 @@ void text_add(struct text_buffer *text, const char *bytes, size_t count)
 {
     if (!make_room(text, count))
         return;
-    memcpy(text->bytes + text->used_bytes, bytes, count);
+    if (count > 0) /* `bytes` may be NULL then, which memcpy must not see */
+        memcpy(text->bytes + text->used_bytes, bytes, count);
     text->used_bytes += count;
     text->bytes[text->used_bytes] = '\0';
 }
