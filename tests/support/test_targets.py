@@ -7,12 +7,18 @@ import subprocess
 import sys
 
 
+def introspect(what, folder):
+    done = subprocess.run(['meson', 'introspect', what, folder], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 def main():
     folder, wanted = os.path.abspath(sys.argv[1]), set(sys.argv[2:])
-    listed = subprocess.run(['meson', 'introspect', '--tests', folder], capture_output=True, text=True, check=True)
-    targets = {os.path.relpath(word, folder) for test in json.loads(listed.stdout) if test['name'] in wanted
-               for word in test['cmd'] if word.startswith(folder + os.sep)}
-    print('\n'.join(sorted(targets)))
+    needed = {identity for test in introspect('--tests', folder) if test['name'] in wanted
+              for identity in test['depends']}
+    files = {os.path.relpath(name, folder) for target in introspect('--targets', folder) if target['id'] in needed
+             for name in target['filename']}
+    print('\n'.join(sorted(files)))
 
 
 if __name__ == '__main__':
