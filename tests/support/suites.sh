@@ -106,10 +106,11 @@ build_step()
 # Names of the tests that share memory between threads; those of suite "threads" are added.
 thread_tests()
 {
+    local shared='cache|ring|wakeup|fabric|control|io_loop|loop_thread|live_settings|blob|counters|log|worker'
     {
         meson test -C build-tsan --no-rebuild --list --suite threads 2>/dev/null
         meson test -C build-tsan --no-rebuild --list 2>/dev/null |
-            grep -E '(cache|ring|wakeup|fabric|control|io_loop|blob|counters|log|worker)\w*_test' |
+            grep -E "($shared)\\w*_test" |
             grep -v without_fences || true # the sanitizer's own atomics are such fences
     } | sed 's/.* //' | sort -u
 }
