@@ -41,7 +41,7 @@ set_depth()
 print_failures()
 {
     grep -E -v '^ok |^ *[0-9]+/[0-9]+ .*OK' "$1" |
-        grep -E -B 25 -A 12 '^FAILED|^not ok|\[  FAILED|^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' |
+        grep -E -B 25 -A 12 '^FAILED|: FAILED|^not ok|\[  FAILED|^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' |
         head -200 || true
     echo ...
     tail -5 "$1"
