@@ -15,12 +15,6 @@
 #include "include/log.h"
 
 #define READ_ATTEMPTS_MAX 2u
-/*
- * Reads that wait for the end of the round reach the disk in bunches, come back in bunches, and
- * leave it idle in between. With more of them than this it is busy anyway, and a system call for
- * each is what costs.
- */
-#define READS_STARTED_AT_ONCE 64u
 
 int read_attach(struct store *store)
 {
@@ -168,8 +162,6 @@ static void job_read_record(struct store *store, struct read_job *job)
     count(store->counters, COUNTER_STORE_READS);
     store_transfer_start(store, &job->transfer, STORE_IO_READ, job, IO_READ, job->segment->fd,
                          job->buffer, begin, (uint32_t)(end - begin));
-    if (store->read_jobs_busy <= READS_STARTED_AT_ONCE)
-        io_flush(store->loop);
 }
 
 static void job_start(struct store *store, struct read_job *job, const struct index_entry *entry)

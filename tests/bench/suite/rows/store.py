@@ -16,7 +16,6 @@ from tests.bench.suite.sampling import Entry
 from tests.bench.suite.shared_memory import gannet_on_memif
 
 IN_FLIGHT = 256
-REST_US = 20  # of a client that waits for a disk: with two cores it would poll the control thread's away
 MISS_DEPTH = 64  # of control.io_depth, and of fio
 MISS_KEYS_QUICK, MISS_KEYS = 100_000, 1_000_000
 PUT_KEYS = 1_000_000
@@ -30,8 +29,7 @@ def miss(bench: Bench) -> None:
     small = {'cache': {'memory_mib': 1}, 'workers': {'poll': 'adaptive'}}
     with gannet_on_memif(bench, is_paused=True, **small) as (server, link):
         bench.sample_with(server, lambda: bench.load_keys(link, keys))
-        load = Load(MISS_DEPTH, bench.depth.seconds, warmup_s=bench.depth.warmup_s, keys=keys, timeout_s=20,
-                    rest_us=REST_US)
+        load = Load(MISS_DEPTH, bench.depth.seconds, warmup_s=bench.depth.warmup_s, keys=keys, timeout_s=20)
         group = f'GET miss served from disk, {MISS_DEPTH} in flight'
         ours = bench.row('miss', group, OURS, load, link.name, is_headline=True)
         reference = bench.row('miss', group, 'fio randread', load, 'disk alone', is_headline=True)
@@ -69,11 +67,11 @@ def fio_sample(bench: Bench, row: Row, file: Path, size_mib: int) -> Sample:
 def durable_put(bench: Bench) -> None:
     """
     256 writes in flight; redis as 256 connections, and as 16 with 16 in flight on each. Two cores for each system,
-    its client included: as redis-benchmark waits in the kernel, ours sleeps when it has nothing to do.
+    its client included; redis-benchmark waits in the kernel, ours polls.
     """
     group = f'durable PUT, {IN_FLIGHT} in flight'
     load = Load(IN_FLIGHT, bench.depth.seconds, warmup_s=bench.depth.warmup_s, keys=PUT_KEYS, put_permille=1000,
-                timeout_s=20, rest_us=REST_US)
+                timeout_s=20)
     folder = bench.folder('redis-data')
     with cable(bench.top, 'redis', is_for_kernel=True) as wire, \
             peers.redis(bench, wire.server, log=folder, sync='always'), \
@@ -93,7 +91,7 @@ def durable_put(bench: Bench) -> None:
 def put_entry(bench: Bench, group: str, load: Load, server: Gannet, link: Link) -> Entry:
     row = bench.row('durable-put', group, OURS, load, link.name, is_headline=True)
     where = 'on a third core' if bench.cores.others else 'on what they leave'
-    row.facts['cores'] = f'worker on one core, client on the other, asleep when it waits, control thread {where}'
+    row.facts['cores'] = f'worker on one core, client on the other, control thread {where}'
     return Entry(row, lambda: bench.sample_with(server, lambda: bench.sample_gannet(server, link, load, row)))
 
 
