@@ -67,7 +67,7 @@ static void add_escaped(struct text_buffer *text, char byte)
 void json_add_string(struct text_buffer *text, const void *bytes, size_t count)
 {
     const char *at = count > 0 ? bytes : ""; /* of nothing, `bytes` may be NULL */
-    size_t plain = 0; /* bytes that stand for themselves, not yet added */
+    size_t plain = 0;                        /* bytes that stand for themselves, not yet added */
     text_add(text, "\"", 1);
     for (size_t i = 0; i < count; i++) {
         if ((uint8_t)at[i] >= 0x20 && at[i] != '"' && at[i] != '\\' && at[i] != 0x7f) {
