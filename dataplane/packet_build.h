@@ -165,26 +165,6 @@ static inline struct packet *packet_bin_alloc(struct packet_bin *bin)
     return packet;
 }
 
-/*
- * Starts loading what filling a packet writes first, of one that is taken after the next few:
- * headers and the beginning of the payload; the processor sees by itself that more of it follows.
- */
-#define PACKET_BIN_AHEAD 3u
-#define PACKET_PAYLOAD_LINES_AHEAD 4u
-
-static inline void packet_bin_prefetch(const struct packet_bin *bin)
-{
-    if (bin->packet_count < PACKET_BIN_AHEAD)
-        return;
-    const uint8_t *packet = (const uint8_t *)bin->packets[bin->packet_count - PACKET_BIN_AHEAD];
-    const uint8_t *payload = packet + sizeof(struct packet) + PACKET_HEADROOM_BYTES;
-    prefetch_write(packet);
-    prefetch_write(packet + offsetof(struct packet, next));
-    prefetch_write(payload - CACHE_LINE_BYTES);
-    for (uint32_t line = 0; line < PACKET_PAYLOAD_LINES_AHEAD; line++)
-        prefetch_write(payload + (size_t)line * CACHE_LINE_BYTES);
-}
-
 /* Leaves the TCP checksum to the port: the header carries the pseudo-header's sum. */
 static inline void packet_offload_checksum(struct packet *packet, uint8_t ip_version,
                                            uint8_t link_bytes, uint8_t network_bytes,

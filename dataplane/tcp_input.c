@@ -247,21 +247,6 @@ static inline uint32_t candidate(struct tcp_stack *stack, uint32_t hash)
     return index;
 }
 
-/* What the segments probably acknowledge: it is looked at and given back. */
-static NO_INLINE void prefetch_acknowledged(const struct tcp_stack *stack,
-                                            const uint32_t *candidates, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (UNLIKELY(candidates[i] & TCP_NO_SLOT_INDEX))
-            continue;
-        const struct packet *packet = stack->slots[candidates[i]].connection.send_head;
-        if (packet) {
-            prefetch_write(packet);
-            prefetch_write(&packet->next);
-        }
-    }
-}
-
 /*
  * Segments of the same batch may have ended the candidate or opened a connection in its slot since
  * it was found, so it must be open and have the segment's addresses and ports.
@@ -855,8 +840,6 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
         }
         for (uint32_t i = 0; i < good_count; i++)
             candidates[i] = candidate(stack, good[i]->rx.flow_hash);
-        if (stack_packets_are_cold(stack))
-            prefetch_acknowledged(stack, candidates, good_count);
         if (UNLIKELY(stack->is_traced))
             input_traced(stack, good, candidates, good_count);
         else

@@ -33,7 +33,6 @@
 #define TCP_HEADERS_BYTES_MAX 118u        /* Ethernet, VLAN, IPv6, TCP with options */
 #define TCP_SHARED_MSS_MIN 64u
 #define TCP_WINDOW_SCALE_MAX 14u
-#define TCP_PACKETS_WARM 512u
 
 /* A queue of connection indices, each at most once. */
 struct tcp_index_ring {
@@ -289,15 +288,6 @@ static inline bool stack_makes_room(struct tcp_stack *stack)
         return true;
     tcp_reassembly_prune(stack);
     return !stack_is_short_of_packets(stack);
-}
-
-/*
- * What waits to be acknowledged no longer fits the second-level cache: packets come back cold, and
- * loading them in time pays. With fewer it would only cost.
- */
-static inline bool stack_packets_are_cold(const struct tcp_stack *stack)
-{
-    return stack->packets_held > TCP_PACKETS_WARM;
 }
 
 static inline struct packet *stack_packet_alloc(struct tcp_stack *stack)

@@ -304,16 +304,6 @@ static void rearm(struct tcp_stack *stack, struct tcp_connection *connection,
         tcp_timer_update(stack, connection, next);
 }
 
-/* Those of many connections were last touched long ago. */
-static void prefetch_fired(const struct tcp_stack *stack, const uint32_t *expired, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *slot = (const uint8_t *)&stack->slots[expired[i]];
-        for (uint32_t line = 0; line < sizeof(struct tcp_slot) / CACHE_LINE_BYTES; line++)
-            prefetch_write(slot + (size_t)line * CACHE_LINE_BYTES);
-    }
-}
-
 static void timer_fired(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
@@ -353,7 +343,6 @@ void tcp_timers_run(struct tcp_stack *stack, uint64_t now_ns)
     uint32_t expired[TIMER_BATCH];
     for (uint32_t done = 0; done < TIMERS_PER_ROUND_MAX;) {
         uint32_t fired = timer_wheel_advance(stack->wheel, stack->now_tick, expired, TIMER_BATCH);
-        prefetch_fired(stack, expired, fired);
         for (uint32_t i = 0; i < fired; i++) /* one that ended is cancelled, not fired */
             timer_fired(stack, &stack->slots[expired[i]].connection);
         done += fired;

@@ -176,8 +176,6 @@ struct packet *tcp_packet(struct tcp_stack *stack)
     struct packet *packet = stack_packet_alloc(stack);
     if (UNLIKELY(!packet))
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
-    if (stack_packets_are_cold(stack))
-        packet_bin_prefetch(&stack->bin);
     return packet;
 }
 

@@ -24,7 +24,7 @@ FILES = [
                                   'window_may_matter', 'tcp_receive_consume', 'tcp_peer_is_closed',
                                   'tcp_next_open')}),
     (r'dataplane/tcp_timers\.c', 'tcp out',
-     {name: 'loop overhead' for name in ('tcp_timers_run', 'timer_fired', 'prefetch_fired', 'rearm')}),
+     {name: 'loop overhead' for name in ('tcp_timers_run', 'timer_fired', 'rearm')}),
     (r'dataplane/(tcp_\w+|connection_table)\.c', 'tcp in', {}),
     (r'dataplane/(http_parser|http_range|http_repeat|http_scan|http_chunked)\.c', 'http parse', {}),
     (r'include/http_text\.c', 'http parse', {}),
