@@ -213,7 +213,7 @@ int access_log_start(const struct server_config *config, uint32_t worker_count,
 {
     sigset_t all, before;
     *out = NULL;
-    if (config->access_log.file[0] == '\0' || strcmp(config->access_log.file, "none") == 0)
+    if (config_text_is_none(config->access_log.file))
         return 0;
     struct access_log *log = calloc(1, sizeof(*log));
     if (!log)

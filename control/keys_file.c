@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/whole_file.h"
+
 /* In the order of the dataplane's enum http_method; OPTIONS needs no key. */
 static const char *const method_names[] = {"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"};
 
@@ -18,25 +20,6 @@ static uint32_t find_namespace(const void *context, const char *name, size_t byt
     return UINT32_MAX;
 }
 
-/* The whole file, or NULL after saying why. */
-static char *read_whole(const char *path, size_t *bytes, struct config_errors *errors)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = malloc(KEYS_FILE_BYTES_MAX + 1);
-    *bytes = file && text ? fread(text, 1, KEYS_FILE_BYTES_MAX + 1, file) : 0;
-    bool is_read = file && text && !ferror(file);
-    if (!is_read)
-        config_error_add(errors, "access.keys_file: %s cannot be read: %s", path, strerror(errno));
-    else if (*bytes > KEYS_FILE_BYTES_MAX)
-        config_error_add(errors, "access.keys_file: %s has more than 4 MiB", path);
-    if (file)
-        fclose(file);
-    if (is_read && *bytes <= KEYS_FILE_BYTES_MAX)
-        return text;
-    free(text);
-    return NULL;
-}
-
 int keys_file_read(const struct server_config *config, struct api_keys **out,
                    struct config_errors *errors)
 {
@@ -48,9 +31,9 @@ int keys_file_read(const struct server_config *config, struct api_keys **out,
     char problem[128];
     size_t bytes;
     *out = NULL;
-    if (path[0] == '\0' || strcmp(path, "none") == 0)
+    if (config_text_is_none(path))
         return 0;
-    char *text = read_whole(path, &bytes, errors);
+    char *text = whole_file_read(path, "access.keys_file", KEYS_FILE_BYTES_MAX, &bytes, errors);
     if (!text)
         return -EINVAL;
     struct api_keys *keys = malloc(sizeof(*keys));

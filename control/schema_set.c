@@ -7,30 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/whole_file.h"
+
 struct schema_set {
     _Atomic uint32_t holders;
     uint32_t count;
     struct json_schema *schemas[]; /* by number of the namespace */
 };
-
-/* The whole file, or NULL after saying why. */
-static char *read_whole(const char *path, size_t *bytes, struct config_errors *errors)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = malloc(SCHEMA_FILE_BYTES_MAX + 1);
-    *bytes = file && text ? fread(text, 1, SCHEMA_FILE_BYTES_MAX + 1, file) : 0;
-    bool is_read = file && text && !ferror(file);
-    if (!is_read)
-        config_error_add(errors, "namespaces.schema: %s cannot be read: %s", path, strerror(errno));
-    else if (*bytes > SCHEMA_FILE_BYTES_MAX)
-        config_error_add(errors, "namespaces.schema: %s has more than 1 MiB", path);
-    if (file)
-        fclose(file);
-    if (is_read && *bytes <= SCHEMA_FILE_BYTES_MAX)
-        return text;
-    free(text);
-    return NULL;
-}
 
 /* NULL after saying why not. */
 static struct json_schema *read_schema(const char *path, struct config_errors *errors)
@@ -38,7 +21,7 @@ static struct json_schema *read_schema(const char *path, struct config_errors *e
     char problem[CONFIG_ERROR_BYTES];
     json_error_t error;
     size_t bytes;
-    char *text = read_whole(path, &bytes, errors);
+    char *text = whole_file_read(path, "namespaces.schema", SCHEMA_FILE_BYTES_MAX, &bytes, errors);
     if (!text)
         return NULL;
     json_t *document = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
@@ -68,7 +51,7 @@ int schema_set_read(const struct server_config *config, struct schema_set **out,
     set->count = count;
     for (uint32_t i = 0; i < count; i++) {
         const char *path = config->namespaces[i].schema;
-        if (path[0] == '\0' || strcmp(path, "none") == 0)
+        if (config_text_is_none(path))
             continue;
         set->schemas[i] = read_schema(path, errors);
         is_good &= set->schemas[i] != NULL;

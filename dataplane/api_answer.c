@@ -380,12 +380,11 @@ static void write_namespace(const struct server_config *server, uint32_t index,
                                                       : ",\"require_precondition\":false");
     HTTP_WRITE_LITERAL(body, ",\"schema\":");
     const char *schema = file_name(space->schema);
-    if (schema[0] == '\0' || strcmp(space->schema, "none") == 0)
-        HTTP_WRITE_LITERAL(body, "null}");
-    else {
+    if (config_text_is_none(space->schema))
+        HTTP_WRITE_LITERAL(body, "null");
+    else
         http_write_json_string(body, schema, (uint32_t)strlen(schema));
-        HTTP_WRITE_LITERAL(body, "}");
-    }
+    HTTP_WRITE_LITERAL(body, "}");
 }
 
 /* Takes the blob over. */

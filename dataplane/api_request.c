@@ -222,11 +222,6 @@ static enum http_problem check_patch_type(const struct http_request *http, const
     return HTTP_PROBLEM_UNSUPPORTED_TYPE;
 }
 
-static bool has_schema(const struct config_namespaces *space)
-{
-    return UNLIKELY(strcmp(space->schema, "none") != 0 && space->schema[0] != '\0');
-}
-
 /* Requests on a value that a task thread serves, and what they may say. */
 static enum http_problem choose_value_task(const struct config_namespaces *space,
                                            const struct http_request *http,
@@ -240,7 +235,7 @@ static enum http_problem choose_value_task(const struct config_namespaces *space
     if (api_request_is_read(request) && http->query.bytes > 0 &&
         http_query_parameter(http->query, "fields", &fields))
         request->task = API_TASK_FIELDS;
-    if (request->method == HTTP_PUT && has_schema(space))
+    if (request->method == HTTP_PUT && !config_text_is_none(space->schema))
         request->task = API_TASK_CHECK;
     if (request->method != HTTP_POST)
         return HTTP_PROBLEM_NONE;

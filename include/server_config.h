@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define CORES_MAX 128u
 
@@ -83,5 +84,11 @@ enum config_anonymous {
     CONFIG_ANONYMOUS_ALL
 };
 enum config_backend { CONFIG_BACKEND_VALUES = 0, CONFIG_BACKEND_ECHO };
+
+/* Of a file or address that may be left out: empty, or "none". */
+static inline bool config_text_is_none(const char *text)
+{
+    return text[0] == '\0' || strcmp(text, "none") == 0;
+}
 
 #endif

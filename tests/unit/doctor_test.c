@@ -8,12 +8,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/config_file.h"
@@ -23,6 +21,7 @@
 #include "control/tune.h"
 #include "include/compiler.h"
 #include "include/server_config.h"
+#include "tests/support/file_tree.h"
 
 #define CPU "/sys/devices/system/cpu/"
 #define NODE0 "/sys/devices/system/node/node0/"
@@ -30,7 +29,7 @@
 #define CARD "/sys/bus/pci/devices/0000:3b:00.0/"
 #define OWN_CARD "/sys/bus/pci/devices/0000:02:00.0/"
 
-static char root[64], record[80];
+static char record[80];
 static struct server_config config;
 static struct doctor_report report;
 static struct doctor_disk disk;
@@ -38,35 +37,10 @@ static int io_uring_result;
 
 /* ---- the machine ---- */
 
-static void put(const char *path, const char *text)
-{
-    char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    for (char *at = full + 1; (at = strchr(at, '/')); at++) {
-        *at = '\0';
-        assert_true(mkdir(full, 0755) == 0 || errno == EEXIST);
-        *at = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-static void put_link(const char *path, const char *target)
-{
-    char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    unlink(full);
-    put(path, ""); /* makes the folders */
-    unlink(full);
-    assert_int_equal(symlink(target, full), 0);
-}
-
 static void expect_file(const char *path, const char *text)
 {
     char full[PATH_MAX], got[256];
-    snprintf(full, sizeof(full), "%s%s", root, path);
+    snprintf(full, sizeof(full), "%s%s", tree_root, path);
     FILE *file = fopen(full, "r");
     assert_non_null(file);
     got[fread(got, 1, sizeof(got) - 1, file)] = '\0';
@@ -86,20 +60,11 @@ static int probe_disk(const char *directory, struct doctor_disk *out)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int empty_machine(void **state)
 {
     (void)state;
-    snprintf(root, sizeof(root), "/tmp/gannet_doctor_XXXXXX");
-    assert_non_null(mkdtemp(root));
-    snprintf(record, sizeof(record), "%s/record", root);
+    tree_make("doctor");
+    snprintf(record, sizeof(record), "%s/record", tree_root);
     config_defaults(&config);
     disk = (struct doctor_disk){
         .file_system = "xfs", .free_bytes = UINT64_C(1) << 40, .has_direct = true, .sync_us = 90};
@@ -110,50 +75,51 @@ static int empty_machine(void **state)
 static int machine_down(void **state)
 {
     (void)state;
-    return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return tree_remove();
 }
 
 /* 8 cores, a card behind vfio-pci on their node, busy workers on isolated cores 2 and 3. */
 static int good_machine(void **state)
 {
     empty_machine(state);
-    put("/proc/self/status", "Uid:\t0\t0\t0\t0\nCpus_allowed_list:\t0-7\n");
-    put("/proc/self/limits", "Max open files            1024                 1048576    files\n"
-                             "Max locked memory         unlimited            unlimited  bytes\n");
-    put("/proc/stat", "cpu  1000 0 500 90000 10 0 0 3 0 0\n");
-    put("/proc/meminfo", "MemTotal:       65536000 kB\n");
-    put("/proc/cpuinfo", "flags : fpu constant_tsc nonstop_tsc\n");
-    put("/proc/net/tcp", "  sl  local_address rem_address   st\n");
-    put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
-                           "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
-    put("/proc/sys/kernel/numa_balancing", "1\n"); /* one node: it does nothing */
-    put("/proc/sys/kernel/nmi_watchdog", "0\n");
-    put("/proc/irq/24/effective_affinity_list", "0\n");
-    put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
-    put("/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
-    put(CPU "isolated", "2-3\n");
+    tree_put("/proc/self/status", "Uid:\t0\t0\t0\t0\nCpus_allowed_list:\t0-7\n");
+    tree_put("/proc/self/limits",
+             "Max open files            1024                 1048576    files\n"
+             "Max locked memory         unlimited            unlimited  bytes\n");
+    tree_put("/proc/stat", "cpu  1000 0 500 90000 10 0 0 3 0 0\n");
+    tree_put("/proc/meminfo", "MemTotal:       65536000 kB\n");
+    tree_put("/proc/cpuinfo", "flags : fpu constant_tsc nonstop_tsc\n");
+    tree_put("/proc/net/tcp", "  sl  local_address rem_address   st\n");
+    tree_put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+                                "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
+    tree_put("/proc/sys/kernel/numa_balancing", "1\n"); /* one node: it does nothing */
+    tree_put("/proc/sys/kernel/nmi_watchdog", "0\n");
+    tree_put("/proc/irq/24/effective_affinity_list", "0\n");
+    tree_put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    tree_put("/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+    tree_put(CPU "isolated", "2-3\n");
     for (uint32_t cpu = 0; cpu < 8; cpu++) {
         char path[128], text[16];
         snprintf(path, sizeof(path), CPU "cpu%u/topology/thread_siblings_list", cpu);
         snprintf(text, sizeof(text), "%u\n", cpu);
-        put(path, text);
+        tree_put(path, text);
         snprintf(path, sizeof(path), CPU "cpu%u/cpufreq/scaling_governor", cpu);
-        put(path, "performance\n");
+        tree_put(path, "performance\n");
     }
-    put(NODE0 "cpulist", "0-7\n");
-    put(PAGES "nr_hugepages", "1000\n");
-    put(PAGES "free_hugepages", "1000\n");
-    put(CARD "class", "0x020000\n");
-    put(CARD "numa_node", "0\n");
-    put(CARD "current_link_speed", "16.0 GT/s PCIe\n");
-    put(CARD "max_link_speed", "16.0 GT/s PCIe\n");
-    put(CARD "current_link_width", "16\n");
-    put(CARD "max_link_width", "16\n");
-    put_link(CARD "driver", "../../../../bus/pci/drivers/vfio-pci");
-    put_link(CARD "iommu_group", "../../../kernel/iommu_groups/12");
-    put("/dev/vfio/12", "");
-    put(OWN_CARD "class", "0x020000\n");
-    put(OWN_CARD "virtio0/net/eth0/address", "");
+    tree_put(NODE0 "cpulist", "0-7\n");
+    tree_put(PAGES "nr_hugepages", "1000\n");
+    tree_put(PAGES "free_hugepages", "1000\n");
+    tree_put(CARD "class", "0x020000\n");
+    tree_put(CARD "numa_node", "0\n");
+    tree_put(CARD "current_link_speed", "16.0 GT/s PCIe\n");
+    tree_put(CARD "max_link_speed", "16.0 GT/s PCIe\n");
+    tree_put(CARD "current_link_width", "16\n");
+    tree_put(CARD "max_link_width", "16\n");
+    tree_link(CARD "driver", "../../../../bus/pci/drivers/vfio-pci");
+    tree_link(CARD "iommu_group", "../../../kernel/iommu_groups/12");
+    tree_put("/dev/vfio/12", "");
+    tree_put(OWN_CARD "class", "0x020000\n");
+    tree_put(OWN_CARD "virtio0/net/eth0/address", "");
     config.workers.poll = CONFIG_POLL_BUSY;
     config.workers.cores = (struct core_list){.core_count = 2, .cores = {2, 3}};
     config.ports_count = 1;
@@ -167,7 +133,7 @@ static int good_machine(void **state)
 static void run(void)
 {
     static const struct doctor_probes probes = {probe_io_uring, probe_disk};
-    struct doctor_machine machine = {.root = root, .config = &config, .probes = &probes};
+    struct doctor_machine machine = {.root = tree_root, .config = &config, .probes = &probes};
     doctor_run(&machine, &report);
 }
 
@@ -241,13 +207,13 @@ static void every_fault_has_its_line_and_its_command(void **state)
          "another slot", "16\n"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        put(cases[i].path, cases[i].text);
+        tree_put(cases[i].path, cases[i].text);
         run();
         expect(cases[i].check, cases[i].state, cases[i].found, cases[i].command);
         if (report.warning_count + report.error_count != 1)
             fail_msg("%s: %u warnings, %u errors", cases[i].check, report.warning_count,
                      report.error_count);
-        put(cases[i].path, cases[i].mended);
+        tree_put(cases[i].path, cases[i].mended);
     }
     run();
     assert_int_equal(report.warning_count + report.error_count, 0);
@@ -256,8 +222,8 @@ static void every_fault_has_its_line_and_its_command(void **state)
 static void nodes_count_where_there_are_several(void **state)
 {
     (void)state;
-    put(NODE0 "cpulist", "0-2\n");
-    put("/sys/devices/system/node/node1/cpulist", "3-7\n");
+    tree_put(NODE0 "cpulist", "0-2\n");
+    tree_put("/sys/devices/system/node/node1/cpulist", "3-7\n");
     run();
     expect("port 0 NUMA", DOCTOR_WARNING, "cores 3 are not", "node0/cpulist");
     expect("hugepages node 1", DOCTOR_WARNING, "0 MiB free", "node1/hugepages");
@@ -273,14 +239,14 @@ static void what_the_configuration_demands_is_an_error(void **state)
     io_uring_result = -EPERM;
     run();
     expect("io_uring", DOCTOR_WARNING, "not permitted", "seccomp");
-    put("/proc/sys/kernel/io_uring_disabled", "2\n");
+    tree_put("/proc/sys/kernel/io_uring_disabled", "2\n");
     config.control.io = CONFIG_IO_URING;
     run();
     expect("io_uring", DOCTOR_ERROR, "io_uring_disabled = 2", "sysctl");
     config.control.cores = (struct core_list){.core_count = 1, .cores = {3}};
     run();
     expect("cores of their own", DOCTOR_WARNING, "share core 3", "control.cores");
-    put_link(CARD "driver", "../../../../bus/pci/drivers/ice");
+    tree_link(CARD "driver", "../../../../bus/pci/drivers/ice");
     run();
     expect("port 0", DOCTOR_ERROR, "bound to ice", "dpdk-devbind.py --bind=vfio-pci");
     snprintf(config.ports[0].device, sizeof(config.ports[0].device), "0000:02:00.0");
@@ -310,7 +276,7 @@ static void a_disk_is_judged_by_what_it_does(void **state)
 static void a_container_that_shows_nothing_is_told_so(void **state)
 {
     (void)state;
-    put("/proc/self/status", "Uid:\t0\t0\nCpus_allowed_list:\t0-1\n");
+    tree_put("/proc/self/status", "Uid:\t0\t0\nCpus_allowed_list:\t0-1\n");
     run();
     assert_int_equal(report.error_count, 0);
     expect("hugepages", DOCTOR_WARNING, "0 MiB free", "/sys/kernel/mm/hugepages");
@@ -327,7 +293,7 @@ static void the_report_is_text_or_json(void **state)
 {
     (void)state;
     struct text_buffer text = {0};
-    put(CPU "cpu3/cpufreq/scaling_governor", "power\"save\\\n");
+    tree_put(CPU "cpu3/cpufreq/scaling_governor", "power\"save\\\n");
     run();
     doctor_write_text(&report, &text);
     assert_non_null(strstr(text.bytes, "warning  frequency governor     power\"save\\ on cores 3; "
@@ -346,25 +312,25 @@ static void what_is_tuned_is_noted_and_goes_back(void **state)
 {
     (void)state;
     struct text_buffer said = {0};
-    put(CPU "cpu2/cpufreq/scaling_governor", "powersave\n");
-    put("/proc/sys/kernel/nmi_watchdog", "1\n");
-    put("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
-    put(PAGES "free_hugepages", "0\n");
+    tree_put(CPU "cpu2/cpufreq/scaling_governor", "powersave\n");
+    tree_put("/proc/sys/kernel/nmi_watchdog", "1\n");
+    tree_put("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
+    tree_put(PAGES "free_hugepages", "0\n");
     run();
     assert_int_equal(report.change_count, 4);
-    assert_int_equal(tune_apply(root, &report, record, &said), 0);
+    assert_int_equal(tune_apply(tree_root, &report, record, &said), 0);
     expect_file(CPU "cpu2/cpufreq/scaling_governor", "performance");
     expect_file("/proc/sys/kernel/nmi_watchdog", "0");
     expect_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
-    assert_int_equal(tune_apply(root, &report, record, &said),
+    assert_int_equal(tune_apply(tree_root, &report, record, &said),
                      0); /* the oldest values stay noted */
-    assert_int_equal(tune_undo(root, record, &said), 0);
+    assert_int_equal(tune_undo(tree_root, record, &said), 0);
     expect_file(CPU "cpu2/cpufreq/scaling_governor", "powersave");
     expect_file("/proc/sys/kernel/nmi_watchdog", "1");
     expect_file("/sys/kernel/mm/transparent_hugepage/enabled", "never");
     expect_file(PAGES "nr_hugepages", "1000");
     assert_int_equal(access(record, F_OK), -1);
-    assert_int_equal(tune_undo(root, record, &said), -ENOENT);
+    assert_int_equal(tune_undo(tree_root, record, &said), -ENOENT);
     text_buffer_clear(&said);
 }
 
@@ -372,13 +338,13 @@ static void a_change_that_fails_leaves_the_record_for_undo(void **state)
 {
     (void)state;
     struct text_buffer said = {0};
-    put(CPU "cpu2/cpufreq/scaling_governor", "powersave\n");
+    tree_put(CPU "cpu2/cpufreq/scaling_governor", "powersave\n");
     run();
     snprintf(report.changes[1].path, sizeof(report.changes[1].path), "/sys/not/there");
     report.change_count = 2;
-    assert_int_equal(tune_apply(root, &report, record, &said), -ENOENT);
+    assert_int_equal(tune_apply(tree_root, &report, record, &said), -ENOENT);
     assert_non_null(strstr(said.bytes, "/sys/not/there: No such file"));
-    assert_int_equal(tune_undo(root, record, &said), 0);
+    assert_int_equal(tune_undo(tree_root, record, &said), 0);
     expect_file(CPU "cpu2/cpufreq/scaling_governor", "powersave");
     text_buffer_clear(&said);
 }
@@ -390,8 +356,8 @@ static void a_record_names_no_file_but_those_of_sys_and_proc(void **state)
                                         "/proc/1/mem x\n", "/sys/kernel/x\n", "nonsense\n"};
     for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
         struct text_buffer said = {0};
-        put("/record", lines[i]);
-        if (tune_undo(root, record, &said) != -EINVAL)
+        tree_put("/record", lines[i]);
+        if (tune_undo(tree_root, record, &said) != -EINVAL)
             fail_msg("%s", lines[i]);
         text_buffer_clear(&said);
     }
@@ -404,12 +370,12 @@ static void expect_fit(const char *const *words, size_t count)
     struct text_buffer text = {0};
     struct config_errors errors;
     char path[96];
-    machine_fit_write(root, &text);
+    machine_fit_write(tree_root, &text);
     for (size_t i = 0; i < count; i++)
         if (!strstr(text.bytes, words[i]))
             fail_msg("'%s' is not in\n%s", words[i], text.bytes);
-    put("/fit.yaml", text.bytes);
-    snprintf(path, sizeof(path), "%s/fit.yaml", root);
+    tree_put("/fit.yaml", text.bytes);
+    snprintf(path, sizeof(path), "%s/fit.yaml", tree_root);
     if (config_read(path, &config, &errors) != 0) {
         config_errors_print(stderr, &errors);
         fail_msg("the configuration is not one");
@@ -429,7 +395,7 @@ static void a_configuration_that_fits_is_one_and_leaves_the_own_card_alone(void 
         "0000:02:00.0: driver none, interface eth0, node -1: carries"};
     expect_fit(good, ARRAY_COUNT(good));
     assert_int_equal(config.workers.cores.core_count, 6);
-    put(CARD "class", "0x010802\n"); /* not a network card */
+    tree_put(CARD "class", "0x010802\n"); /* not a network card */
     static const char *const none[] = {"no network card that could be taken", "net_af_packet0"};
     expect_fit(none, ARRAY_COUNT(none));
 }

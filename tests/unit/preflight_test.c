@@ -6,56 +6,15 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <ftw.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "control/preflight.h"
 #include "include/compiler.h"
+#include "tests/support/file_tree.h"
 
 /* A machine as files: everything fine, until a test breaks one thing. */
-static char root[64];
 static struct server_config config;
-
-static void make_parents(char *path)
-{
-    for (char *at = path + 1; (at = strchr(at, '/')); at++) {
-        *at = '\0';
-        assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
-        *at = '/';
-    }
-}
-
-static void put(const char *path, const char *text)
-{
-    char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    make_parents(full);
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-static void put_link(const char *path, const char *target)
-{
-    char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    make_parents(full);
-    assert_int_equal(symlink(target, full), 0);
-}
-
-static void cut(const char *path)
-{
-    char full[PATH_MAX];
-    snprintf(full, sizeof(full), "%s%s", root, path);
-    assert_int_equal(unlink(full), 0);
-}
 
 #define NODE0 "/sys/devices/system/node/node0/"
 #define CARD "/sys/bus/pci/devices/0000:01:00.0/"
@@ -63,28 +22,27 @@ static void cut(const char *path)
 static int machine_up(void **state)
 {
     (void)state;
-    snprintf(root, sizeof(root), "/tmp/gannet_preflight_XXXXXX");
-    assert_non_null(mkdtemp(root));
-    put("/proc/self/status",
-        "Name:\tgannet\nUid:\t1000\t1000\t1000\t1000\nCpus_allowed_list:\t0-3\n");
-    put("/proc/self/limits",
-        "Max locked memory         unlimited            unlimited      bytes\n");
-    put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
-                           "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
-                           "eth1\t006433C6\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
-    put("/proc/net/ipv6_route", "");
-    put("/proc/net/tcp", "  sl  local_address rem_address   st\n");
-    put("/proc/net/tcp6", "  sl  local_address rem_address   st\n");
-    put(NODE0 "cpulist", "0-3\n");
-    put(NODE0 "hugepages/hugepages-2048kB/nr_hugepages", "1000\n");
-    put(NODE0 "hugepages/hugepages-2048kB/free_hugepages", "1000\n");
-    put(CARD "vendor", "0x8086\n");
-    put_link(CARD "driver", "../../../../bus/pci/drivers/vfio-pci");
-    put_link(CARD "iommu_group", "../../../kernel/iommu_groups/12");
-    put("/dev/vfio/12", "");
-    put("/sys/class/net/eth1/flags", "0x1003\n");
-    put("/sys/class/net/eth0/flags", "0x1003\n");
-    put("/sys/devices/system/cpu/cpu7/online", "1\n");
+    tree_make("preflight");
+    tree_put("/proc/self/status",
+             "Name:\tgannet\nUid:\t1000\t1000\t1000\t1000\nCpus_allowed_list:\t0-3\n");
+    tree_put("/proc/self/limits",
+             "Max locked memory         unlimited            unlimited      bytes\n");
+    tree_put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+                                "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+                                "eth1\t006433C6\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
+    tree_put("/proc/net/ipv6_route", "");
+    tree_put("/proc/net/tcp", "  sl  local_address rem_address   st\n");
+    tree_put("/proc/net/tcp6", "  sl  local_address rem_address   st\n");
+    tree_put(NODE0 "cpulist", "0-3\n");
+    tree_put(NODE0 "hugepages/hugepages-2048kB/nr_hugepages", "1000\n");
+    tree_put(NODE0 "hugepages/hugepages-2048kB/free_hugepages", "1000\n");
+    tree_put(CARD "vendor", "0x8086\n");
+    tree_link(CARD "driver", "../../../../bus/pci/drivers/vfio-pci");
+    tree_link(CARD "iommu_group", "../../../kernel/iommu_groups/12");
+    tree_put("/dev/vfio/12", "");
+    tree_put("/sys/class/net/eth1/flags", "0x1003\n");
+    tree_put("/sys/class/net/eth0/flags", "0x1003\n");
+    tree_put("/sys/devices/system/cpu/cpu7/online", "1\n");
 
     memset(&config, 0, sizeof(config));
     config.workers.cores.core_count = 2;
@@ -100,24 +58,16 @@ static int machine_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int machine_down(void **state)
 {
     (void)state;
-    return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return tree_remove();
 }
 
 static struct preflight_result run(void)
 {
     struct preflight_result result;
-    preflight_run(&config, root, &result);
+    preflight_run(&config, tree_root, &result);
     return result;
 }
 
@@ -174,7 +124,7 @@ static void a_core_that_is_not_ours_is_an_error(void **state)
 static void missing_hugepages_are_named_per_node_with_the_command(void **state)
 {
     (void)state;
-    put(NODE0 "hugepages/hugepages-2048kB/free_hugepages", "100\n");
+    tree_put(NODE0 "hugepages/hugepages-2048kB/free_hugepages", "100\n");
     expect_one(PREFLIGHT_ERROR, "NUMA node 0: 538 MiB of hugepages wanted, 200 MiB free",
                "echo 1169 | sudo tee " NODE0 "hugepages/hugepages-2048kB/nr_hugepages");
     config.memory.pages = CONFIG_PAGES_AUTO;
@@ -188,10 +138,10 @@ static void missing_hugepages_are_named_per_node_with_the_command(void **state)
 static void each_node_is_asked_for_its_own_workers(void **state)
 {
     (void)state;
-    put(NODE0 "cpulist", "0-1\n");
-    put("/sys/devices/system/node/node1/cpulist", "2-3\n");
-    put("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "10\n");
-    put("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages", "10\n");
+    tree_put(NODE0 "cpulist", "0-1\n");
+    tree_put("/sys/devices/system/node/node1/cpulist", "2-3\n");
+    tree_put("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "10\n");
+    tree_put("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages", "10\n");
     expect_one(PREFLIGHT_ERROR, "NUMA node 1: 109 MiB of hugepages wanted, 20 MiB free", "node1/");
 }
 
@@ -202,28 +152,28 @@ static void a_device_that_cannot_be_used_is_an_error(void **state)
     expect_one(PREFLIGHT_ERROR, "no such PCI device", "dpdk-devbind.py --status");
     set_device("01:00.0"); /* without the domain it is the same card */
     assert_int_equal(run().finding_count, 0);
-    put(CARD "class", "0x010802\n");
+    tree_put(CARD "class", "0x010802\n");
     expect_one(PREFLIGHT_ERROR, "not a network card (PCI class 010802)", "--status-dev net");
-    put(CARD "class", "0x020000\n");
-    cut("/dev/vfio/12");
+    tree_put(CARD "class", "0x020000\n");
+    tree_cut("/dev/vfio/12");
     expect_one(PREFLIGHT_ERROR, "no permission to open /dev/vfio/12", "chown");
-    cut(CARD "iommu_group");
+    tree_cut(CARD "iommu_group");
     expect_one(PREFLIGHT_ERROR, "no IOMMU group", "intel_iommu=on");
-    put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+    tree_put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
     assert_int_equal(run().finding_count, 0);
-    cut(CARD "driver");
-    put_link(CARD "driver", "../../../../bus/pci/drivers/ice");
+    tree_cut(CARD "driver");
+    tree_link(CARD "driver", "../../../../bus/pci/drivers/ice");
     expect_one(PREFLIGHT_ERROR, "bound to ice", "dpdk-devbind.py --bind=vfio-pci 0000:01:00.0");
-    cut(CARD "driver");
+    tree_cut(CARD "driver");
     expect_one(PREFLIGHT_ERROR, "bound to no driver", "dpdk-devbind.py --bind=vfio-pci");
 }
 
 static void locked_memory_counts_unless_one_is_root(void **state)
 {
     (void)state;
-    put("/proc/self/limits", "Max locked memory         65536            65536      bytes\n");
+    tree_put("/proc/self/limits", "Max locked memory         65536            65536      bytes\n");
     expect_one(PREFLIGHT_ERROR, "must be locked in memory, 64 KiB are allowed", "ulimit -l");
-    put("/proc/self/status", "Uid:\t0\t0\t0\t0\nCpus_allowed_list:\t0-3\n");
+    tree_put("/proc/self/status", "Uid:\t0\t0\t0\t0\nCpus_allowed_list:\t0-3\n");
     assert_int_equal(run().finding_count, 0);
 }
 
@@ -234,7 +184,7 @@ static void an_interface_must_be_there_and_up(void **state)
     expect_one(PREFLIGHT_ERROR, "no network interface eth9", "ip link");
     set_device("net_af_packet0,qpairs=1,iface=eth1");
     assert_int_equal(run().finding_count, 0);
-    put("/sys/class/net/eth1/flags", "0x1002\n");
+    tree_put("/sys/class/net/eth1/flags", "0x1002\n");
     expect_one(PREFLIGHT_ERROR, "eth1 is down", "ip link set eth1 up");
     set_device("net_memif0,role=server");
     assert_int_equal(run().finding_count, 0);
@@ -244,15 +194,15 @@ static void a_kernel_interface_must_not_be_there_already(void **state)
 {
     (void)state;
     set_device("net_memif0,role=server");
-    put("/dev/net/tun", "");
+    tree_put("/dev/net/tun", "");
     snprintf(config.ports[0].kernel_interface, sizeof(config.ports[0].kernel_interface), "k0");
     assert_int_equal(run().finding_count, 0);
-    put("/sys/class/net/k0/flags", "0x1003\n");
+    tree_put("/sys/class/net/k0/flags", "0x1003\n");
     expect_one(PREFLIGHT_ERROR, "k0: there is such an interface already", "ip link del k0");
     snprintf(config.ports[0].kernel_interface, sizeof(config.ports[0].kernel_interface), "k1");
-    cut("/dev/net/tun");
+    tree_cut("/dev/net/tun");
     expect_one(PREFLIGHT_ERROR, "needs /dev/net/tun", "modprobe tun");
-    put("/dev/net/tun", "");
+    tree_put("/dev/net/tun", "");
     set_device("net_af_packet0,iface=eth1"); /* whose frames the kernel has already */
     expect_one(PREFLIGHT_WARNING, "sees the frames of eth1 itself", "device eth1");
 }
@@ -267,21 +217,20 @@ static void the_default_route_is_not_taken_unasked(void **state)
 
     config.ports[0].take_default_route = false;
     set_device("0000:01:00.0");
-    put(CARD "net/eth0/address", "");
+    tree_put(CARD "net/eth0/address", "");
     expect_one(PREFLIGHT_ERROR, "eth0 carries the default route", "take_default_route");
 
-    put(CARD "virtio3/net/eth0/address", ""); /* a virtual card's interface is one step deeper */
-    char net[PATH_MAX];
-    snprintf(net, sizeof(net), "%s" CARD "net", root);
-    nftw(net, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    tree_put(CARD "virtio3/net/eth0/address",
+             ""); /* a virtual card's interface is one step deeper */
+    tree_cut(CARD "net");
     expect_one(PREFLIGHT_ERROR, "eth0 carries the default route", "take_default_route");
 
     set_device("net_af_packet0,iface=eth1");
-    put("/proc/net/ipv6_route",
-        "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
-        "fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth1\n"
-        "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
-        "00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n");
+    tree_put("/proc/net/ipv6_route",
+             "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+             "fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth1\n"
+             "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+             "00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n");
     expect_one(PREFLIGHT_ERROR, "eth1 carries the default route", "");
 }
 
@@ -309,9 +258,9 @@ static void an_ssh_session_is_not_cut_off(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         char text[512];
         snprintf(text, sizeof(text), "  sl  local_address rem_address   st\n%s", cases[i].line);
-        put("/proc/net/tcp", "  sl\n");
-        put("/proc/net/tcp6", "  sl\n");
-        put(cases[i].file, text);
+        tree_put("/proc/net/tcp", "  sl\n");
+        tree_put("/proc/net/tcp6", "  sl\n");
+        tree_put(cases[i].file, text);
         struct preflight_result result = run();
         if ((result.error_count == 1) != cases[i].is_session)
             fail_msg("case '%s'", cases[i].what);
