@@ -14,7 +14,7 @@
 #include "control/text_buffer.h"
 #include "include/server_config.h"
 
-/* 127.0.0.1:9090 or [::1]:9090; a connected socket or a negative errno. */
+/* 127.0.0.1:9090, [::1]:9090 or localhost:9090; a connected socket or a negative errno. */
 static int connect_to(const char *address)
 {
     char host[128];
@@ -25,8 +25,7 @@ static int connect_to(const char *address)
     bool has_brackets = length >= 2 && address[0] == '[' && address[length - 1] == ']';
     snprintf(host, sizeof(host), "%.*s", (int)(has_brackets ? length - 2 : length),
              address + has_brackets);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
         return -EINVAL;
