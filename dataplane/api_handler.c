@@ -140,15 +140,16 @@ static const struct cache_entry *stale_entry(const struct api_handler *handler,
 static void answer_stale(struct api_handler *handler, struct http_connection *http,
                          const struct cache_entry *entry, enum http_problem problem)
 {
-    char cache_status[] = "fwd=stale; fwd-status=000";
-    uint16_t status = http_problem_status[problem];
-    for (uint32_t i = sizeof(cache_status) - 2; status > 0; i--, status /= 10)
-        cache_status[i] = (char)('0' + status % 10);
+    uint8_t cache_status[32];
+    struct http_writer writer = http_writer_on(cache_status, sizeof(cache_status));
+    HTTP_WRITE_LITERAL(&writer, "fwd=stale; fwd-status=");
+    http_write_decimal(&writer, http_problem_status[problem]);
+    http_write(&writer, "", 1);
     struct value_view value = view_of_entry(entry);
     if (handler->time.wall_ms > value.modified_at_ms)
         value.age_s = (handler->time.wall_ms - value.modified_at_ms) / 1000;
     count(handler->config.counters, COUNTER_CACHE_STALE_ANSWERS);
-    answer_value(handler, http->tcp, &http->request, &value, cache_status);
+    answer_value(handler, http->tcp, &http->request, &value, (const char *)cache_status);
 }
 
 void store_failed(struct api_handler *handler, struct http_connection *http,
