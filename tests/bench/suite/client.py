@@ -55,7 +55,6 @@ class Load:
     verifies_body: bool = False
     timeout_s: float = 5
     active: int = 0  # in flight over all connections; 0: `depth` on each
-    rest_us: int = 0  # the client sleeps so long when it has nothing to do; 0: it polls
     flood: int = 0  # SYN/s of spoofed sources beside the load
     newcomers: int = 0  # connections/s beside the load, each of which asks once
 
@@ -108,8 +107,6 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
         line += ['--active', load.active]
     else:
         line += ['--depth', load.depth]
-    if load.rest_us:
-        line += ['--rest', f'{load.rest_us}us']
     for name, rate in (('--flood', load.flood), ('--newcomers', load.newcomers)):
         if rate:
             line += [name, rate]
