@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # What `./dev test` runs, in order. Sourced by ./dev.
 #
-# Each suite prints one line with its time. The last line is "N passed, N failed". CI must stay within 15
-# minutes on two cores, so each suite has a limit in seconds; --long lifts it and deepens what is seeded.
+# Each suite prints one line with its time. The last line is "N passed, N failed". All of it should end within 15
+# minutes on two cores and takes about 25, half of it compiling; each suite has a limit in seconds. --long lifts it
+# and deepens what is seeded.
 
 passed=0
 failed=0
