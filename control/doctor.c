@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/doctor.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "control/doctor_state.h"
+#include "control/json_text.h"
 #include "control/text_buffer.h"
 
 /* In the order of the report. */
@@ -140,13 +140,8 @@ void doctor_write_text(const struct doctor_report *report, struct text_buffer *o
 
 static void put_string(struct text_buffer *out, const char *name, const char *text)
 {
-    text_format(out, "\"%s\":\"", name);
-    for (; *text; text++)
-        if (*text == '"' || *text == '\\')
-            text_format(out, "\\%c", *text);
-        else
-            text_format(out, "%c", isprint((unsigned char)*text) ? *text : '?');
-    text_format(out, "\"");
+    text_format(out, "\"%s\":", name);
+    json_add_string(out, text, strlen(text));
 }
 
 void doctor_write_json(const struct doctor_report *report, struct text_buffer *out)

@@ -17,7 +17,7 @@
 struct card {
     char address[16], driver[32], interface[32];
     long node;
-    bool is_in_use; /* carries the default route */
+    uint32_t own_traffic; /* PREFLIGHT_DEFAULT_ROUTE and others: then it is left alone */
 };
 
 struct fit {
@@ -98,32 +98,6 @@ static void choose_cores(struct fit *fit)
 
 /* ---- cards ---- */
 
-static void link_end(const struct fit *fit, const char *address, const char *name, char *out,
-                     size_t bytes)
-{
-    char path[PREFLIGHT_PATH_MAX], target[PREFLIGHT_PATH_MAX];
-    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%.15s/%s", fit->machine.root, address,
-             name);
-    ssize_t length = readlink(path, target, sizeof(target) - 1);
-    target[length > 0 ? length : 0] = '\0';
-    const char *slash = strrchr(target, '/');
-    snprintf(out, bytes, "%.31s", slash ? slash + 1 : target);
-}
-
-/* The interface of "00000000", the IPv4 default route. */
-static bool has_default_route(const struct fit *fit, const char *interface)
-{
-    char routes[8192], name[32], destination[16];
-    if (interface[0] == '\0' ||
-        !preflight_read(&fit->machine, routes, sizeof(routes), "/proc/net/route"))
-        return false;
-    for (const char *line = strchr(routes, '\n'); line; line = strchr(line + 1, '\n'))
-        if (sscanf(line + 1, "%31s %15s", name, destination) == 2 && strcmp(name, interface) == 0 &&
-            strcmp(destination, "00000000") == 0)
-            return true;
-    return false;
-}
-
 static void add_card(struct fit *fit, const char *address)
 {
     uint64_t class = 0;
@@ -134,15 +108,16 @@ static void add_card(struct fit *fit, const char *address)
         return;
     struct card *card = &fit->cards[fit->card_count++];
     snprintf(card->address, sizeof(card->address), "%.15s", address);
-    link_end(fit, address, "driver", card->driver, sizeof(card->driver));
-    char names[1][IFNAMSIZ] = {""};
-    if (preflight_pci_interfaces(&fit->machine, address, names, 1) > 0)
-        snprintf(card->interface, sizeof(card->interface), "%s", names[0]);
+    preflight_pci_link(&fit->machine, address, "driver", card->driver, sizeof(card->driver));
+    char names[PREFLIGHT_INTERFACES_MAX][IFNAMSIZ] = {""};
+    uint32_t name_count =
+        preflight_pci_interfaces(&fit->machine, address, names, PREFLIGHT_INTERFACES_MAX);
+    snprintf(card->interface, sizeof(card->interface), "%s", names[0]);
     card->node = preflight_read(&fit->machine, node, sizeof(node),
                                 "/sys/bus/pci/devices/%s/numa_node", address)
                      ? strtol(node, NULL, 10)
                      : -1;
-    card->is_in_use = has_default_route(fit, card->interface);
+    card->own_traffic = preflight_own_traffic(&fit->machine, names, name_count);
 }
 
 static int compare_cards(const void *left, const void *right)
@@ -162,7 +137,7 @@ static void find_cards(struct fit *fit)
         closedir(directory);
     qsort(fit->cards, fit->card_count, sizeof(fit->cards[0]), compare_cards);
     for (uint32_t i = 0; i < fit->card_count && !fit->card; i++)
-        if (!fit->cards[i].is_in_use)
+        if (fit->cards[i].own_traffic == 0)
             fit->card = &fit->cards[i];
 }
 
@@ -216,14 +191,20 @@ static void write_memory(const struct fit *fit, struct text_buffer *out)
     text_format(out, "store:\n  index_memory_mib: %" PRIu64 "\n", index < 1 ? 1 : index);
 }
 
+static const char *left_alone(const struct card *card)
+{
+    if (card->own_traffic & PREFLIGHT_DEFAULT_ROUTE)
+        return ": carries the default route, so it is left alone";
+    return card->own_traffic ? ": carries an SSH session, so it is left alone" : "";
+}
+
 static void write_ports(const struct fit *fit, struct text_buffer *out)
 {
     for (uint32_t i = 0; i < fit->card_count; i++) {
         const struct card *card = &fit->cards[i];
         text_format(out, "# %s: driver %s, interface %s, node %ld%s\n", card->address,
                     card->driver[0] ? card->driver : "none",
-                    card->interface[0] ? card->interface : "none", card->node,
-                    card->is_in_use ? ": carries the default route, so it is left alone" : "");
+                    card->interface[0] ? card->interface : "none", card->node, left_alone(card));
     }
     if (fit->card) {
         text_format(out,
@@ -237,7 +218,7 @@ static void write_ports(const struct fit *fit, struct text_buffer *out)
                 "# no network card that could be taken (PCI class 0200%s): a port on a kernel\n"
                 "# interface instead, for trying out; hw-configs/ has af_xdp, tap and memif too\n"
                 "ports:\n  - device: \"net_af_packet0,iface=gannet0\"\n    queues: 1\n",
-                fit->card_count > 0 ? " and not the default route's" : "");
+                fit->card_count > 0 ? " and not what this machine is reached by" : "");
 }
 
 void machine_fit_write(const char *root, struct text_buffer *out)

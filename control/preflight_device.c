@@ -15,26 +15,25 @@
 #define SSH_PORT 22u
 #define TCP_ESTABLISHED 1u
 #define CLASS_NETWORK UINT64_C(0x020000)
-#define INTERFACES_MAX 8u /* of one device */
 
 /* A device of the config, and the kernel's interfaces that would go with it. */
 struct device {
     uint32_t port;
     const struct config_ports *config;
     uint32_t interface_count;
-    char interfaces[INTERFACES_MAX][IFNAMSIZ];
+    char interfaces[PREFLIGHT_INTERFACES_MAX][IFNAMSIZ];
 };
 
 static void add_interface(struct device *device, const char *name)
 {
-    if (device->interface_count < INTERFACES_MAX && strlen(name) < IFNAMSIZ)
+    if (device->interface_count < PREFLIGHT_INTERFACES_MAX && strlen(name) < IFNAMSIZ)
         snprintf(device->interfaces[device->interface_count++], IFNAMSIZ, "%.15s", name);
 }
 
-static bool has_interface(const struct device *device, const char *name)
+static bool is_among(char names[][IFNAMSIZ], uint32_t count, const char *name)
 {
-    for (uint32_t i = 0; i < device->interface_count; i++)
-        if (strcmp(device->interfaces[i], name) == 0)
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
             return true;
     return false;
 }
@@ -57,8 +56,7 @@ bool preflight_is_pci(const char *text, char address[16])
     return true;
 }
 
-/* The last part of a symbolic link's target; empty when there is none. */
-static void link_target(const struct preflight *preflight, const char *address, const char *name,
+void preflight_pci_link(const struct preflight *preflight, const char *address, const char *name,
                         char *out, size_t bytes)
 {
     char path[PATH_MAX], target[PATH_MAX];
@@ -106,7 +104,7 @@ uint32_t preflight_pci_interfaces(const struct preflight *preflight, const char 
 static void check_vfio(struct preflight *preflight, uint32_t port, const char *address)
 {
     char group[64], what[256], command[256], unsafe[8], path[PATH_MAX];
-    link_target(preflight, address, "iommu_group", group, sizeof(group));
+    preflight_pci_link(preflight, address, "iommu_group", group, sizeof(group));
     if (group[0] == '\0') {
         if (preflight_read(preflight, unsafe, sizeof(unsafe),
                            "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") &&
@@ -168,8 +166,8 @@ static void check_pci(struct preflight *preflight, struct device *device, const 
         return;
     }
     device->interface_count =
-        preflight_pci_interfaces(preflight, address, device->interfaces, INTERFACES_MAX);
-    link_target(preflight, address, "driver", driver, sizeof(driver));
+        preflight_pci_interfaces(preflight, address, device->interfaces, PREFLIGHT_INTERFACES_MAX);
+    preflight_pci_link(preflight, address, "driver", driver, sizeof(driver));
     if (strcmp(driver, "vfio-pci") == 0) {
         check_vfio(preflight, port, address);
         check_memlock(preflight, port);
@@ -321,9 +319,9 @@ static void route_of_ipv6(const char *routes, const uint8_t address[16], char ou
     }
 }
 
-/* Does any established SSH session in `table` go through one of the device's interfaces? */
-static bool carries_ssh(const struct device *device, const char *table, const char *routes,
-                        const char *routes6)
+/* Does any established SSH session in `table` go through one of the interfaces? */
+static bool carries_ssh(char names[][IFNAMSIZ], uint32_t name_count, const char *table,
+                        const char *routes, const char *routes6)
 {
     for (const char *line = strchr(table, '\n'); line; line = strchr(line + 1, '\n')) {
         char local[33], remote[33], name[IFNAMSIZ];
@@ -350,7 +348,7 @@ static bool carries_ssh(const struct device *device, const char *table, const ch
             else
                 route_of_ipv6(routes6, address, name);
         }
-        if (has_interface(device, name))
+        if (is_among(names, name_count, name))
             return true;
     }
     return false;
@@ -365,14 +363,14 @@ static void refuse(struct preflight *preflight, const struct device *device, con
                   "choose another device, or set take_default_route: true for this port");
 }
 
-static void check_own_connections(struct preflight *preflight, const struct device *device)
+uint32_t preflight_own_traffic(const struct preflight *preflight, char names[][IFNAMSIZ],
+                               uint32_t count)
 {
     static char routes[PREFLIGHT_FILE_BYTES], routes6[PREFLIGHT_FILE_BYTES];
-    static char tcp[PREFLIGHT_FILE_BYTES], tcp6[PREFLIGHT_FILE_BYTES]; /* main thread, at start */
+    static char tcp[PREFLIGHT_FILE_BYTES], tcp6[PREFLIGHT_FILE_BYTES]; /* main thread */
     static const uint8_t anywhere[16];
     char name[IFNAMSIZ], name6[IFNAMSIZ];
-    if (device->config->take_default_route || device->interface_count == 0)
-        return;
+    uint32_t found = 0;
     routes[0] = routes6[0] = tcp[0] = tcp6[0] = '\0';
     preflight_read(preflight, routes, sizeof(routes), "/proc/net/route");
     preflight_read(preflight, routes6, sizeof(routes6), "/proc/net/ipv6_route");
@@ -380,9 +378,22 @@ static void check_own_connections(struct preflight *preflight, const struct devi
     preflight_read(preflight, tcp6, sizeof(tcp6), "/proc/net/tcp6");
     route_of(routes, 0, name);
     route_of_ipv6(routes6, anywhere, name6);
-    if (has_interface(device, name) || has_interface(device, name6))
+    if (is_among(names, count, name) || is_among(names, count, name6))
+        found |= PREFLIGHT_DEFAULT_ROUTE;
+    if (carries_ssh(names, count, tcp, routes, routes6) ||
+        carries_ssh(names, count, tcp6, routes, routes6))
+        found |= PREFLIGHT_SSH_SESSION;
+    return found;
+}
+
+static void check_own_connections(struct preflight *preflight, struct device *device)
+{
+    if (device->config->take_default_route || device->interface_count == 0)
+        return;
+    uint32_t found = preflight_own_traffic(preflight, device->interfaces, device->interface_count);
+    if (found & PREFLIGHT_DEFAULT_ROUTE)
         refuse(preflight, device, "the default route");
-    if (carries_ssh(device, tcp, routes, routes6) || carries_ssh(device, tcp6, routes, routes6))
+    if (found & PREFLIGHT_SSH_SESSION)
         refuse(preflight, device, "an SSH session");
 }
 

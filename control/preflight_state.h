@@ -66,9 +66,17 @@ uint32_t preflight_node_of_core(const struct preflight_node *nodes, uint32_t cor
 void preflight_devices(struct preflight *preflight);
 /* "0000:3b:00.0" or without the domain, arguments behind it or not; the address in full. */
 bool preflight_is_pci(const char *text, char address[16]);
+/* The last part of what "driver" and the like point at; empty when there is none. */
+void preflight_pci_link(const struct preflight *preflight, const char *address, const char *name,
+                        char *out, size_t bytes);
+#define PREFLIGHT_INTERFACES_MAX 8u /* of one device */
 /* The kernel's interfaces on a PCI device; returns how many. */
 uint32_t preflight_pci_interfaces(const struct preflight *preflight, const char *address,
                                   char names[][IFNAMSIZ], uint32_t most);
+/* What this machine is reached by over these interfaces. Main thread. */
+enum { PREFLIGHT_DEFAULT_ROUTE = 0x1, PREFLIGHT_SSH_SESSION = 0x2 };
+uint32_t preflight_own_traffic(const struct preflight *preflight, char names[][IFNAMSIZ],
+                               uint32_t count);
 /* The value of name=... in a vdev string. */
 bool preflight_vdev_argument(const char *device, const char *name, char *out, size_t bytes);
 

@@ -400,6 +400,27 @@ static void a_configuration_that_fits_is_one_and_leaves_the_own_card_alone(void 
     expect_fit(none, ARRAY_COUNT(none));
 }
 
+static void a_card_of_the_ipv6_route_or_of_a_session_is_left_alone_too(void **state)
+{
+    (void)state;
+    static const char *const route[] = {
+        "0000:3b:00.0: driver vfio-pci, interface eth1, node 0: carries the default route",
+        "no network card that could be taken"};
+    static const char *const session[] = {
+        "0000:3b:00.0: driver vfio-pci, interface eth1, node 0: carries an SSH session"};
+    tree_put(CARD "net/eth1/address", "");
+    tree_put("/proc/net/ipv6_route",
+             "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+             "fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth1\n");
+    expect_fit(route, ARRAY_COUNT(route));
+    tree_put("/proc/net/ipv6_route", "");
+    tree_put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+                                "eth1\t006433C6\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
+    tree_put("/proc/net/tcp", "  sl  local_address rem_address   st\n"
+                              "   0: 016433C6:0016 076433C6:D431 01 00000000:00000000\n");
+    expect_fit(session, ARRAY_COUNT(session));
+}
+
 static void a_machine_that_shows_nothing_still_gets_a_configuration(void **state)
 {
     (void)state;
@@ -425,6 +446,7 @@ int main(void)
         ON_GOOD(a_change_that_fails_leaves_the_record_for_undo),
         ON_GOOD(a_record_names_no_file_but_those_of_sys_and_proc),
         ON_GOOD(a_configuration_that_fits_is_one_and_leaves_the_own_card_alone),
+        ON_GOOD(a_card_of_the_ipv6_route_or_of_a_session_is_left_alone_too),
         ON_EMPTY(a_machine_that_shows_nothing_still_gets_a_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
