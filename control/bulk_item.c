@@ -106,6 +106,8 @@ static const char *read_expiry(const json_t *json, uint64_t wall_ms, uint64_t fa
     const json_t *ttl = json_object_get(json, "ttl");
     const json_t *expires_at = json_object_get(json, "expires_at");
     uint64_t seconds = fallback_ttl_s;
+    if (ttl != NULL && expires_at != NULL)
+        return "ttl or expires_at is allowed, not both";
     if (expires_at != NULL) {
         json_int_t at = json_integer_value(expires_at);
         if (at <= 0 || at > SECONDS_MAX || (uint64_t)at * 1000 <= wall_ms)

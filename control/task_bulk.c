@@ -63,8 +63,12 @@ static enum task_progress start_keys(struct task_run *run)
         return TASK_DONE;
     const json_t *base64 = json_object_get(body, "base64");
     bulk->wants_base64 = json_is_true(base64);
+    bool is_get = run->task->kind == API_TASK_BULK_GET;
     enum task_progress progress =
-        collection_keys_read(run, json_object_get(body, "keys"), bulk->is_percent, &bulk->set);
+        collection_check_members(run, body, is_get ? "keys, base64" : "keys");
+    if (progress == TASK_GOES_ON)
+        progress =
+            collection_keys_read(run, json_object_get(body, "keys"), bulk->is_percent, &bulk->set);
     if (progress == TASK_GOES_ON && base64 != NULL && !json_is_boolean(base64))
         progress = task_fail(run, HTTP_PROBLEM_BAD_DOCUMENT, "base64 is true or false");
     json_decref(body);

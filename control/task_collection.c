@@ -43,6 +43,29 @@ json_t *collection_body(struct task_run *run)
     return json;
 }
 
+static bool is_listed(const char *list, const char *name)
+{
+    size_t bytes = strlen(name);
+    for (; *list; list += strcspn(list, ","), list += strspn(list, ", "))
+        if (strcspn(list, ",") == bytes && memcmp(list, name, bytes) == 0)
+            return true;
+    return false;
+}
+
+enum task_progress collection_check_members(struct task_run *run, const json_t *body,
+                                            const char *known)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)body, name, value)
+    {
+        if (!is_listed(known, name))
+            return task_fail(run, HTTP_PROBLEM_BAD_DOCUMENT,
+                             "there is a member \"%.40s\"; allowed: %s", name, known);
+    }
+    return TASK_GOES_ON;
+}
+
 static void key_forget(struct collection_key *key)
 {
     free(key->bytes);

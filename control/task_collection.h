@@ -44,6 +44,13 @@ enum task_progress collection_names(struct task_run *run, bool *is_percent);
 json_t *collection_body(struct task_run *run);
 
 /*
+ * That it has no members but `known`, such as "keys, soft": what is misspelt would do otherwise
+ * than meant. TASK_DONE after task_fail.
+ */
+enum task_progress collection_check_members(struct task_run *run, const json_t *body,
+                                            const char *known);
+
+/*
  * One key from JSON, appended to a set with room for it. False: `reason` says why it is no key.
  */
 bool collection_key_read(const struct task_run *run, const json_t *name, bool is_percent,

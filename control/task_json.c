@@ -8,14 +8,13 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "control/json_write.h"
 #include "control/task_document.h"
 
 #define REPEATS_MAX 64u
 #define FIELDS_MAX 64u /* names in ?fields= */
 #define DEPTH_MAX 16u  /* parts of a name */
-#define ENCODE_FLAGS (JSON_ENCODE_ANY | JSON_COMPACT)
 
 /* NULL after task_fail. */
 static json_t *parse_value(struct task_run *run, const struct shard_operation *operation)
@@ -33,12 +32,8 @@ static json_t *parse_value(struct task_run *run, const struct shard_operation *o
 /* The document into the answer's body. False: no memory, or too large for an answer. */
 static bool write_document(struct task_run *run, const json_t *document)
 {
-    char *text = json_dumps(document, ENCODE_FLAGS);
-    if (!text)
-        return false;
     text_buffer_clear(&run->body);
-    text_add(&run->body, text, strlen(text));
-    free(text);
+    json_add_value(&run->body, document);
     return !run->body.is_cut;
 }
 
@@ -285,6 +280,16 @@ static json_t *project(const json_t *document, const struct fields *fields)
     return picked;
 }
 
+/* The worker answers, as for any other value; without the fields when it will not send them. */
+static enum task_progress finish_fields(struct task_run *run,
+                                        const struct shard_operation *operation)
+{
+    run->task->current_version = operation->version;
+    run->task->modified_at_ms = operation->modified_at_ms;
+    run->task->expires_at_ms = operation->expires_at_ms;
+    return task_finish(run, 200);
+}
+
 static enum task_progress answer_fields(struct task_run *run,
                                         const struct shard_operation *operation)
 {
@@ -299,24 +304,8 @@ static enum task_progress answer_fields(struct task_run *run,
     bool is_written = write_document(run, picked);
     json_decref(picked);
     json_decref(document);
-    if (!is_written)
-        return task_fail(run, HTTP_PROBLEM_ANSWER_TOO_LARGE, "ask for fewer fields");
-    text_format(&run->fields, "Content-Type: application/json\r\n");
-    return task_finish(run, 200);
-}
-
-static void write_read_fields(struct task_run *run, const struct shard_operation *operation)
-{
-    char date[40];
-    struct tm utc;
-    time_t modified_s = (time_t)(operation->modified_at_ms / 1000);
-    gmtime_r(&modified_s, &utc);
-    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-    text_format(&run->fields,
-                "ETag: \"%" PRIu64 "\"\r\nLast-Modified: %s\r\n"
-                "Cache-Status: gannet; fwd=bypass\r\nAge: 0\r\n"
-                "Accept-Ranges: none\r\nCache-Control: no-cache\r\n",
-                operation->version, date);
+    return is_written ? finish_fields(run, operation)
+                      : task_fail(run, HTTP_PROBLEM_ANSWER_TOO_LARGE, "ask for fewer fields");
 }
 
 static enum task_progress fields_take(struct task_run *run, struct shard_operation *operation)
@@ -324,16 +313,8 @@ static enum task_progress fields_take(struct task_run *run, struct shard_operati
     const struct api_task *task = run->task;
     if (operation->status != SHARD_OK)
         return task_fail_as(run, operation);
-    if (!task_condition_holds(task, operation->version)) {
-        if (task->condition == SHARD_IF_VERSION_NOT || task->condition == SHARD_IF_ABSENT) {
-            write_read_fields(run, operation);
-            return task_finish(run, 304);
-        }
-        run->task->current_version = operation->version;
-        return task_fail(run, HTTP_PROBLEM_PRECONDITION_FAILED, "the condition does not hold");
-    }
-    write_read_fields(run, operation);
-    return answer_fields(run, operation);
+    return task_condition_holds(task, operation->version) ? answer_fields(run, operation)
+                                                          : finish_fields(run, operation);
 }
 
 static void fields_end(struct task_run *run)

@@ -69,6 +69,8 @@ static enum task_progress read_document(struct task_run *run, const json_t *body
     const json_t *soft = json_object_get(body, "soft");
     const json_t *cursor = json_object_get(body, "cursor");
     purge->is_soft = json_is_true(soft);
+    if (collection_check_members(run, body, "keys, prefix, soft, cursor") == TASK_DONE)
+        return TASK_DONE;
     if ((keys == NULL) == (prefix == NULL))
         return task_fail(run, HTTP_PROBLEM_BAD_DOCUMENT, "keys or prefix is needed, not both");
     if (soft != NULL && !json_is_boolean(soft))

@@ -62,9 +62,10 @@ void condition_for_shard(const struct api_request *request, uint8_t *condition, 
     memcpy(versions, request->tags.at + list->first, list->count * sizeof(versions[0]));
 }
 
-void condition_expect(uint64_t version, struct shard_operation *operation)
+void condition_expect(uint64_t version, uint8_t *condition, uint8_t *count,
+                      uint64_t versions[SHARD_CONDITION_VERSIONS_MAX])
 {
-    operation->condition = (uint8_t)(version != 0 ? SHARD_IF_VERSION_IN : SHARD_IF_ABSENT);
-    operation->version_count = version != 0;
-    operation->versions[0] = version;
+    *condition = (uint8_t)(version != 0 ? SHARD_IF_VERSION_IN : SHARD_IF_ABSENT);
+    *count = version != 0;
+    versions[0] = version;
 }

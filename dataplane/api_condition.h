@@ -38,6 +38,7 @@ enum condition_verdict condition_evaluate(const struct api_request *request, uin
 bool condition_fits_operation(const struct api_request *request);
 void condition_for_shard(const struct api_request *request, uint8_t *condition, uint8_t *count,
                          uint64_t versions[SHARD_CONDITION_VERSIONS_MAX]);
-void condition_expect(uint64_t version, struct shard_operation *operation);
+void condition_expect(uint64_t version, uint8_t *condition, uint8_t *count,
+                      uint64_t versions[SHARD_CONDITION_VERSIONS_MAX]);
 
 #endif

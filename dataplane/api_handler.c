@@ -128,7 +128,7 @@ static struct value_view view_of_entry(const struct cache_entry *entry)
 static const struct cache_entry *stale_entry(const struct api_handler *handler,
                                              const struct api_request *request)
 {
-    if (verb_of(request) != SHARD_GET || request->wait_ms > 0)
+    if (!api_request_is_read(request) || request->wait_ms > 0)
         return NULL;
     uint64_t hash =
         key_hash_cache(request->bytes, request->key_bytes, handler->config.cache_hash_seed);
@@ -226,11 +226,22 @@ static void write_after_look(struct api_handler *handler, struct http_connection
         answer_problem(handler, http->tcp, request, problem, NULL, version);
         return;
     }
+    if (request->task != API_TASK_NONE && request->task != API_TASK_CHECK) {
+        task_begin(handler, http, version);
+        return;
+    }
     struct shard_operation *write = prepare_operation(handler, http, verb_of(request));
     if (!write)
         return;
-    condition_expect(version, write);
+    condition_expect(version, &write->condition, &write->version_count, write->versions);
     send_operation(handler, http, write);
+}
+
+/* A task that writes reads nothing here but what its conditions are about. */
+static bool is_look(const struct api_request *request, const struct shard_operation *operation)
+{
+    return operation->verb != verb_of(request) ||
+           (operation->verb == SHARD_GET && !api_request_is_read(request));
 }
 
 void api_take_answer(struct api_handler *handler, struct shard_operation *operation)
@@ -241,7 +252,7 @@ void api_take_answer(struct api_handler *handler, struct shard_operation *operat
         body_memory_release(handler, operation->value->capacity_bytes);
     if (http && http->operation == operation) {
         http->operation = NULL;
-        if (operation->verb == verb_of(&http->request))
+        if (!is_look(&http->request, operation))
             answer_operation(handler, http, operation);
         else
             write_after_look(handler, http, operation);
@@ -304,7 +315,10 @@ void request_complete(struct api_handler *handler, struct http_connection *http)
     struct tcp_connection *tcp = http->tcp;
     http->body_ns = handler->time.now_ns;
     if (request->task != API_TASK_NONE) {
-        task_begin(handler, http);
+        if (task_must_look(request))
+            ask_store(handler, http);
+        else
+            task_begin(handler, http, 0);
     } else if (request->route == ROUTE_NAMESPACES) {
         answer_namespaces(handler, tcp, request);
     } else if (request->route == ROUTE_NAMESPACE) {

@@ -51,6 +51,13 @@ static bool is_metadata_name(struct http_slice name)
     return name.bytes > 5 && http_slice_is((struct http_slice){name.at, 5}, "meta-");
 }
 
+/* Codings may come in several lines (RFC 9110 8.4), in the order in which they were applied. */
+static bool is_kept(const struct http_field *field)
+{
+    return is_metadata_name(field->name) ||
+           (field->value.bytes > 0 && http_slice_is(field->name, "content-encoding"));
+}
+
 /* Content-Type, Content-Encoding, Meta-*: kept as the field lines which will be returned. */
 static enum http_problem read_attributes(const struct http_request *http,
                                          struct api_request *request, const char **detail)
@@ -62,11 +69,8 @@ static enum http_problem read_attributes(const struct http_request *http,
     if (type && type->value.bytes > 0)
         value = type->value;
     bool fits = append_attribute(request, name, value);
-    const struct http_field *coding = http_find_field(http, "content-encoding");
-    if (coding && coding->value.bytes > 0 && fits)
-        fits = append_attribute(request, coding->name, coding->value);
     for (uint32_t i = 0; i < http->field_count && fits; i++)
-        if (is_metadata_name(http->fields[i].name))
+        if (is_kept(&http->fields[i]))
             fits = append_attribute(request, http->fields[i].name, http->fields[i].value);
     if (!fits) {
         *detail = "Content-Type and Meta-* fields take at most 512 bytes together";
@@ -79,9 +83,13 @@ static enum http_problem read_expiry(const struct http_request *http, uint64_t f
                                      uint64_t wall_ms, struct api_request *request,
                                      const char **detail)
 {
-    struct http_slice text;
+    struct http_slice text, other;
     uint64_t seconds;
     if (http_query_parameter(http->query, "expires_at", &text)) {
+        if (http_query_parameter(http->query, "ttl", &other)) {
+            *detail = "ttl or expires_at is allowed, not both";
+            return HTTP_PROBLEM_BAD_PARAMETER;
+        }
         if (!http_parse_decimal(text, &seconds) || seconds > UINT32_MAX ||
             seconds * 1000 <= wall_ms) {
             *detail = "expires_at: allowed are Unix seconds in the future, up to 4294967295";
@@ -153,7 +161,7 @@ static void read_range(const struct http_request *http, struct api_request *requ
         request->if_range_version = 0;
 }
 
-/* RFC 7240: preferences in a list; "wait" is in seconds. Nothing in it is an error. */
+/* "wait" among the preferences of a line, in seconds; 0: it is not. */
 static uint64_t read_wait_s(struct http_slice preferences)
 {
     const uint8_t *at = preferences.at, *end = at + preferences.bytes;
@@ -188,7 +196,10 @@ static void read_wait(const struct server_config *server, const struct http_requ
     if (!prefer || !api_request_is_read(request) || request->if_match.is_present ||
         known->count == 0 || known->count > SHARD_CONDITION_VERSIONS_MAX)
         return;
-    uint64_t seconds = read_wait_s(prefer->value);
+    uint64_t seconds = 0;
+    for (; seconds == 0 && prefer < http->fields + http->field_count; prefer++)
+        if (http_slice_is(prefer->name, "prefer")) /* RFC 7240 2: a list, in lines as well */
+            seconds = read_wait_s(prefer->value);
     if (seconds > server->http.wait_max_s)
         seconds = server->http.wait_max_s;
     request->wait_ms = (uint32_t)seconds * 1000;

@@ -220,8 +220,13 @@ void ask_store(struct api_handler *handler, struct http_connection *http);
 void store_failed(struct api_handler *handler, struct http_connection *http,
                   enum http_problem problem, const char *detail);
 
-/* api_tasks.c: a request that a task thread serves, body and all */
-void task_begin(struct api_handler *handler, struct http_connection *http);
+/*
+ * api_tasks.c: a request that a task thread serves, body and all. `seen_version`: when its
+ * conditions do not fit an operation, what the look found there; 0: nothing.
+ */
+void task_begin(struct api_handler *handler, struct http_connection *http, uint64_t seen_version);
+/* It changes a value on conditions that only the worker can evaluate. */
+bool task_must_look(const struct api_request *request);
 
 /* api_answer.c: what goes out; all of these queue bytes on the connection */
 struct value_view { /* a value wherever it lies: in the cache or in an operation */

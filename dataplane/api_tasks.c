@@ -9,16 +9,27 @@
 #include "include/counters.h"
 #include "include/server_config.h"
 
-void task_begin(struct api_handler *handler, struct http_connection *http)
+bool task_must_look(const struct api_request *request)
+{
+    return (request->task == API_TASK_PATCH || request->task == API_TASK_COUNTER) &&
+           !condition_fits_operation(request);
+}
+
+/* Not for those whose conditions the worker looks at itself, before or after. */
+static void set_condition(const struct api_request *request, uint64_t seen_version,
+                          struct api_task *task)
+{
+    if (request->task == API_TASK_CHECK)
+        return;
+    if (condition_fits_operation(request))
+        condition_for_shard(request, &task->condition, &task->version_count, task->versions);
+    else if (task_must_look(request))
+        condition_expect(seen_version, &task->condition, &task->version_count, task->versions);
+}
+
+void task_begin(struct api_handler *handler, struct http_connection *http, uint64_t seen_version)
 {
     const struct api_request *request = &http->request;
-    bool is_check = request->task == API_TASK_CHECK; /* then the write is done here, afterwards */
-    if (!is_check && !condition_fits_operation(request)) {
-        answer_problem(handler, http->tcp, request, HTTP_PROBLEM_CONDITION_TOO_LONG,
-                       "here a condition is If-Match or If-None-Match with at most 4 entity tags",
-                       0);
-        return;
-    }
     struct api_task *task = task_client_take(handler->config.tasks);
     if (!task) {
         answer_problem(handler, http->tcp, request, HTTP_PROBLEM_OVERLOADED,
@@ -43,8 +54,7 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
     memcpy(task->bytes, request->bytes,
            (size_t)request->key_bytes + request->attributes_bytes + request->query_bytes);
     task->namespace_index = request->namespace_index;
-    if (!is_check)
-        condition_for_shard(request, &task->condition, &task->version_count, task->versions);
+    set_condition(request, seen_version, task);
     task->body = http->body;
     http->body = NULL;
     http->state = HTTP_WAITING_TASK;
@@ -54,11 +64,32 @@ void task_begin(struct api_handler *handler, struct http_connection *http)
     task_client_send(handler->config.tasks, task, &handler->time);
 }
 
+/* The members that were asked for are a value like any other: conditions, parts, caches. */
+static void answer_fields(struct api_handler *handler, struct http_connection *http,
+                          const struct api_task *task)
+{
+    static const char type[] = "Content-Type: application/json\r\n";
+    struct value_view value = {
+        .version = task->current_version,
+        .modified_at_ms = task->modified_at_ms,
+        .expires_at_ms = task->expires_at_ms,
+        .attributes = (const uint8_t *)type,
+        .attributes_bytes = sizeof(type) - 1,
+        .value_bytes = task->answer_body_bytes,
+        .blob = task->answer,
+    };
+    answer_value(handler, http->tcp, &http->request, &value, "fwd=bypass");
+}
+
 static void answer_task(struct api_handler *handler, struct http_connection *http,
                         struct api_task *task)
 {
+    if (task->problem == HTTP_PROBLEM_PRECONDITION_FAILED && task_must_look(&http->request))
+        task->problem = HTTP_PROBLEM_WRITE_CONFLICT; /* the condition was ours: what was seen */
     if (task->problem != HTTP_PROBLEM_NONE)
         answer_task_problem(handler, http->tcp, &http->request, task);
+    else if (task->kind == API_TASK_FIELDS)
+        answer_fields(handler, http, task);
     else
         answer_document(handler, http->tcp, &http->request, task);
 }

@@ -44,7 +44,7 @@ struct api_task {
     alignas(CACHE_LINE_BYTES) uint64_t connection; /* opaque to all but the origin worker */
     uint64_t deadline_ns;
     uint64_t wall_ms;       /* the worker's time when it was sent */
-    uint64_t expires_at_ms; /* for what it writes; 0: never, or as it is */
+    uint64_t expires_at_ms; /* of what it writes; 0: never, or as it is; then of what it read */
     uint8_t kind;           /* enum api_task_kind */
     uint8_t origin_worker;
     uint8_t thread;    /* which task thread has it */
@@ -70,7 +70,8 @@ struct api_task {
     uint32_t answer_body_bytes;     /* also when the body itself is left out (is_head) */
     uint16_t status;                /* when problem is HTTP_PROBLEM_NONE */
     uint8_t problem;                /* enum http_problem */
-    uint64_t current_version;       /* of a failed precondition; 0: absent */
+    uint64_t current_version;       /* of what was read, or of a failed precondition; 0: absent */
+    uint64_t modified_at_ms;        /* of what was read */
     char detail[TASK_DETAIL_BYTES]; /* a sentence for the problem document; "" is none */
 
     struct api_task *next;

@@ -151,11 +151,11 @@ static void what_was_seen_is_expected_of_the_write(void **state)
 {
     (void)state;
     struct shard_operation operation = {0};
-    condition_expect(17, &operation);
+    condition_expect(17, &operation.condition, &operation.version_count, operation.versions);
     assert_int_equal(operation.condition, SHARD_IF_VERSION_IN);
     assert_int_equal(operation.version_count, 1);
     assert_int_equal(operation.versions[0], 17);
-    condition_expect(0, &operation);
+    condition_expect(0, &operation.condition, &operation.version_count, operation.versions);
     assert_int_equal(operation.condition, SHARD_IF_ABSENT);
     assert_int_equal(operation.version_count, 0);
 }

@@ -176,6 +176,10 @@ static void a_purge_empties_the_cache_and_keeps_the_values(void **state)
     EXPECT(post("purge", "{}"), "422", "keys or prefix is needed");
     EXPECT(post("purge", "{\"keys\":[\"a\"],\"prefix\":\"b\"}"), "422", "not both");
     EXPECT(post("purge", "{\"keys\":[\"a\"],\"soft\":1}"), "422", "soft is true or false");
+    EXPECT(post("purge", "{\"keys\":[\"a\"],\"sofft\":true}"), "422", "sofft",
+           "allowed: keys, prefix, soft, cursor");
+    EXPECT(post("bulk/get", "{\"keys\":[\"a\"],\"base\":true}"), "422", "allowed: keys, base64");
+    EXPECT(post("bulk/delete", "{\"keys\":[\"a\"],\"base64\":true}"), "422", "allowed: keys");
     EXPECT(post("purge", "{\"prefix\":1}"), "422", "prefix is a text");
     EXPECT(post("purge", "{\"prefix\":\"a\",\"cursor\":\"x\"}"), "400", "bad-cursor");
 }

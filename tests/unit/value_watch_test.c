@@ -114,7 +114,7 @@ static void the_wait_is_bounded_and_the_list_of_preferences_is_read(void **state
 {
     (void)state;
     watch("GET " KEY " HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"1\"\r\n"
-          "Prefer: respond-async, Wait=99999; x=y\r\n\r\n",
+          "Prefer: respond-async, handling=lenient\r\nPrefer: Wait=99999; x=y\r\n\r\n",
           talk.world.config.server.http.wait_max_s * 1000 - 100);
     assert_int_equal(watcher.received_bytes, 0);
     server_world_run_ms(&talk.world, 400);
