@@ -216,7 +216,7 @@ static struct tcp_connection *open_connection(struct tcp_stack *stack,
     cold->peer_mss_bytes = half_open->peer_mss_bytes;
     cold->peer_scales = half_open->peer_scales;
     cold->timestamp_offset = half_open->timestamp_offset;
-    cold->syn_sent_us = half_open->sent_us; /* of a cookie: 0 */
+    cold->syn_sent_us = half_open->sent_twice ? 0 : half_open->sent_us; /* of a cookie: 0 */
     cold->retransmitted_syn = half_open->retries > 0;
     cold->last_sent_tick = stack->now_tick;
     take_path(stack, connection, cold, half_open);
@@ -282,6 +282,7 @@ static void syn_again(struct tcp_stack *stack, struct tcp_half_open *half_open,
     if ((half_open->flags & packet->rx.option_flags & TCP_OPTION_TIMESTAMP) &&
         !seq_before(packet->rx.timestamp_value, half_open->ts_recent))
         half_open->ts_recent = packet->rx.timestamp_value;
+    half_open->sent_twice = true;
     tcp_send_syn_ack(stack, half_open, flow);
 }
 

@@ -202,7 +202,7 @@ void tcp_syn_table_run(struct tcp_stack *stack)
         return;
     uint32_t budget = RESENT_PER_ROUND_MAX;
     for (uint32_t retries = 0; retries <= TCP_SYN_ACK_RETRIES_MAX; retries++) {
-        while (table->waiting[retries].head != TCP_INDEX_NONE && budget-- > 0) {
+        for (; table->waiting[retries].head != TCP_INDEX_NONE && budget > 0; budget--) {
             struct tcp_half_open *oldest = &table->entries[table->waiting[retries].head];
             if (due_in_us(oldest, stack->now_ns) > 0)
                 break;

@@ -41,6 +41,7 @@ struct tcp_half_open {
     uint8_t port_index;
     uint8_t scales;       /* as in a connection */
     bool peer_scales : 1; /* its SYN had a window scale */
+    bool sent_twice : 1;  /* the SYN-ACK, because the SYN came again: measures no round trip */
     bool path_ready : 1;  /* next_hop_mac is the right one, not just where its frames come from */
     uint8_t retries;
     uint8_t challenges; /* since the last SYN-ACK */

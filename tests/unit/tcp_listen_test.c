@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "include/clock.h"
 #include "tests/support/tcp_peer.h"
 #include "tests/support/test_eal.h"
 
@@ -116,6 +117,16 @@ static void the_handshake_measures_the_round_trip_unless_it_was_sent_twice(void 
     peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1});
     tcp_connection_info(peer.stack, peer.connection, &info);
     assert_int_equal(info.srtt_us, 0);
+    peer.port++; /* the peer did not wait for us: which of the two does it answer? */
+    send_syn(&plain);
+    peer_expect(&peer, S | A, 0, 1, 0);
+    peer_sleep(&peer, 300);
+    send_syn(&plain);
+    peer_expect(&peer, S | A, 0, 1, 0);
+    peer_sleep(&peer, 30);
+    peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1});
+    tcp_connection_info(peer.stack, peer.connection, &info);
+    assert_int_equal(info.srtt_us, 0);
 }
 
 static void an_unanswered_syn_ack_is_sent_six_times_in_63_seconds(void **state)
@@ -134,6 +145,29 @@ static void an_unanswered_syn_ack_is_sent_six_times_in_63_seconds(void **state)
     assert_int_equal(peer_counter(&peer, COUNTER_TCP_TIMEOUTS), 1);
     peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1});
     peer_expect(&peer, R, 1, 0, 0);
+}
+
+/* So many in one round, whatever their number of tries: the rest follow in the next rounds. */
+static void syn_acks_of_all_ages_share_the_bound_of_a_round(void **state)
+{
+    (void)state;
+    peer.config.half_open_max = 256;
+    restart();
+    for (uint32_t i = 0; i < 80; i++) {
+        if (i == 40) /* those of before were sent again once: both kinds are due after 3 s */
+            peer_sleep(&peer, 2000);
+        peer.port++;
+        send_syn(&plain);
+        peer_discard(&peer);
+    }
+    peer.now_ns += 1100 * NS_PER_MS;
+    uint32_t all = 0, round, most = 0;
+    while ((round = peer_round_unseen(&peer)) > 0) {
+        most = round > most ? round : most;
+        all += round;
+    }
+    assert_int_equal(all, 80);
+    assert_int_equal(most, 32);
 }
 
 static void the_worker_is_told_when_a_syn_ack_is_due(void **state)
@@ -639,6 +673,7 @@ int main(void)
         TEST(a_syn_takes_no_connection),
         TEST(the_handshake_measures_the_round_trip_unless_it_was_sent_twice),
         TEST(an_unanswered_syn_ack_is_sent_six_times_in_63_seconds),
+        TEST(syn_acks_of_all_ages_share_the_bound_of_a_round),
         TEST(the_worker_is_told_when_a_syn_ack_is_due),
         TEST(segments_in_syn_received),
         TEST(data_and_fin_may_complete_the_handshake),
