@@ -88,9 +88,8 @@ static void queue_fin(struct tcp_stack *stack, struct tcp_connection *connection
         packet = stack_packet_alloc(stack);
         if (!packet) {
             count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
-            connection->retransmit_tick = tcp_tick_at(stack->now_tick, tcp_ticks_of_ms(20));
-            tcp_timer_update(stack, connection, connection->retransmit_tick);
-            return; /* the timer comes back here */
+            connection_wants_output(stack, connection); /* tries again in the next round */
+            return;
         }
         memset(&packet->tx, 0, sizeof(packet->tx));
         packet->next = NULL;

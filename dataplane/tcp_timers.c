@@ -3,6 +3,7 @@
  * Timers are lazy: a deadline is a field, the wheel is only told when it must fire earlier than it
  * would anyway. What fires finds out which deadlines have really passed and arms the wheel again.
  */
+#include "dataplane/ethernet.h"
 #include "dataplane/packet_build.h"
 #include "dataplane/tcp_input.h"
 #include "dataplane/tcp_internal.h"
@@ -54,6 +55,12 @@ static uint32_t probe_ticks(const struct tcp_stack *stack, const struct tcp_conn
     return tcp_ticks_of_us(us) + 1;
 }
 
+/* Nothing can have left yet. With a stand-in for the right address it does. */
+static bool has_no_next_hop(const struct tcp_cold *cold)
+{
+    return !cold->path_ready && (!cold->path_known || ethernet_address_is_zero(cold->next_hop_mac));
+}
+
 void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
@@ -80,7 +87,7 @@ void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connecti
                 cold->retransmit_timer = TCP_TIMER_RTO;
         }
     }
-    if (UNLIKELY(!cold->path_ready))
+    if (UNLIKELY(!cold->path_ready) && has_no_next_hop(cold))
         ticks = u32_min(ticks, tcp_ticks_of_ms(UNRESOLVED_RETRY_MS));
     connection->retransmit_tick = tcp_tick_at(stack->now_tick, ticks);
     tcp_timer_update(stack, connection, connection->retransmit_tick);
@@ -139,7 +146,7 @@ static bool was_heard_within(const struct tcp_stack *stack, const struct tcp_con
 static void syn_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                           struct tcp_cold *cold)
 {
-    if (cold->path_ready) { /* while the neighbour is being resolved nothing was really sent */
+    if (!has_no_next_hop(cold)) {
         if (cold->loss->backoff >= TCP_SYN_RETRIES_MAX) {
             count(stack->counters, COUNTER_TCP_TIMEOUTS);
             tcp_connection_end(stack, connection);
@@ -194,8 +201,6 @@ static void retransmit_timed_out(struct tcp_stack *stack, struct tcp_connection 
         syn_timed_out(stack, connection, cold);
         return;
     }
-    if (connection->flags & CONNECTION_FIN_WANTED)
-        connection_wants_output(stack, connection); /* there was no packet for the FIN */
     switch (cold->retransmit_timer) {
     case TCP_TIMER_PERSIST:
         persist_timed_out(stack, connection, cold);

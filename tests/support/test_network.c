@@ -96,13 +96,13 @@ enum network_path_status network_path(struct network *network, const struct netw
     }
     out->ip_version = flow->ip_version;
     out->mtu = network->mtu;
-    return NETWORK_PATH_READY;
+    return network->has_stand_in ? NETWORK_PATH_RESOLVING : NETWORK_PATH_READY;
 }
 
 bool network_answer_mac(struct network *network, const struct network_flow *flow, uint8_t mac[6])
 {
     memcpy(mac, is_set(network->next_hop_mac) ? network->next_hop_mac : flow->peer_mac, 6);
-    return !network->is_resolving;
+    return !network->is_resolving && !network->has_stand_in;
 }
 
 void network_flow_of(const struct packet *segment, struct network_flow *flow)

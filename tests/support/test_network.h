@@ -25,6 +25,7 @@ struct network {
     uint32_t offloads;
     uint32_t generation;
     bool is_resolving; /* network_path answers RESOLVING, without a header */
+    bool has_stand_in; /* network_path answers RESOLVING, with an address that may do */
     bool is_vlan;
     bool is_full;             /* network_has_room answers false */
     uint16_t kernel_port;     /* the TCP port that the kernel serves; 0: none */

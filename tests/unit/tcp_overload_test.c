@@ -114,6 +114,41 @@ static void open_connections_go_on_while_data_holds_all_it_may(void **state)
     assert_int_equal(received(&holder), SEGMENT);
 }
 
+/* A gateway that is slow to answer, a neighbour table that is full: frames leave all the same. */
+static void an_unconfirmed_next_hop_does_not_hurry_the_timers(void **state)
+{
+    (void)state;
+    memcpy(peer.network.next_hop_mac, "\x02\0\0\0\0\x07", 6);
+    peer.network.has_stand_in = true;
+    peer_open(&peer, &(struct tcp_syn_options){.mss_bytes = 1460});
+    peer_application_sends(&peer, 100);
+    peer_round(&peer);
+    peer_expect(&peer, A, 1, 1, 100);
+    assert_in_range(peer_wait(&peer, 1000), 195, 210);
+    peer_expect(&peer, A, 1, 1, 100);
+    assert_in_range(peer_wait(&peer, 1000), 395, 410);
+}
+
+static void a_fin_without_a_packet_waits_and_hurries_nothing(void **state)
+{
+    (void)state;
+    static struct packet *hoard[8192];
+    uint32_t hoarded = 0;
+    peer_open(&peer, &(struct tcp_syn_options){.mss_bytes = 1460});
+    peer_application_sends(&peer, 100);
+    peer_round(&peer);
+    peer_expect(&peer, A, 1, 1, 100);
+    while ((hoard[hoarded] = packet_alloc(peer.pool)) != NULL)
+        hoarded++;
+    tcp_close(peer.stack, peer.connection);
+    assert_int_equal(peer_wait(&peer, 150), 150); /* nothing is sent again before its time */
+    assert_int_equal(tcp_next_timer_ns(peer.stack), peer.now_ns);
+    while (hoarded > 0)
+        packet_free(hoard[--hoarded]);
+    peer_round(&peer);
+    peer_expect(&peer, A | F, 101, 1, 0);
+}
+
 static void what_waits_out_of_order_goes_first(void **state)
 {
     (void)state;
@@ -324,6 +359,8 @@ int main(void)
     test_eal_start("64");
     const struct CMUnitTest tests[] = {
         TEST(open_connections_go_on_while_data_holds_all_it_may),
+        TEST(an_unconfirmed_next_hop_does_not_hurry_the_timers),
+        TEST(a_fin_without_a_packet_waits_and_hurries_nothing),
         TEST(what_waits_out_of_order_goes_first),
         TEST(what_we_send_too_may_push_it_out),
         TEST(out_of_order_data_is_bounded_over_all_connections),
