@@ -294,6 +294,17 @@ static uint32_t forget_duplicates(const struct tcp_connection *connection, struc
     return gone;
 }
 
+/* One segment is missing still, or they would be acknowledged too; at the end all of them are. */
+static void bound_duplicates(const struct tcp_connection *connection, struct tcp_cold *cold)
+{
+    if ((connection->flags & CONNECTION_SACK) || cold->loss->sacked_bytes == 0)
+        return;
+    uint32_t outstanding = connection->snd_nxt - connection->snd_una;
+    uint32_t behind_hole = outstanding - u32_min(outstanding, connection->mss_bytes);
+    struct tcp_loss *loss = tcp_loss_take(cold);
+    loss->sacked_bytes = u32_min(loss->sacked_bytes, behind_hole);
+}
+
 static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, uint32_t acknowledgement,
                               struct ack_news *news)
@@ -317,6 +328,7 @@ static void take_acknowledged(struct tcp_stack *stack, struct tcp_connection *co
     if (was_retransmitted)
         news->rtt_us = 0;
     connection->snd_una = acknowledgement;
+    bound_duplicates(connection, cold);
     news->has_news = true;
 }
 

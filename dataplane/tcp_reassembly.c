@@ -156,6 +156,7 @@ static void queue_insert(struct tcp_stack *stack, struct tcp_loss *loss, struct 
 static void fin_received(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     connection->rcv_nxt++;
+    connection->rcv_edge = seq_max(connection->rcv_edge, connection->rcv_nxt); /* it was full */
     connection->flags |= CONNECTION_ACK_PENDING | CONNECTION_ACK_NOW;
     connection_wants_output(stack, connection);
     connection_event(stack, connection, TCP_EVENT_PEER_CLOSED);
