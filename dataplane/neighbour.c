@@ -206,6 +206,11 @@ bool neighbour_is_usable(const struct neighbour *neighbour)
     return neighbour->state >= NEIGHBOUR_REACHABLE;
 }
 
+bool neighbour_is_silent(const struct neighbour *neighbour)
+{
+    return neighbour->state == NEIGHBOUR_RESOLVING && neighbour->tries > NEIGHBOUR_TRIES;
+}
+
 enum neighbour_state neighbour_state(const struct neighbour *neighbour)
 {
     return (enum neighbour_state)neighbour->state;

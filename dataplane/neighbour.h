@@ -66,6 +66,8 @@ struct neighbour *neighbour_resolve(struct neighbour_table *table, const struct 
                                     const uint8_t stand_in_mac[6], bool is_pinned, uint64_t now_ns);
 
 bool neighbour_is_usable(const struct neighbour *neighbour);
+/* It was asked as often as any other would be before it is given up. */
+bool neighbour_is_silent(const struct neighbour *neighbour);
 enum neighbour_state neighbour_state(const struct neighbour *neighbour);
 const uint8_t *neighbour_mac(const struct neighbour *neighbour);
 

@@ -234,12 +234,25 @@ void network_take_router(struct network *network, const struct network_router *r
     }
 }
 
+/* Expired, or not there any more though it said it would be (RFC 4861 6.3.6). */
+static bool router_is_gone(const struct network *network, uint8_t port_index)
+{
+    const struct network_port *port = &network->ports[port_index];
+    struct neighbour_key key = {.ip_version = 6, .port_index = port_index};
+    if (ipv6_is_zero(port->gateway6))
+        return false;
+    memcpy(key.ip, port->gateway6, 16);
+    const struct neighbour *neighbour = neighbour_find(network->neighbours, &key);
+    return network->now_ns >= port->link.router_until_ns ||
+           (neighbour && neighbour_is_silent(neighbour));
+}
+
 static void look_after_router(struct network *network, uint8_t port_index)
 {
     struct network_port *port = &network->ports[port_index];
     if (!port->learns_router6 || ipv6_is_zero(port->ipv6.global))
         return;
-    if (!ipv6_is_zero(port->gateway6) && network->now_ns >= port->link.router_until_ns) {
+    if (router_is_gone(network, port_index)) {
         change_gateway6(network, port_index, no_address);
         port->link.solicitations_left = SOLICITATIONS;
     }

@@ -455,6 +455,34 @@ static void a_router_that_falls_silent_is_forgotten_and_asked_for(void **state)
     rig_down(&rig);
 }
 
+/* Its advertisement is good for a long time, but it is not there any more (RFC 4861 6.3.6). */
+static void a_router_that_does_not_answer_gives_way_to_another(void **state)
+{
+    (void)state;
+    static const uint8_t other_router[16] = {0xfe, 0x80, [15] = 2};
+    struct rig rig;
+    struct frame_bytes frame;
+    struct network_header header;
+    uint32_t at, questions = 0;
+    rig_up(&rig, (struct rig_options){.learns_router6 = true});
+    pass(&rig, 0);
+    put_router(&frame, router_ip, 255, 1800, 0);
+    deliver(&rig, &frame);
+    for (uint32_t i = 0; i < 60; i++)
+        pass(&rig, SECOND_NS);
+    assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
+    for (uint32_t i = 0; i < 20; i++) { /* three questions to it, three to all */
+        pass(&rig, SECOND_NS);
+        questions += sent_icmp6(&rig, 133, &at) != NULL;
+    }
+    assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
+    assert_in_range(questions, 1, 3);
+    put_router(&frame, other_router, 255, 1800, 0);
+    deliver(&rig, &frame);
+    assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
+    rig_down(&rig);
+}
+
 static void advertisements_are_ignored_unless_asked_for(void **state)
 {
     (void)state;
@@ -573,6 +601,7 @@ int main(void)
         cmocka_unit_test(a_query_is_answered_in_its_version_and_time),
         cmocka_unit_test(the_router_is_the_one_that_advertises),
         cmocka_unit_test(a_router_that_falls_silent_is_forgotten_and_asked_for),
+        cmocka_unit_test(a_router_that_does_not_answer_gives_way_to_another),
         cmocka_unit_test(advertisements_are_ignored_unless_asked_for),
         cmocka_unit_test(what_nobody_serves_is_refused_politely),
         cmocka_unit_test(errors_are_rate_limited_short_and_never_about_groups),
