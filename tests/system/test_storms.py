@@ -307,6 +307,26 @@ def silent_horde(world):
         one.close()
 
 
+@system_test('levels at /metrics rise with what comes and fall when it is gone', 30)
+def levels_rise_and_fall(world):
+    server = start_with_value(world)
+    levels = {'gannet_connections': {}, 'gannet_tcp_tables': {'what': 'packets_held'},
+              'gannet_packets': {'what': 'used'}}
+    wait_for(lambda: server.metrics().total('gannet_connections') == 0, 5, 'nobody is there')
+    before = server.metrics()
+    slow = [RawConnection() for _ in range(50)]
+    for one in slow:  # the beginning of a head waits in the packet that it came in
+        one.send(f'GET {VALUES}honest HTTP/1.1\r\nHost:'.encode())
+    for name, labels in levels.items():
+        least = before.total(name, **labels) + len(slow)
+        wait_for(lambda: server.metrics().total(name, **labels) >= least, 5, f'{name} {labels} rises')
+    for one in slow:
+        one.close()
+    for name, labels in levels.items():
+        most = before.total(name, **labels)
+        wait_for(lambda: server.metrics().total(name, **labels) <= most, 10, f'{name} {labels} falls')
+
+
 @system_test('connections opened, asked once and closed as fast as a Linux client can', 40)
 def open_close_storm(world):
     server = start_with_value(world, {'tcp': {'connections': 20000}})

@@ -149,6 +149,47 @@ static void a_fin_without_a_packet_waits_and_hurries_nothing(void **state)
     peer_expect(&peer, A | F, 101, 1, 0);
 }
 
+/* What /metrics shows: half-open peers, TIME-WAIT, packets held, those of them out of order. */
+static void expect_levels(uint32_t half_open, uint32_t time_wait, uint32_t held, uint32_t early)
+{
+    struct tcp_levels levels;
+    tcp_stack_levels(peer.stack, &levels);
+    assert_int_equal(levels.half_open, half_open);
+    assert_int_equal(levels.time_wait, time_wait);
+    assert_int_equal(levels.packets_held, held);
+    assert_int_equal(levels.out_of_order, early);
+}
+
+static void every_level_that_rose_falls_again(void **state)
+{
+    (void)state;
+    expect_levels(0, 0, 0, 0);
+    peer.port = 99; /* one more, who will give up */
+    peer_send(&peer, (struct peer_segment){.flags = S});
+    peer_discard(&peer);
+    expect_levels(1, 0, 0, 0);
+    peer_send(&peer, (struct peer_segment){.flags = R, .seq = 1});
+    expect_levels(0, 0, 0, 0);
+    open_side(100);
+    for (uint32_t seq = 1 + SEGMENT; seq <= 2 * SEGMENT + 1; seq += SEGMENT)
+        send_data(seq);
+    expect_levels(0, 0, 2, 2);
+    send_data(1);
+    expect_levels(0, 0, 3, 0);
+    assert_int_equal(peer_application_reads(&peer), 3 * SEGMENT);
+    expect_levels(0, 0, 0, 0);
+    peer_application_sends(&peer, 2920);
+    tcp_close(peer.stack, peer.connection);
+    peer_round(&peer);
+    peer_discard(&peer);
+    expect_levels(0, 0, 3, 0); /* the FIN has one of its own */
+    peer_send(&peer, (struct peer_segment){.flags = A | F, .seq = 1 + 3 * SEGMENT, .ack = 2922});
+    peer_discard(&peer);
+    expect_levels(0, 1, 0, 0);
+    peer_sleep(&peer, peer.config.time_wait_ms + 10);
+    expect_levels(0, 0, 0, 0);
+}
+
 static void what_waits_out_of_order_goes_first(void **state)
 {
     (void)state;
@@ -361,6 +402,7 @@ int main(void)
         TEST(open_connections_go_on_while_data_holds_all_it_may),
         TEST(an_unconfirmed_next_hop_does_not_hurry_the_timers),
         TEST(a_fin_without_a_packet_waits_and_hurries_nothing),
+        TEST(every_level_that_rose_falls_again),
         TEST(what_waits_out_of_order_goes_first),
         TEST(what_we_send_too_may_push_it_out),
         TEST(out_of_order_data_is_bounded_over_all_connections),
