@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/json_pattern.h"
 #include "control/json_place.h"
 #include "control/json_schema_rules.h"
 #include "include/compiler.h"
@@ -24,7 +25,9 @@ enum schema_form {
     FORM_MEMBERS, /* an object of schemas */
     FORM_SCHEMA,
     FORM_SCHEMAS, /* a list, not empty */
-    FORM_NAMES,   /* a list of texts */
+    FORM_PATTERN,
+    FORM_PATTERN_MEMBERS, /* an object of schemas, by pattern */
+    FORM_NAMES,           /* a list of texts */
     FORM_NUMBER,
     FORM_POSITIVE,
     FORM_COUNT,
@@ -192,6 +195,52 @@ static bool read_members(struct compiler *compiler, struct schema_rule *rule,
     return true;
 }
 
+static bool read_pattern(struct compiler *compiler, struct schema_rule *rule, const char *text,
+                         size_t bytes, const struct json_place *place)
+{
+    char problem[256];
+    struct json_pattern *pattern = json_pattern_compile(text, bytes, problem, sizeof(problem));
+    if (!pattern)
+        return refuse(compiler, place, "no regular expression that is understood here: %s",
+                      problem);
+    rule->patterns[rule->pattern_count++] = pattern;
+    return true;
+}
+
+static bool has_room_for_patterns(struct compiler *compiler, struct schema_rule *rule, size_t count,
+                                  const struct json_place *place)
+{
+    rule->patterns = calloc(count + 1, sizeof(rule->patterns[0]));
+    return rule->patterns || refuse(compiler, place, "no memory");
+}
+
+static bool read_one_pattern(struct compiler *compiler, struct schema_rule *rule,
+                             const struct json_place *place)
+{
+    if (!json_is_string(rule->value))
+        return refuse(compiler, place, "a regular expression is needed");
+    return has_room_for_patterns(compiler, rule, 1, place) &&
+           read_pattern(compiler, rule, json_string_value(rule->value),
+                        json_string_length(rule->value), place);
+}
+
+static bool read_pattern_members(struct compiler *compiler, struct schema_rule *rule,
+                                 const struct json_place *place)
+{
+    const char *name;
+    json_t *member;
+    if (!read_members(compiler, rule, place) ||
+        !has_room_for_patterns(compiler, rule, json_object_size(rule->value), place))
+        return false;
+    json_object_foreach((json_t *)rule->value, name, member)
+    {
+        struct json_place inner = {.outer = place, .name = name};
+        if (!read_pattern(compiler, rule, name, strlen(name), &inner))
+            return false;
+    }
+    return true;
+}
+
 static bool read_schemas(struct compiler *compiler, struct schema_rule *rule,
                          const struct json_place *place)
 {
@@ -301,6 +350,10 @@ static bool read_argument(struct compiler *compiler, struct schema_rule *rule,
                add_child(compiler, rule, rule->value, place);
     case FORM_SCHEMAS:
         return read_schemas(compiler, rule, place);
+    case FORM_PATTERN:
+        return read_one_pattern(compiler, rule, place);
+    case FORM_PATTERN_MEMBERS:
+        return read_pattern_members(compiler, rule, place);
     case FORM_NAMES:
         return read_names(compiler, rule, place);
     case FORM_NUMBER:
@@ -334,6 +387,14 @@ static enum schema_keyword find_keyword(const char *name)
     return (enum schema_keyword)keyword;
 }
 
+/* What is no count is refused where it stands. */
+static uint64_t count_beside(const struct schema_node *node, const char *name, uint64_t otherwise)
+{
+    const json_t *count = json_object_get(node->document, name);
+    double number = json_is_number(count) ? json_number_value(count) : -1;
+    return number >= 0 && number <= 9007199254740992.0 ? (uint64_t)number : otherwise;
+}
+
 static bool add_rule(struct compiler *compiler, struct schema_node *node, const char *name,
                      const json_t *value, const struct json_place *place)
 {
@@ -346,11 +407,22 @@ static bool add_rule(struct compiler *compiler, struct schema_node *node, const 
         node->rule_count++; /* from here on its nodes are freed with it */
     if (!read_argument(compiler, rule, place))
         return false;
-    if (rule->keyword == SCHEMA_KEYWORD_ADDITIONAL_PROPERTIES)
-        rule->properties = json_object_get(node->document, "properties");
     if (rule->keyword == SCHEMA_KEYWORD_ITEMS)
         rule->count = json_array_size(json_object_get(node->document, "prefixItems"));
+    if (rule->keyword == SCHEMA_KEYWORD_CONTAINS) {
+        rule->count = count_beside(node, "minContains", 1);
+        rule->count_max = count_beside(node, "maxContains", UINT64_MAX);
+    }
     return true;
+}
+
+static const struct schema_rule *find_rule(const struct schema_node *node,
+                                           enum schema_keyword keyword)
+{
+    for (size_t i = 0; i < node->rule_count; i++)
+        if (node->rules[i].keyword == keyword)
+            return &node->rules[i];
+    return NULL;
 }
 
 static bool compile_node(struct compiler *compiler, struct schema_node *node,
@@ -371,6 +443,10 @@ static bool compile_node(struct compiler *compiler, struct schema_node *node,
         if (!add_rule(compiler, node, name, value, &inner))
             return false;
     }
+    node->properties = find_rule(node, SCHEMA_KEYWORD_PROPERTIES);
+    node->pattern_properties = find_rule(node, SCHEMA_KEYWORD_PATTERN_PROPERTIES);
+    node->then_rule = find_rule(node, SCHEMA_KEYWORD_THEN);
+    node->else_rule = find_rule(node, SCHEMA_KEYWORD_ELSE);
     return true;
 }
 
@@ -380,7 +456,8 @@ static bool applies_in_place(enum schema_keyword keyword)
 {
     return keyword == SCHEMA_KEYWORD_ALL_OF || keyword == SCHEMA_KEYWORD_ANY_OF ||
            keyword == SCHEMA_KEYWORD_ONE_OF || keyword == SCHEMA_KEYWORD_NOT ||
-           keyword == SCHEMA_KEYWORD_REF;
+           keyword == SCHEMA_KEYWORD_REF || keyword == SCHEMA_KEYWORD_IF ||
+           keyword == SCHEMA_KEYWORD_THEN || keyword == SCHEMA_KEYWORD_ELSE;
 }
 
 /* Back to a node without having gone into the value: checking it would never end. */
@@ -462,6 +539,14 @@ struct json_schema *json_schema_compile(json_t *document, char *problem, size_t 
     return NULL;
 }
 
+static void free_rule(const struct schema_rule *rule)
+{
+    for (size_t i = 0; i < rule->pattern_count; i++)
+        json_pattern_destroy(rule->patterns[i]);
+    free(rule->patterns);
+    free(rule->nodes);
+}
+
 void json_schema_destroy(struct json_schema *schema)
 {
     if (!schema)
@@ -470,7 +555,7 @@ void json_schema_destroy(struct json_schema *schema)
         struct schema_node *node = schema->nodes;
         schema->nodes = node->next;
         for (size_t i = 0; i < node->rule_count; i++)
-            free(node->rules[i].nodes);
+            free_rule(&node->rules[i]);
         free(node->rules);
         free(node->pointer);
         free(node);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/json_pattern.h"
 #include "control/json_place.h"
 #include "control/json_schema.h"
 #include "control/json_schema_rules.h"
@@ -128,6 +129,13 @@ static void check_enum(struct check *check, const struct schema_rule *rule, cons
             json_array_size(rule->value));
 }
 
+static void check_const(struct check *check, const struct schema_rule *rule, const json_t *value,
+                        const struct json_place *place)
+{
+    if (!json_values_are_equal(rule->value, value, check->steps))
+        violate(check, place, rule->keyword, "is not the one value that is allowed");
+}
+
 static bool is_multiple(const json_t *value, const json_t *of)
 {
     if (json_is_integer(value) && json_is_integer(of))
@@ -228,7 +236,47 @@ static void check_properties(struct check *check, const struct schema_rule *rule
     }
 }
 
-static void check_additional(struct check *check, const struct schema_rule *rule, json_t *value,
+/* Applies what the member's name calls for; false: no pattern matches it. */
+static bool check_member_patterns(struct check *check, const struct schema_rule *rule,
+                                  const char *name, const json_t *member,
+                                  const struct json_place *inner)
+{
+    bool is_matched = false;
+    for (size_t i = 0; i < rule->pattern_count && !is_over(check); i++) {
+        if (!json_pattern_matches(rule->patterns[i], name, strlen(name), check->steps))
+            continue;
+        is_matched = true;
+        if (member)
+            apply(check, rule->nodes[i], member, inner, rule->keyword);
+    }
+    return is_matched;
+}
+
+static void check_pattern_properties(struct check *check, const struct schema_rule *rule,
+                                     json_t *value, const struct json_place *place)
+{
+    const char *name;
+    json_t *member;
+    json_object_foreach(value, name, member)
+    {
+        struct json_place inner = {.outer = place, .name = name};
+        check_member_patterns(check, rule, name, member, &inner);
+        if (is_over(check))
+            return;
+    }
+}
+
+/* By a rule beside it. */
+static bool is_spoken_of(struct check *check, const struct schema_node *node, const char *name)
+{
+    if (node->properties && json_object_get(node->properties->value, name))
+        return true;
+    return node->pattern_properties &&
+           check_member_patterns(check, node->pattern_properties, name, NULL, NULL);
+}
+
+static void check_additional(struct check *check, const struct schema_node *node,
+                             const struct schema_rule *rule, json_t *value,
                              const struct json_place *place)
 {
     const char *name;
@@ -236,7 +284,7 @@ static void check_additional(struct check *check, const struct schema_rule *rule
     json_object_foreach(value, name, member)
     {
         struct json_place inner = {.outer = place, .name = name};
-        if (!json_object_get(rule->properties, name))
+        if (!is_spoken_of(check, node, name) && !is_over(check))
             apply(check, rule->nodes[0], member, &inner, rule->keyword);
         if (is_over(check))
             return;
@@ -298,6 +346,39 @@ static void check_unique(struct check *check, const struct schema_rule *rule, co
 
 /* ---- schemas on the same value ---- */
 
+static bool fits_quietly(struct check *check, const struct schema_node *node, const json_t *value,
+                         const struct json_place *place, enum schema_keyword keyword);
+
+static void check_contains(struct check *check, const struct schema_rule *rule, const json_t *value,
+                           const struct json_place *place)
+{
+    uint64_t fitting = 0;
+    size_t i;
+    const json_t *element;
+    json_array_foreach(value, i, element)
+    {
+        fitting += fits_quietly(check, rule->nodes[0], element, place, rule->keyword);
+        if (is_over(check) || fitting > rule->count_max)
+            break;
+    }
+    if (fitting > rule->count_max)
+        violate(check, place, SCHEMA_KEYWORD_MAX_CONTAINS, "more than %llu elements fit",
+                (unsigned long long)rule->count_max);
+    else if (fitting < rule->count)
+        violate(check, place,
+                rule->count == 1 ? SCHEMA_KEYWORD_CONTAINS : SCHEMA_KEYWORD_MIN_CONTAINS,
+                "%llu elements fit; least allowed is %llu", (unsigned long long)fitting,
+                (unsigned long long)rule->count);
+}
+
+static void check_pattern(struct check *check, const struct schema_rule *rule, const json_t *value,
+                          const struct json_place *place)
+{
+    if (!json_pattern_matches(rule->patterns[0], json_string_value(value),
+                              json_string_length(value), check->steps))
+        violate(check, place, rule->keyword, "does not match the pattern");
+}
+
 /* Without a word about why not. */
 static bool fits_quietly(struct check *check, const struct schema_node *node, const json_t *value,
                          const struct json_place *place, enum schema_keyword keyword)
@@ -319,7 +400,32 @@ static void check_choice(struct check *check, const struct schema_rule *rule, co
         violate(check, place, rule->keyword, "fits more than one of %zu schemas", rule->node_count);
 }
 
-static void check_rule(struct check *check, const struct schema_rule *rule, const json_t *value,
+static void check_all(struct check *check, const struct schema_rule *rule, const json_t *value,
+                      const struct json_place *place)
+{
+    for (size_t i = 0; i < rule->node_count; i++)
+        apply(check, rule->nodes[i], value, place, rule->keyword);
+}
+
+static void check_not(struct check *check, const struct schema_rule *rule, const json_t *value,
+                      const struct json_place *place)
+{
+    if (fits_quietly(check, rule->nodes[0], value, place, rule->keyword))
+        violate(check, place, rule->keyword, "fits what it must not");
+}
+
+static void check_if(struct check *check, const struct schema_node *node,
+                     const struct schema_rule *rule, const json_t *value,
+                     const struct json_place *place)
+{
+    bool fits = fits_quietly(check, rule->nodes[0], value, place, rule->keyword);
+    const struct schema_rule *chosen = fits ? node->then_rule : node->else_rule;
+    if (chosen)
+        apply(check, chosen->nodes[0], value, place, chosen->keyword);
+}
+
+static void check_rule(struct check *check, const struct schema_node *node,
+                       const struct schema_rule *rule, const json_t *value,
                        const struct json_place *place)
 {
     switch (rule->keyword) {
@@ -330,8 +436,7 @@ static void check_rule(struct check *check, const struct schema_rule *rule, cons
         check_enum(check, rule, value, place);
         break;
     case SCHEMA_KEYWORD_CONST:
-        if (!json_values_are_equal(rule->value, value, check->steps))
-            violate(check, place, rule->keyword, "is not the one value that is allowed");
+        check_const(check, rule, value, place);
         break;
     case SCHEMA_KEYWORD_PROPERTIES:
         check_properties(check, rule, value, place);
@@ -340,7 +445,22 @@ static void check_rule(struct check *check, const struct schema_rule *rule, cons
         check_required(check, rule, value, place);
         break;
     case SCHEMA_KEYWORD_ADDITIONAL_PROPERTIES:
-        check_additional(check, rule, (json_t *)value, place);
+        check_additional(check, node, rule, (json_t *)value, place);
+        break;
+    case SCHEMA_KEYWORD_PATTERN_PROPERTIES:
+        check_pattern_properties(check, rule, (json_t *)value, place);
+        break;
+    case SCHEMA_KEYWORD_CONTAINS:
+        check_contains(check, rule, value, place);
+        break;
+    case SCHEMA_KEYWORD_PATTERN:
+        check_pattern(check, rule, value, place);
+        break;
+    case SCHEMA_KEYWORD_IF:
+        check_if(check, node, rule, value, place);
+        break;
+    case SCHEMA_KEYWORD_THEN: /* "if" chooses between them */
+    case SCHEMA_KEYWORD_ELSE:
         break;
     case SCHEMA_KEYWORD_MIN_PROPERTIES:
     case SCHEMA_KEYWORD_MIN_ITEMS:
@@ -361,16 +481,14 @@ static void check_rule(struct check *check, const struct schema_rule *rule, cons
         break;
     case SCHEMA_KEYWORD_ALL_OF:
     case SCHEMA_KEYWORD_REF:
-        for (size_t i = 0; i < rule->node_count; i++)
-            apply(check, rule->nodes[i], value, place, rule->keyword);
+        check_all(check, rule, value, place);
         break;
     case SCHEMA_KEYWORD_ANY_OF:
     case SCHEMA_KEYWORD_ONE_OF:
         check_choice(check, rule, value, place);
         break;
     case SCHEMA_KEYWORD_NOT:
-        if (fits_quietly(check, rule->nodes[0], value, place, rule->keyword))
-            violate(check, place, rule->keyword, "fits what it must not");
+        check_not(check, rule, value, place);
         break;
     default:
         check_number(check, rule, value, place);
@@ -391,7 +509,7 @@ static void apply(struct check *check, const struct schema_node *node, const jso
     check->depth++;
     for (size_t i = 0; i < node->rule_count && !is_over(check); i++)
         if (schema_keyword_types[node->rules[i].keyword] & types)
-            check_rule(check, &node->rules[i], value, place);
+            check_rule(check, node, &node->rules[i], value, place);
     check->depth--;
 }
 

@@ -33,14 +33,18 @@ enum schema_keyword {
     SCHEMA_KEYWORD_COUNT,
 };
 
+struct json_pattern;
+struct schema_node;
+
 struct schema_rule {
     enum schema_keyword keyword;
-    uint32_t types;             /* of "type" */
-    uint64_t count;             /* COUNT; of "items": how many prefixItems go before */
-    const json_t *value;        /* as it stands in the document */
-    const json_t *properties;   /* of "additionalProperties": those beside it, or NULL */
-    struct schema_node **nodes; /* in the order of what stands in `value` */
-    size_t node_count;
+    uint32_t types; /* of "type" */
+    /* COUNT; of "items": how many prefixItems go before; of "contains": at least, and at most */
+    uint64_t count, count_max;
+    const json_t *value;            /* as it stands in the document */
+    struct schema_node **nodes;     /* in the order of what stands in `value` */
+    struct json_pattern **patterns; /* of "pattern"; of "patternProperties", beside their nodes */
+    size_t node_count, pattern_count;
 };
 
 struct schema_node {
@@ -51,6 +55,8 @@ struct schema_node {
     uint8_t mark;             /* while loops are looked for */
     struct schema_rule *rules;
     size_t rule_count;
+    /* Rules that others in this node ask about; NULL: there is none. */
+    const struct schema_rule *properties, *pattern_properties, *then_rule, *else_rule;
 };
 
 struct json_schema {

@@ -128,7 +128,7 @@ LONG_FILES = {
 # dataplane/STEM.c and control/STEM.c have a test STEM_test.c (or STEM_WHAT_test.c), or are named here
 # with the tests that cover them; those must exist.
 COVERED_BY = [
-    (r'control/json_(equal|place|schema_check)\.c', 'tests/unit/json_schema_test.c'),
+    (r'control/json_(equal|pattern|place|schema_check)\.c', 'tests/unit/json_schema_test.c'),
     (r'control/(schema_set|task_document)\.c', 'tests/unit/task_schema_test.c'),
     (r'control/task_walk\.c', 'tests/unit/task_list_test.c'),
     (r'control/(bulk_item|task_collection|task_purge)\.c', 'tests/unit/task_bulk_test.c'),

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034  # read by name in need_packages
 {
     packages_build=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburing-dev libxxhash-dev
-        libyaml-dev nettle-dev libseccomp-dev libcmocka-dev libjansson-dev python3)
+        libyaml-dev nettle-dev libseccomp-dev libcmocka-dev libjansson-dev libpcre2-dev python3)
     packages_run=(iproute2 ethtool curl)
     packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils nftables
         iputils-ping gdb valgrind python3-jsonschema python3-requests

@@ -178,6 +178,32 @@ static void what_would_take_too_long_is_given_up(void **state)
     json_schema_destroy(schema);
 }
 
+/* Exponential, polynomial, and long: no pattern takes more than the steps of a check. */
+static void a_pattern_that_would_take_too_long_is_given_up(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"^(a+)+$", "^(a|a)*$", "(a*)*[^a!]",
+                                           "a*a*a*a*a*a*[^a!]"};
+    char schema_text[128], value[20002];
+    memset(value, 'a', sizeof(value));
+    value[0] = '"';
+    for (size_t i = 0; i < ARRAY_COUNT(patterns); i++) {
+        snprintf(schema_text, sizeof(schema_text), "{\"pattern\":\"%s\"}", patterns[i]);
+        struct json_schema *schema = compile(schema_text);
+        for (size_t bytes = 40; bytes < sizeof(value); bytes *= 20) {
+            memcpy(value + bytes, "!\"", 3);
+            if (check(schema, value) != SCHEMA_TOO_COSTLY)
+                fail_msg("%s, %zu bytes", patterns[i], bytes);
+            value[bytes] = value[bytes + 1] = value[bytes + 2] = 'a';
+        }
+        json_schema_destroy(schema);
+    }
+    struct json_schema *schema = compile("{\"pattern\":\"^[a!]+$\"}");
+    memcpy(value + 20000 - 2, "!\"", 3);
+    assert_int_equal(check(schema, value), SCHEMA_FITS); /* long, and harmless */
+    json_schema_destroy(schema);
+}
+
 static void what_lies_too_deep_is_given_up(void **state)
 {
     (void)state;
@@ -217,6 +243,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(so_many_violations_are_named_and_no_more, start, stop),
         cmocka_unit_test_setup_teardown(a_long_pointer_ends_above_the_place, start, stop),
         cmocka_unit_test_setup_teardown(what_would_take_too_long_is_given_up, start, stop),
+        cmocka_unit_test_setup_teardown(a_pattern_that_would_take_too_long_is_given_up, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(what_lies_too_deep_is_given_up, start, stop),
         cmocka_unit_test_setup_teardown(many_unique_items_are_found_unique_in_few_steps, start,
                                         stop),
