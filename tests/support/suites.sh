@@ -107,7 +107,8 @@ build_step()
 # Names of the tests that share memory between threads; those of suite "threads" are added.
 thread_tests()
 {
-    local shared='cache|ring|wakeup|fabric|control|io_loop|loop_thread|live_settings|blob|counters|log|worker'
+    local shared='cache|ring|wakeup|fabric|control|io_loop|loop_thread|live_settings|schema_set|blob'
+    shared="$shared|counters|log|worker"
     {
         meson test -C build-tsan --no-rebuild --list --suite threads 2>/dev/null
         meson test -C build-tsan --no-rebuild --list 2>/dev/null |
