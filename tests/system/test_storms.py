@@ -327,17 +327,25 @@ def levels_rise_and_fall(world):
         wait_for(lambda: server.metrics().total(name, **labels) <= most, 10, f'{name} {labels} falls')
 
 
+def client_cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @system_test('connections opened, asked once and closed as fast as a Linux client can', 40)
 def open_close_storm(world):
     server = start_with_value(world, {'tcp': {'connections': 20000}})
     seconds = max(3, min(SECONDS, 20))
     before = server.metrics().total('connections_opened')
+    own_before, client_before = server.cpu_seconds(), client_cpu_seconds()
     text = program('wrk', '-t2', '-c64', f'-d{seconds}s', '-H', 'Connection: close',
                    f'http://{SERVER_IPV4}{VALUES}honest')
     opened = server.metrics().total('connections_opened') - before
     check('Socket errors' not in text and 'Non-2xx' not in text, f'wrk saw errors:\n{text}')
     requests = int(re.search(r'(\d+) requests in', text).group(1))
-    print(f'{opened / seconds:.0f} connections a second')
+    own, client = server.cpu_seconds() - own_before, client_cpu_seconds() - client_before
+    print(f'{opened / seconds:.0f} connections a second; one takes {client / opened * 1e6:.0f} us of the client\'s '
+          f'processor time and {own / opened * 1e6:.0f} us of the server\'s')
     check(opened >= requests > 1000 * seconds, f'{requests} requests on {opened} connections')
     check_openers_after(server)
 
