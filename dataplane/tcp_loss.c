@@ -617,8 +617,12 @@ static void window_grow(struct tcp_stack *stack, struct tcp_connection *connecti
 {
     if (cold->loss->recovery == TCP_RECOVERY) {
         prr_update(connection, cold, delivered_bytes);
-    } else if (acked_bytes > 0 && (cold->loss->recovery == TCP_LOSS ||
-                                   (connection->flags & CONNECTION_CWND_LIMITED))) {
+        return;
+    }
+    if (cold->loss->recovery == TCP_LOSS) /* what was reported before the timeout is no news */
+        acked_bytes = u32_min(acked_bytes, delivered_bytes);
+    if (acked_bytes > 0 &&
+        (cold->loss->recovery == TCP_LOSS || (connection->flags & CONNECTION_CWND_LIMITED))) {
         connection->flags &= (uint16_t)~CONNECTION_CWND_LIMITED;
         tcp_congestion_acked(stack, connection, cold, acked_bytes);
     }
