@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Cycles per request of the HTTP leaves, the least of many rounds: what the code costs when
- * nothing disturbs it. Build without -Dhot_asserts: meson setup build-bench --buildtype=release
- * && ninja -C build-bench
+ * nothing disturbs it. ./dev bench builds it without -Dhot_asserts.
  */
 #include <inttypes.h>
 #include <stdint.h>

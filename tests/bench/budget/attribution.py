@@ -4,7 +4,8 @@
 1. Callgrind gives own cost by compiled function, source file and line; with debug information a line keeps its
    file when it was inlined. So a line of a .c file belongs to the *source* function around it, whatever the
    compiler inlined where, and that function has a stage.
-2. A line inlined from a header belongs to the stage of the compiled function it ended up in (HEADERS: exceptions).
+2. A line inlined from a header or a helper belongs to the stage of the compiled function it ended up in (HEADERS:
+   exceptions).
 3. What a library or a helper (HELPERS) costs belongs to the line that called it, by the call's inclusive cost.
 
 All of it adds up to callgrind's total; what has no stage is "other".
@@ -101,7 +102,7 @@ class Profile:
 
     def line_stage(self, symbol, file, line):
         owner = self.owner(symbol)
-        if file.endswith('.c') and stage_of(file, None):
+        if file.endswith('.c') and stage_of(file, None) and not re.fullmatch(HELPERS, file):
             return stage_of(file, self.source.function(file, line) or bare(symbol.name))
         for pattern, inside, stage in HEADERS:
             if re.fullmatch(pattern, file) and inside in (None, owner):

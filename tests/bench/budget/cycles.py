@@ -56,7 +56,7 @@ def build(folder):
         if done.returncode != 0:
             raise Failed(f'{" ".join(map(str, words))}: exit {done.returncode}\n{done.stdout[-3000:]}')
     if not (TOP / folder / 'build.ninja').exists():
-        step(['meson', 'setup', folder, '--buildtype=release', '-Ddebug=true'])
+        step(['meson', 'setup', folder, '--buildtype=release', '-Ddebug=true', '-Db_lto=true'])
     step(['ninja', '-C', folder, 'gannet', 'gannet-bench', 'tests/bench/core_round_trip'])
 
 

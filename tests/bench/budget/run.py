@@ -28,7 +28,7 @@ TARGET = 'tests/bench/instruction_budget'
 TOLERANCE_PERCENT = 3
 OTHER_PERCENT_MAX = 1
 # The compiler's own idea of the CPU it runs on must not decide what is counted.
-BUILD = ['--buildtype=release', '-Ddebug=true', '-Dc_args=-mtune=generic']
+BUILD = ['--buildtype=release', '-Ddebug=true', '-Db_lto=true', '-Dc_args=-mtune=generic']
 # Nor may glibc's choice of memcpy: always the variants for SSE2, whatever CPU valgrind shows.
 LIBC = 'glibc.cpu.hwcaps=' + ','.join('-' + name for name in (
     'AVX512F', 'AVX512VL', 'AVX512BW', 'AVX2', 'AVX', 'AVX_Fast_Unaligned_Load', 'ERMS', 'FSRM', 'BMI2', 'BMI1',

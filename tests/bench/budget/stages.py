@@ -29,7 +29,7 @@ FILES = [
     (r'dataplane/(http_parser|http_range|http_repeat|http_scan|http_chunked)\.c', 'http parse', {}),
     (r'include/http_text\.c', 'http parse', {}),
     (r'dataplane/(api_answer|http_response|http_date|value_head|etag)\.c', 'response', {}),
-    (r'dataplane/(api_\w+)\.c', 'api',
+    (r'dataplane/(api_\w+|proxy_header)\.c', 'api',
      {name: 'response' for name in ('append_answer', 'segment_next', 'segment_end', 'hits_init',
                                     'hits_update_clock')}),
     (r'dataplane/response_cache\.c', 'cache fill',
@@ -49,11 +49,12 @@ FILES = [
     (r'tests/.*\.c', 'harness', {}),
 ]
 
-# Inlined from a header into a function of the stage (None: any): belongs to that stage instead.
+# Inlined from a header or a helper into a function of the stage (None: any): belongs to that stage instead.
 HEADERS = [
     (r'dataplane/http_scan\.h', None, 'http parse'),
-    (r'include/key_hash\.h', 'api', 'lookup'),
+    (r'include/key_hash\.[ch]', 'api', 'lookup'),
 ]
 
-# Helpers that serve many stages: their cost belongs to the stage that called them, as libraries' does.
+# Helpers that serve many stages: their cost belongs to the stage that called them or where they were inlined,
+# as libraries' does.
 HELPERS = r'include/\w+\.c|dataplane/(timer_wheel|packet_pool)\.c'

@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--from', dest='sources', type=Path, metavar='FOLDER', action='append', default=[],
                         help='with --publish: measure nothing, take this folder of var/bench; given several '
                              'times, an experiment of a later one replaces that of an earlier one')
-    parser.add_argument('--build', type=Path, default=TOP / 'build-bench', help='the build to measure')
+    parser.add_argument('--build', type=Path, default=TOP / 'build', help='the build to measure')
     chosen = parser.parse_args()
     if chosen.sources and not chosen.publish:
         parser.error('--from is for --publish')
