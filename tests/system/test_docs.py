@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The examples of API.md and CLIENTS.md, run as they stand there."""
 import re
+import shutil
 import subprocess
 import sys
 
-from harness import TOP, URL, Skipped, check, check_equal, system_test
+from harness import TOP, URL, Client, Skipped, check, check_equal, system_test
+from stopped_threads import stopped
 
 DOCUMENTED = 'http://127.0.0.1:8080'
 
@@ -26,18 +28,49 @@ def fits(expected, output):
     return re.fullmatch(pattern, output.replace('\r', '').rstrip('\n'), re.DOTALL)
 
 
+def run_example(world, command, expected):
+    done = subprocess.run(['bash', '-c', command.replace(DOCUMENTED, URL)], capture_output=True, text=True,
+                          timeout=20, cwd=world.folder, check=False)
+    check(fits(expected, done.stdout),
+          f'$ {command}\nprinted:\n{done.stdout}{done.stderr}\nshown in API.md:\n{expected}')
+
+
 @system_test('every console example of API.md prints what it shows', 60, is_short=True)
 def docs_console(world):
     world.start()
     count = 0
     for block in blocks('API.md', 'console'):
         for command, expected in examples(block):
-            done = subprocess.run(['bash', '-c', command.replace(DOCUMENTED, URL)], capture_output=True, text=True,
-                                  timeout=20, cwd=world.folder, check=False)
-            check(fits(expected, done.stdout),
-                  f'$ {command}\nprinted:\n{done.stdout}{done.stderr}\nshown in API.md:\n{expected}')
+            run_example(world, command, expected)
             count += 1
     check(count >= 15, f'only {count} examples were found')
+
+
+@system_test('the example of API.md for a store that does not answer: a stale value, with its age and why', 30)
+def docs_stale(world):
+    server = world.start({'store': {'request_timeout_ms': 500}})
+    client = Client()
+    client.put('fruit/pear', b'green')
+    check_equal(client.get('fruit/pear').body, b'green', 'now it is cached')
+    purge, read = examples(blocks('API.md', 'console-of-a-stopped-store')[0])
+    run_example(world, *purge)
+    with stopped([thread for thread, name in server.threads().items() if name.startswith('control')]):
+        run_example(world, *read)
+
+
+@system_test('the example of CLIENTS.md for Node.js runs', 60)
+def docs_node(world):
+    node = shutil.which('node')
+    if not node:
+        raise Skipped('node is not installed')
+    version = subprocess.run([node, '--version'], capture_output=True, text=True, check=True).stdout
+    if int(re.match(r'v(\d+)', version).group(1)) < 18:
+        raise Skipped(f'node is {version.strip()}: fetch came with 18')
+    world.start()
+    program = '\n'.join(blocks('CLIENTS.md', 'javascript') + blocks('CLIENTS.md', 'mjs')).replace(DOCUMENTED, URL)
+    done = subprocess.run([node, '--input-type=module', '--eval', program], capture_output=True, text=True,
+                          timeout=40, check=False)
+    check_equal((done.returncode, done.stderr), (0, ''), program)
 
 
 @system_test('the Python examples of CLIENTS.md run', 60)
