@@ -344,8 +344,8 @@ def open_close_storm(world):
     check('Socket errors' not in text and 'Non-2xx' not in text, f'wrk saw errors:\n{text}')
     requests = int(re.search(r'(\d+) requests in', text).group(1))
     own, client = server.cpu_seconds() - own_before, client_cpu_seconds() - client_before
-    print(f'{opened / seconds:.0f} connections a second; one takes {client / opened * 1e6:.0f} us of the client\'s '
-          f'processor time and {own / opened * 1e6:.0f} us of the server\'s')
+    print(f'{opened / seconds:.0f} connections a second; of processor time one takes '
+          f'{client / opened * 1e6:.0f} us at the client, {own / opened * 1e6:.0f} us at the server')
     check(opened >= requests > 1000 * seconds, f'{requests} requests on {opened} connections')
     check_openers_after(server)
 
