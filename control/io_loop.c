@@ -155,7 +155,7 @@ int64_t io_run(struct io_loop *loop, struct io_operation *operation)
     for (uint32_t tries = 1;; tries++) {
         io_begin(loop, operation);
         int64_t result = io_end(loop, operation);
-        bool is_transient = result == -EINTR || result == -EAGAIN;
+        bool is_transient = (result == -EINTR || result == -EAGAIN) && operation->code != IO_CLOSE;
         if (!is_transient || tries == RUN_TRIES_MAX)
             return result;
     }

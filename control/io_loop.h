@@ -37,7 +37,7 @@ enum io_code {
     IO_SYNC_DATA, /* fd: fdatasync */
     IO_SYNC_ALL,  /* fd: fsync (a directory, or a file whose length matters) */
     IO_OPEN,      /* path (relative to directory_fd), open_flags, mode -> fd */
-    IO_CLOSE,     /* fd */
+    IO_CLOSE,     /* fd; it is gone whatever the result says: never repeated */
     IO_ALLOCATE,  /* fd, offset, bytes: fallocate, extends the file */
     IO_TRUNCATE,  /* fd, offset + bytes: the new length (a length over 4 GiB needs the offset) */
     IO_RENAME,    /* path -> other_path, both relative to directory_fd */

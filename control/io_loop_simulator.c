@@ -62,6 +62,10 @@ struct io_simulator {
     struct simulated_fault faults[IO_FAULTS_MAX];
     struct simulated_fault random_fault;
     uint32_t random_fault_permille;
+    struct {
+        uint32_t count;
+        int error;
+    } refusals[IO_CODE_COUNT];
     struct simulated_task *tasks;
 };
 
@@ -292,14 +296,15 @@ static int64_t run_operation(struct io_simulator *sim, const struct simulated_ta
     UNREACHABLE();
 }
 
-/* A failed write or sync leaves traces; any other failed operation has no effect. */
+/* A failed write or sync leaves traces, and a close closes. Other failures have no effect. */
 static int64_t run_task(struct io_simulator *sim, const struct simulated_task *task)
 {
     uint8_t code = task->operation->code;
     bool is_error = task->has_fault && task->fault == IO_FAULT_ERROR;
     bool is_transient = task->error == EINTR || task->error == EAGAIN;
     bool leaves_traces = io_code_is_write(code) || io_code_is_sync(code);
-    int64_t result = is_error && (is_transient || !leaves_traces) ? 0 : run_operation(sim, task);
+    bool takes_effect = code == IO_CLOSE || (leaves_traces && !is_transient);
+    int64_t result = is_error && !takes_effect ? 0 : run_operation(sim, task);
     return is_error ? -task->error : result;
 }
 
@@ -340,6 +345,11 @@ static void choose_fault(struct io_simulator *sim, struct simulated_task *task)
     if (!chosen && may_fail && sim->random_fault_permille > 0 &&
         random_chance(&sim->random, sim->random_fault_permille))
         chosen = &sim->random_fault;
+    struct simulated_fault refusal = {.fault = IO_FAULT_ERROR, .error = sim->refusals[code].error};
+    if (!chosen && sim->refusals[code].count > 0) {
+        sim->refusals[code].count--;
+        chosen = &refusal;
+    }
     if (!chosen)
         return;
     task->has_fault = true;
@@ -691,8 +701,15 @@ void io_simulator_fault_randomly(struct io_simulator *sim, enum io_fault fault, 
     sim->random_fault_permille = permille;
 }
 
+void io_simulator_refuse(struct io_simulator *sim, enum io_code code, int error, uint32_t count)
+{
+    sim->refusals[code].error = error;
+    sim->refusals[code].count = count;
+}
+
 void io_simulator_clear_faults(struct io_simulator *sim)
 {
+    memset(sim->refusals, 0, sizeof(sim->refusals));
     for (uint32_t i = 0; i < IO_FAULTS_MAX; i++)
         sim->faults[i].at = NEVER;
     sim->random_fault_permille = 0;

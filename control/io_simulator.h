@@ -96,6 +96,11 @@ void io_simulator_fail_sync_at(struct io_simulator *sim, uint64_t k);
  */
 void io_simulator_fault_randomly(struct io_simulator *sim, enum io_fault fault, int error,
                                  uint32_t permille);
+/*
+ * The next so many operations of this kind complete with -error. A close that fails has closed all
+ * the same, as on Linux.
+ */
+void io_simulator_refuse(struct io_simulator *sim, enum io_code code, int error, uint32_t count);
 void io_simulator_clear_faults(struct io_simulator *sim); /* and crash_after */
 
 /* Space for file contents, counted in blocks of 4 KiB; what does not fit is ENOSPC. Default 1 TiB.

@@ -35,8 +35,9 @@ static bool note_extent(struct store_set *set, uint32_t shard,
     struct index_entry *entry = shard_index_insert(&set->extents[shard], key, sizeof(key));
     if (entry == NULL)
         return false;
-    entry->version = record->extent_id;
-    entry->expires_at_ms = record->value_bytes;
+    struct extent_pointer pointer;
+    recovered_extent(record, &pointer);
+    extent_entry_fill(entry, &pointer, record->value_bytes);
     entry->stale_puts = record->expires_at_ms != 0;
     return true;
 }

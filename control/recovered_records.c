@@ -6,8 +6,21 @@
 
 #include "include/assert_policy.h"
 
-static_assert(RECOVERED_BYTES_PER_SHARD > sizeof(struct recovered_record) + KEY_BYTES_MAX,
+static_assert(RECOVERED_BYTES_PER_SHARD >
+                  sizeof(struct recovered_record) + KEY_BYTES_MAX + sizeof(struct extent_pointer),
               "an empty list takes any record");
+
+static uint32_t copy_bytes(uint32_t key_bytes, uint32_t flags)
+{
+    uint64_t pointer_bytes = flags & RECORD_EXTENT ? sizeof(struct extent_pointer) : 0;
+    return (uint32_t)round_up_to(offsetof(struct recovered_record, key) + key_bytes + pointer_bytes,
+                                 sizeof(uint64_t));
+}
+
+void recovered_extent(const struct recovered_record *record, struct extent_pointer *pointer)
+{
+    memcpy(pointer, record->key + record->key_bytes, sizeof(*pointer));
+}
 
 void recovered_records_destroy(struct recovered_records *records)
 {
@@ -20,8 +33,7 @@ bool recovered_records_add(struct recovered_records *records, const struct recor
                            uint32_t segment_id, uint64_t offset)
 {
     struct recovered_list *list = &records->lists[record->virtual_shard];
-    uint32_t bytes = (uint32_t)round_up_to(
-        offsetof(struct recovered_record, key) + (uint64_t)record->key_bytes, sizeof(uint64_t));
+    uint32_t bytes = copy_bytes(record->key_bytes, record->flags);
     if (list->bytes == NULL)
         list->bytes = malloc(RECOVERED_BYTES_PER_SHARD);
     if (list->bytes == NULL || list->used_bytes + bytes > RECOVERED_BYTES_PER_SHARD)
@@ -40,7 +52,7 @@ bool recovered_records_add(struct recovered_records *records, const struct recor
     if (record->flags & RECORD_EXTENT) {
         struct extent_pointer pointer;
         record_extent(record, &pointer);
-        copy->extent_id = pointer.extent_id;
+        memcpy(copy->key + record->key_bytes, &pointer, sizeof(pointer));
     }
     memcpy(copy->key, record_key(record), record->key_bytes);
     list->used_bytes += bytes;
@@ -88,8 +100,7 @@ struct sorted_record *recovered_records_sort(const struct recovered_records *rec
         const struct recovered_record *record = (const void *)(list->bytes + at);
         sorted[i].record = record;
         shared = i == 0 ? record->key_bytes : shared_bytes(sorted[0].record, record, shared);
-        at += (uint32_t)round_up_to(
-            offsetof(struct recovered_record, key) + (uint64_t)record->key_bytes, sizeof(uint64_t));
+        at += copy_bytes(record->key_bytes, record->flags);
     }
     ASSERT(at == list->used_bytes);
     for (uint32_t i = 0; i < list->count; i++)

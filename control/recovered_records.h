@@ -25,15 +25,16 @@
 struct recovered_record {
     uint64_t version;
     uint64_t expires_at_ms;
-    uint64_t extent_id; /* with RECORD_EXTENT */
     uint32_t segment_id;
     uint32_t offset_units;
     uint32_t record_bytes;
     uint32_t value_bytes;
     uint16_t key_bytes;
     uint8_t flags; /* enum record_flag */
-    uint8_t key[];
+    uint8_t key[]; /* with RECORD_EXTENT: a struct extent_pointer behind it */
 };
+
+void recovered_extent(const struct recovered_record *record, struct extent_pointer *pointer);
 
 struct recovered_list {
     uint8_t *bytes;

@@ -143,6 +143,10 @@ static void maker_result(struct store_set *set, struct segment_maker *maker,
 {
     int64_t result = done->result;
     bool is_undoing = maker->state >= MAKER_UNDO_CLOSE;
+    if (maker->state == MAKER_UNDO_CLOSE)
+        result = 0;
+    if (maker->state == MAKER_ALLOCATE && result == -EOPNOTSUPP)
+        result = 0; /* the zeros will do */
     bool is_transient = result == -EINTR || result == -EAGAIN;
     bool is_write = maker->state == MAKER_ZERO || maker->state == MAKER_HEADER;
     bool is_short = is_write && result >= 0 && result < (int64_t)done->bytes;
@@ -213,15 +217,6 @@ int segment_maker_run(struct store_set *set, struct io_loop *loop, struct segmen
 
 /* ---- beside the server's work ---- */
 
-static bool disk_has_room(struct store *store)
-{
-    uint64_t free_bytes;
-    const struct store_set *set = store->set;
-    if (io_free_space(store->loop, set->directory_fd, &free_bytes) < 0)
-        return true; /* then the allocation itself will tell */
-    return free_bytes >= set->space_reserve_bytes + set->sizes.segment_bytes;
-}
-
 static bool claim(struct store_set *set)
 {
     struct segment_table *table = &set->table;
@@ -259,7 +254,7 @@ void segment_maker_advance(struct store *store)
         atomic_load(&set->table.spare_count) >= segment_spares_wanted(set) || !claim(set))
         return;
     store->maker_retry_ns = store->now_ns + SPARE_RETRY_NS;
-    if (!disk_has_room(store)) {
+    if (!store_disk_has_room(store, set->sizes.segment_bytes)) {
         store->maker.error = -ENOSPC;
         maker_finish(set, &store->maker);
         unclaim(set);

@@ -169,7 +169,8 @@ static struct format_place place_at(const struct segment_scanner *scanner,
 }
 
 /* The newer valid copy. False: none is valid. */
-static bool load_header(struct segment_scanner *scanner, struct segment *segment, int *error)
+static bool load_header(struct segment_scanner *scanner, struct segment *segment,
+                        struct segment_scan *scan, int *error)
 {
     bool is_found = false;
     for (uint32_t copy = 0; copy < 2; copy++) {
@@ -186,6 +187,7 @@ static bool load_header(struct segment_scanner *scanner, struct segment *segment
             (!is_found || header->generation > segment->generation)) {
             segment->generation = header->generation;
             segment->bytes = header->segment_bytes;
+            scan->header_epoch = header->epoch;
             is_found = true;
         }
     }
@@ -364,7 +366,7 @@ static int scan_segment(struct segment_scanner *scanner, struct segment *segment
     int64_t file_bytes = io_file_size(scanner->loop, segment->fd);
     if (file_bytes < 0)
         return (int)file_bytes;
-    bool has_header = load_header(scanner, segment, &error);
+    bool has_header = load_header(scanner, segment, scan, &error);
     if (!has_header || segment->bytes > (uint64_t)file_bytes) {
         has_header = has_header && segment->bytes <= (uint64_t)file_bytes;
         segment->bytes = (uint64_t)file_bytes & ~(uint64_t)(BLOCK_BYTES - 1);

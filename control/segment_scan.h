@@ -45,6 +45,7 @@ struct segment_scanner {
 
 struct segment_scan {
     uint64_t generation;
+    uint64_t header_epoch; /* in which this generation began, if the header is valid */
     uint64_t frame_count;
     uint64_t end_offset; /* after the last valid frame */
     bool is_sealed;

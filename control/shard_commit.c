@@ -235,8 +235,7 @@ static struct index_entry *index_prepare(struct store *store, struct shard_opera
             shard_index_insert(&store->set->extents[shard], extent_key, sizeof(extent_key));
         if (entry == NULL)
             return NULL;
-        entry->version = extent->extent_id;
-        entry->expires_at_ms = operation->value_bytes;
+        extent_entry_fill(entry, extent, operation->value_bytes);
     }
     struct index_entry *entry =
         known != NULL ? known : shard_index_insert(index, key, operation->key_bytes);
@@ -448,6 +447,16 @@ static bool take_segment(struct store *store)
     stream->previous_checksum = 0;
     stream->recent_begin = stream->recent_end = SEGMENT_DATA_OFFSET;
     return true;
+}
+
+uint64_t commit_next_sequence(struct store *store)
+{
+    struct stream *stream = &store->stream;
+    if (stream->is_covered) {
+        stream->is_covered = false;
+        stream->cover_due_ns = store->now_ns + COVER_AFTER_NS;
+    }
+    return stream->sequence + 1;
 }
 
 /* Makes sure that a frame of this size fits. False: not now (a seal or a spare is on its way). */
@@ -771,6 +780,8 @@ void commit_sync_done(struct store *store)
             start_sync(store);
         return;
     }
+    if (stream->is_failed) /* by something else meanwhile: its batch is answered */
+        return;
     stream->durable_sequence = stream->sequence;
     finish_frame(store);
 }

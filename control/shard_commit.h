@@ -48,6 +48,9 @@ void commit_check_deadlines(struct store *store);
 /* Copies a record out of the newest frames. False: not there. */
 bool commit_read_recent(const struct store *store, const struct index_entry *entry, uint8_t *out);
 
+/* Of the next frame, which is written soon even if nobody writes: its time is not before now. */
+uint64_t commit_next_sequence(struct store *store);
+
 uint64_t commit_next_deadline_ns(const struct store *store);
 bool commit_is_idle(const struct store *store);
 

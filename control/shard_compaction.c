@@ -16,6 +16,8 @@
 
 #define SWEEP_INTERVAL_NS (100 * UINT64_C(1000000))
 #define SWEEP_KEYS 1024u
+#define SWEEP_SOON_NS (5 * UINT64_C(1000000)) /* where there is more to find: 200,000 keys/s */
+#define SWEEP_SOON_KEYS (SWEEP_KEYS / 8)
 #define FULL_DEAD_PERCENT 5u /* when the disk is full even a little is worth it */
 #define RECHECK_NS (50 * UINT64_C(1000000))
 
@@ -95,10 +97,13 @@ void compaction_read_done(struct store *store)
         return;
     if (store->compactor.state != COMPACT_READING)
         return; /* stopped meanwhile */
-    if (state == TRANSFER_FAILED)
+    if (state == TRANSFER_DONE)
+        store->compactor.state = COMPACT_COPYING;
+    else if (store->compactor.has_failed_once)
         give_up_victim(store, strerror(-error));
     else
-        store->compactor.state = COMPACT_COPYING;
+        read_window(store);
+    store->compactor.has_failed_once = state == TRANSFER_FAILED;
 }
 
 /* The entry goes, unless a write of the key is under way: that one needs its memory. */
@@ -113,7 +118,7 @@ static void drop_entry(struct store *store, const struct record_header *record,
     if (index_entry_is_value(entry))
         atomic_fetch_sub_explicit(&set->key_count[shard], 1, memory_order_relaxed);
     if (flags & INDEX_EXTENT)
-        store_drop_extent(store, shard, entry->version);
+        store_drop_expired_extent(store, shard, entry->version);
     const uint8_t *key = record_key(record);
     if (commit_is_pending(store, key_hash_shard(key, record->key_bytes), key, record->key_bytes)) {
         *entry = (struct index_entry){0};
@@ -379,7 +384,7 @@ void compaction_free_done(struct store *store, struct store_io *io)
             return;
         if (state == TRANSFER_DONE)
             error = 0;
-    } else if (io->operation.result < 0) {
+    } else if (io->operation.result < 0 && compactor->free_step != COMPACT_CLOSE) {
         error = (int)io->operation.result;
     }
     if (compactor->state != COMPACT_FREEING) { /* stopped meanwhile */
@@ -408,7 +413,7 @@ void compaction_free_done(struct store *store, struct store_io *io)
         free_sync(store, COMPACT_CLOSE, IO_CLOSE, victim->fd);
         return;
     case COMPACT_CLOSE:
-        victim->fd = -1;
+        victim->fd = -1; /* whatever close said */
         atomic_store(&victim->used_bytes, 0);
         segment_table_set_state(&store->set->table, victim, SEGMENT_ABSENT);
         break;
@@ -418,7 +423,20 @@ void compaction_free_done(struct store *store, struct store_io *io)
 
 /* ---- expiry ---- */
 
-/* Expired values stop counting as live, so that their segments become victims. */
+/* It stops counting as live, so that its segment becomes a victim; a large value goes at once. */
+static void expire(struct store *store, uint32_t shard, struct index_entry *entry)
+{
+    struct store_set *set = store->set;
+    uint32_t flags = index_entry_flags(entry);
+    segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
+                          index_entry_bytes(entry));
+    atomic_fetch_sub_explicit(&set->key_count[shard], 1, memory_order_relaxed);
+    if (flags & INDEX_EXTENT)
+        store_drop_expired_extent(store, shard, entry->version);
+    index_entry_set(entry, index_entry_bytes(entry),
+                    (flags & ~(uint32_t)INDEX_EXTENT) | INDEX_EXPIRED);
+}
+
 static void sweep(struct store *store)
 {
     struct compactor *compactor = &store->compactor;
@@ -427,7 +445,7 @@ static void sweep(struct store *store)
         return;
     compactor->sweep_due_ns = store->now_ns + SWEEP_INTERVAL_NS;
     uint64_t wall_ms = store_wall_ms(store, 0);
-    uint32_t shards_left = VIRTUAL_SHARDS / set->thread_count + 1;
+    uint32_t shards_left = VIRTUAL_SHARDS / set->thread_count + 1, expired_count = 0;
     for (uint32_t i = 0; i < SWEEP_KEYS && shards_left > 0; i++) {
         struct index_entry *entry = shard_index_next(
             &set->indexes[compactor->sweep_shard], compactor->sweep_key, compactor->sweep_key_bytes,
@@ -442,11 +460,11 @@ static void sweep(struct store *store)
         }
         if (!index_entry_is_value(entry) || index_entry_is_visible(entry, wall_ms))
             continue;
-        segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
-                              index_entry_bytes(entry));
-        atomic_fetch_sub_explicit(&set->key_count[compactor->sweep_shard], 1, memory_order_relaxed);
-        index_entry_set(entry, index_entry_bytes(entry), index_entry_flags(entry) | INDEX_EXPIRED);
+        expire(store, compactor->sweep_shard, entry);
+        expired_count++;
     }
+    if (expired_count >= SWEEP_SOON_KEYS)
+        compactor->sweep_due_ns = store->now_ns + SWEEP_SOON_NS;
 }
 
 void compaction_advance(struct store *store)

@@ -232,9 +232,13 @@ static bool try_start(struct store *store, struct shard_operation *operation)
         return true;
     }
     struct extent_job *job = job_free(store);
-    if (job != NULL)
+    if (job == NULL)
+        return false;
+    if (store_disk_has_room(store, operation->value_bytes))
         job_start(store, job, operation);
-    return job != NULL;
+    else
+        store_answer(store, operation, SHARD_STORE_FULL, SHARD_CACHE_NOTHING);
+    return true;
 }
 
 /* Writes of a key keep their order: those that follow its job come before those in the queue. */
@@ -261,11 +265,9 @@ void extent_advance(struct store *store)
     }
 }
 
-static void job_release(struct store *store, struct extent_job *job)
+/* Before everything that waits: later writes of the key find them there. */
+static void queue_followers(struct store *store, struct extent_job *job)
 {
-    if (job->copy.blob != NULL)
-        blob_release(store->stock, job->copy.blob);
-    job->copy.blob = NULL;
     struct operation_list *queue = &store->extent_queue;
     if (job->followers.head != NULL) {
         job->followers.tail->next = queue->head;
@@ -275,6 +277,14 @@ static void job_release(struct store *store, struct extent_job *job)
         queue->count += job->followers.count;
     }
     job->followers = (struct operation_list){0};
+}
+
+static void job_release(struct store *store, struct extent_job *job)
+{
+    if (job->copy.blob != NULL)
+        blob_release(store->stock, job->copy.blob);
+    job->copy.blob = NULL;
+    queue_followers(store, job);
     job->operation = NULL;
     job->state = EXTENT_FREE;
     store->extent_jobs_busy--;
@@ -360,13 +370,14 @@ void extent_step_done(struct store *store, struct extent_job *job)
         job_failed(store, job);
         return;
     }
+    bool is_allocated_by_writing = job->state == EXTENT_ALLOCATE && result == -EOPNOTSUPP;
+    if (job->state == EXTENT_CLOSE || is_allocated_by_writing)
+        result = 0;
     if (result == -EINTR || result == -EAGAIN) {
         store_io_start(store, &job->step, STORE_IO_EXTENT_STEP, job);
         return;
     }
     if (result < 0) {
-        if (job->state == EXTENT_CLOSE)
-            job->copy.fd = -1;
         job_abort(store, job, (int)result);
         return;
     }
@@ -436,6 +447,7 @@ void extent_check_deadlines(struct store *store)
         if (job->state != EXTENT_READY && operation != NULL &&
             operation->deadline_ns <= store->now_ns) {
             job->operation = NULL;
+            queue_followers(store, job);
             store_answer(store, operation, SHARD_DEADLINE, SHARD_CACHE_NOTHING);
         }
     }

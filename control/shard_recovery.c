@@ -36,7 +36,9 @@ struct recovery {
     struct recovered_index recovered;
     uint64_t torn_bytes;
     uint32_t torn_segments, damaged_segments;
+    uint64_t newest_epoch; /* of which there are traces */
     bool was_clean;
+    bool super_is_alone; /* a newer one may be lost */
 };
 
 /* ---- the directory ---- */
@@ -250,7 +252,8 @@ static int settle_extents(struct recovery *recovery)
                                          &key_bytes)) != NULL) {
             uint64_t id = entry->version;
             list_add(&live, id);
-            atomic_fetch_add(&set->extent_bytes, round_up_to(entry->expires_at_ms, BLOCK_BYTES));
+            atomic_fetch_add(&set->extent_bytes,
+                             round_up_to(extent_entry_bytes(entry), BLOCK_BYTES));
             /* compaction removes the file of an expired value before the record itself is gone */
             bool may_be_missing = entry->stale_puts != 0;
             if (may_be_missing)
@@ -319,6 +322,9 @@ static int add_segment(struct recovery *recovery, uint32_t id, struct segment_sc
     atomic_store(&segment->used_bytes, scan->end_offset);
     if (scan->wall_ms_max > atomic_load(&set->wall_ms_floor))
         atomic_store(&set->wall_ms_floor, scan->wall_ms_max);
+    uint64_t epoch = scan->epoch > scan->header_epoch ? scan->epoch : scan->header_epoch;
+    if (epoch > recovery->newest_epoch)
+        recovery->newest_epoch = epoch;
     recovery->torn_bytes += scan->torn_bytes;
     recovery->torn_segments += scan->torn_bytes > 0;
     if (scan->is_damaged) {
@@ -522,17 +528,34 @@ static void probe_direct(struct recovery *recovery)
 static int load_identity(struct recovery *recovery)
 {
     struct store_set *set = recovery->set;
-    int status = super_load(set, recovery->loop, recovery->segments.count > 0);
+    int status =
+        super_load(set, recovery->loop, recovery->segments.count > 0, &recovery->super_is_alone);
     if (status == -ENOENT)
         super_create(set, recovery->loop);
     else if (status < 0)
         return status;
-    recovery->was_clean = set->super->is_clean == 1;
+    recovery->was_clean = set->super->is_clean == 1 && !recovery->super_is_alone;
     set->uuid = set->super->uuid;
-    set->epoch = set->super->epoch + 1;
     atomic_store(&set->wall_ms_floor, set->super->wall_ms);
-    atomic_store(&set->next_extent_id, set->epoch << 32);
     return 0;
+}
+
+/* Above every epoch there was, also one whose superblock is lost: names of files come from it. */
+static void begin_epoch(struct recovery *recovery)
+{
+    struct store_set *set = recovery->set;
+    uint64_t newest = recovery->newest_epoch;
+    for (uint32_t i = 0; i < recovery->extents.count; i++)
+        if (recovery->extents.ids[i] >> 32 > newest)
+            newest = recovery->extents.ids[i] >> 32;
+    if (newest > set->super->epoch)
+        log_warning("store: the newest superblock of %s is lost; going on from the other copy and "
+                    "from what the files say",
+                    set->directory);
+    else
+        newest = set->super->epoch;
+    set->epoch = newest + 1;
+    atomic_store(&set->next_extent_id, set->epoch << 32);
 }
 
 /*
@@ -545,6 +568,8 @@ static int reserve_versions(struct recovery *recovery)
     struct superblock *super = set->super;
     for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++) {
         uint64_t next = super->version_ceilings[shard];
+        if (recovery->super_is_alone) /* a newer one raised them by no more than that */
+            next += 2 * set->sizes.version_block;
         if (recovery->recovered.version_max[shard] >= next)
             next = recovery->recovered.version_max[shard] + 1;
         if (planted_bug(PLANTED_REISSUE_VERSION) && !recovery->was_clean)
@@ -555,7 +580,7 @@ static int reserve_versions(struct recovery *recovery)
     }
     super->epoch = set->epoch;
     super->is_clean = 0;
-    int status = super_store(set, recovery->loop);
+    int status = super_replace(set, recovery->loop);
     if (status < 0) {
         log_error("store: cannot write the superblock of %s: %s", set->directory,
                   strerror(-status));
@@ -602,6 +627,8 @@ static int recover(struct recovery *recovery)
         status = scan_segments(recovery);
     for (uint32_t shard = 0; status == 0 && shard < VIRTUAL_SHARDS; shard++)
         settle_shard(recovery, shard);
+    if (status == 0)
+        begin_epoch(recovery);
     if (status == 0)
         status = reserve_versions(recovery);
     if (status == 0)
@@ -665,7 +692,7 @@ void shard_recovery_close_files(struct store_set *set, struct io_loop *loop)
 
 void shard_recovery_close(struct store_set *set, struct io_loop *loop)
 {
-    if (set->super->is_clean == 0 && io_in_flight(loop) == 0) {
+    if (!atomic_load(&set->has_ended_badly) && io_in_flight(loop) == 0) {
         memcpy(set->super->version_ceilings, set->next_version, sizeof(set->next_version));
         set->super->is_clean = 1;
         int status = super_store(set, loop);

@@ -7,6 +7,7 @@
 
 #include "control/directory_sync.h"
 #include "control/planted_bugs.h"
+#include "control/scrub_extent.h"
 #include "control/segment_maker.h"
 #include "control/shard_commit.h"
 #include "control/shard_compaction.h"
@@ -144,6 +145,15 @@ enum transfer_state store_transfer_continue(struct store *store, struct store_tr
     return TRANSFER_MORE;
 }
 
+bool store_disk_has_room(struct store *store, uint64_t bytes)
+{
+    uint64_t free_bytes;
+    const struct store_set *set = store->set;
+    if (io_free_space(store->loop, set->directory_fd, &free_bytes) < 0)
+        return true; /* then the allocation itself will tell */
+    return free_bytes >= set->space_reserve_bytes + bytes;
+}
+
 void store_directory_failed(struct store_set *set, int error)
 {
     if (!atomic_exchange(&set->directory_failed, true))
@@ -160,13 +170,11 @@ struct store_cleanup {
     char name[FILE_NAME_BYTES];
 };
 
-static struct store_cleanup *cleanup_create(const struct store *store, const char *name)
+static struct store_cleanup *cleanup_create(const char *name)
 {
     struct store_cleanup *cleanup = calloc(1, sizeof(*cleanup));
-    if (cleanup == NULL)
-        return NULL; /* the next start removes the file */
-    memcpy(cleanup->name, name, FILE_NAME_BYTES);
-    cleanup->after_sequence = store->stream.written_sequence;
+    if (cleanup != NULL) /* else the next start removes the file */
+        memcpy(cleanup->name, name, FILE_NAME_BYTES);
     return cleanup;
 }
 
@@ -184,20 +192,18 @@ static void cleanup_start(struct store *store, struct store_cleanup *cleanup)
 
 void store_cleanup_file(struct store *store, const char *name)
 {
-    struct store_cleanup *cleanup = cleanup_create(store, name);
+    struct store_cleanup *cleanup = cleanup_create(name);
     if (cleanup != NULL)
         cleanup_start(store, cleanup);
 }
 
-/*
- * What superseded the file may be written and not durable yet (sync: interval): until then a crash
- * brings the record back that names it.
- */
-static void cleanup_file_when_durable(struct store *store, const char *name)
+/* Until that frame is durable a crash may bring the record back that names the file. */
+static void cleanup_file_after(struct store *store, const char *name, uint64_t sequence)
 {
-    struct store_cleanup *cleanup = cleanup_create(store, name);
+    struct store_cleanup *cleanup = cleanup_create(name);
     if (cleanup == NULL)
         return;
+    cleanup->after_sequence = sequence;
     if (store->late_cleanups_last != NULL)
         store->late_cleanups_last->next = cleanup;
     else
@@ -244,7 +250,8 @@ void store_extent_key(uint8_t key[8], uint64_t version)
     memcpy(key, &swapped, 8);
 }
 
-void store_drop_extent(struct store *store, uint32_t shard, uint64_t version)
+static void drop_extent(struct store *store, uint32_t shard, uint64_t version,
+                        uint64_t after_sequence)
 {
     uint8_t key[8];
     char name[FILE_NAME_BYTES];
@@ -252,10 +259,22 @@ void store_drop_extent(struct store *store, uint32_t shard, uint64_t version)
     struct index_entry *entry = shard_index_find(&store->set->extents[shard], key, sizeof(key));
     ASSERT(entry != NULL);
     atomic_fetch_sub_explicit(&store->set->extent_bytes,
-                              round_up_to(entry->expires_at_ms, BLOCK_BYTES), memory_order_relaxed);
+                              round_up_to(extent_entry_bytes(entry), BLOCK_BYTES),
+                              memory_order_relaxed);
     extent_file_name(name, entry->version);
     shard_index_erase(&store->set->extents[shard], key, sizeof(key));
-    cleanup_file_when_durable(store, name);
+    cleanup_file_after(store, name, after_sequence);
+}
+
+/* What supersedes it is written, but with sync: interval not durable yet. */
+void store_drop_extent(struct store *store, uint32_t shard, uint64_t version)
+{
+    drop_extent(store, shard, version, store->stream.written_sequence);
+}
+
+void store_drop_expired_extent(struct store *store, uint32_t shard, uint64_t version)
+{
+    drop_extent(store, shard, version, commit_next_sequence(store));
 }
 
 /* One wall clock for the process that never goes back: its maximum is in every frame. */
@@ -475,7 +494,7 @@ void store_detach(struct store *store)
     set->stores[store->thread_index] = NULL;
     free(store);
     if (!is_clean)
-        set->super->is_clean = UINT32_MAX; /* some stream did not end well */
+        atomic_store(&set->has_ended_badly, true);
     if (atomic_fetch_sub(&set->attached_count, 1) == 1)
         shard_recovery_close(set, loop);
 }
@@ -590,6 +609,9 @@ void store_io_done(struct store *store, struct store_io *io)
         break;
     case STORE_IO_SCRUB:
         scrub_read_done(store);
+        break;
+    case STORE_IO_SCRUB_EXTENT:
+        scrub_extent_step_done(store, io);
         break;
     }
 }

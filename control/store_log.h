@@ -71,6 +71,7 @@ enum store_io_kind {
     STORE_IO_COMPACT_FREE,
     STORE_IO_DIRECTORY,
     STORE_IO_SCRUB,
+    STORE_IO_SCRUB_EXTENT,
 };
 
 struct store_io {
@@ -306,6 +307,7 @@ struct compactor {
     uint64_t due_ns;
     char name[FILE_NAME_BYTES];
     struct store_transfer read;
+    bool has_failed_once; /* that read; it is tried once more */
     struct store_transfer header_write;
     struct store_io header_sync;
     /* the sweep for expired values */
@@ -313,6 +315,30 @@ struct compactor {
     uint32_t sweep_shard;
     uint32_t sweep_key_bytes;
     uint8_t sweep_key[KEY_BYTES_MAX];
+};
+
+enum scrub_extent_state {
+    SCRUB_EXTENT_IDLE = 0,
+    SCRUB_EXTENT_OPEN,
+    SCRUB_EXTENT_READ,
+    SCRUB_EXTENT_CLOSE,
+};
+
+struct XXH3_state_s;
+
+/* The large value that is being read again, a window at a time (scrub_extent.h). */
+struct scrub_extent {
+    uint8_t state; /* enum scrub_extent_state */
+    uint8_t attempt_count;
+    bool has_key;
+    int fd, error;
+    uint32_t shard, value_bytes, offset, window_bytes; /* value_bytes 0: none */
+    uint8_t key[8];                                    /* in the shard's index of extents */
+    struct extent_pointer pointer;
+    struct XXH3_state_s *hash;
+    struct store_io step;
+    struct store_transfer read;
+    char name[FILE_NAME_BYTES];
 };
 
 /* Reads what nobody asks for (store_scrub.h). */
@@ -323,6 +349,7 @@ struct scrubber {
     uint64_t generation, offset;
     uint64_t due_ns, pass_started_ns;
     uint32_t next_id, window_bytes, attempt_count;
+    struct scrub_extent extent;
 };
 
 /*
@@ -362,13 +389,14 @@ struct store_set {
     struct index_memory index_memory;
     /* each virtual shard's: used by its thread only */
     struct shard_index indexes[VIRTUAL_SHARDS];
-    /* big-endian version -> extent id in entry.version, length in entry.expires_at_ms */
+    /* big-endian version -> extent (struct index_entry by extent_entry_fill) */
     struct shard_index extents[VIRTUAL_SHARDS];
     uint64_t next_version[VIRTUAL_SHARDS];
     _Atomic uint64_t key_count[VIRTUAL_SHARDS]; /* visible values */
     /* the superblock, under its mutex */
     pthread_mutex_t super_mutex;
     bool super_is_writing;
+    _Atomic bool has_ended_badly; /* some stream did: the superblock does not say clean */
     uint64_t wanted_ceilings[VIRTUAL_SHARDS];
     struct superblock *super;                  /* aligned; being written or the last one written */
     _Atomic uint64_t ceilings[VIRTUAL_SHARDS]; /* durable */
@@ -466,6 +494,9 @@ static inline void store_end_removal(struct store_set *set)
     ASSERT(before > 0);
 }
 
+/* For so many more bytes, without store.space_reserve_mib. */
+bool store_disk_has_room(struct store *store, uint64_t bytes);
+
 /*
  * No new segments and no new extents until restart: a later sync would not save what this one lost.
  */
@@ -491,7 +522,33 @@ static inline bool index_entry_is_visible(const struct index_entry *entry, uint6
 
 void store_extent_key(uint8_t key[8], uint64_t version); /* big-endian */
 
+/* An entry of `extents`: the id is its version, the length its expiry. */
+static inline void extent_entry_fill(struct index_entry *entry,
+                                     const struct extent_pointer *pointer, uint32_t value_bytes)
+{
+    entry->version = pointer->extent_id;
+    entry->expires_at_ms = value_bytes;
+    entry->segment_id = (uint32_t)(pointer->checksum >> 32);
+    entry->offset_units = (uint32_t)pointer->checksum;
+}
+
+static inline uint32_t extent_entry_bytes(const struct index_entry *entry)
+{
+    return (uint32_t)entry->expires_at_ms;
+}
+
+static inline uint64_t extent_entry_checksum(const struct index_entry *entry)
+{
+    return (uint64_t)entry->segment_id << 32 | entry->offset_units;
+}
+
 /* The value of this version is superseded or gone for good: its extent may be removed. */
 void store_drop_extent(struct store *store, uint32_t shard, uint64_t version);
+
+/*
+ * As above, because it has expired: removed when a frame says durably that it is so late, else a
+ * clock that stands earlier after a crash would bring back a value without its bytes.
+ */
+void store_drop_expired_extent(struct store *store, uint32_t shard, uint64_t version);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/scrub_extent.h"
 #include "include/counters.h"
 #include "include/log.h"
 
@@ -22,11 +23,12 @@ int scrub_attach(struct store *store)
     scrubber->due_ns = store->now_ns + FIRST_PASS_AFTER_NS;
     scrubber->pass_started_ns = scrubber->due_ns;
     scrubber->window = aligned_alloc(BLOCK_BYTES, store->set->sizes.frame_bytes_max);
-    return scrubber->window != NULL ? 0 : -ENOMEM;
+    return scrubber->window != NULL ? scrub_extent_attach(store) : -ENOMEM;
 }
 
 void scrub_detach(struct store *store)
 {
+    scrub_extent_detach(store);
     free(store->scrubber.window);
 }
 
@@ -68,23 +70,45 @@ static void finish_pass(struct store *store)
     scrubber->pass_started_ns = scrubber->due_ns;
 }
 
+static bool is_busy(const struct store *store)
+{
+    const struct scrubber *scrubber = &store->scrubber;
+    return scrubber->segment != NULL || scrubber->extent.state != SCRUB_EXTENT_IDLE;
+}
+
+static void take_time_for(struct store *store, uint32_t bytes)
+{
+    const struct store_set *set = store->set;
+    store->scrubber.due_ns =
+        store->now_ns + bytes * UINT64_C(1000000000) * set->thread_count / set->scrub_bytes_per_s;
+    count_many(store->counters, COUNTER_STORE_SCRUBBED_BYTES, bytes);
+}
+
+/* After the segments. */
+static void advance_extents(struct store *store)
+{
+    uint32_t bytes = scrub_extent_start(store);
+    if (bytes > 0)
+        take_time_for(store, bytes);
+    else
+        finish_pass(store);
+}
+
 void scrub_advance(struct store *store)
 {
     struct scrubber *scrubber = &store->scrubber;
-    if (store->now_ns < scrubber->due_ns || scrubber->segment != NULL || store->is_closing)
+    if (store->now_ns < scrubber->due_ns || is_busy(store) || store->is_closing)
         return;
     struct segment *segment = hold_segment(store);
     if (segment == NULL) {
-        finish_pass(store);
+        advance_extents(store);
         return;
     }
     uint64_t left = atomic_load(&segment->used_bytes) - scrubber->offset;
     uint32_t room = store->set->sizes.frame_bytes_max;
     scrubber->segment = segment;
     scrubber->window_bytes = left < room ? (uint32_t)left : room;
-    scrubber->due_ns = store->now_ns + scrubber->window_bytes * UINT64_C(1000000000) *
-                                           store->set->thread_count / store->set->scrub_bytes_per_s;
-    count_many(store->counters, COUNTER_STORE_SCRUBBED_BYTES, scrubber->window_bytes);
+    take_time_for(store, scrubber->window_bytes);
     store_transfer_start(store, &scrubber->read, STORE_IO_SCRUB, NULL, IO_READ, segment->fd,
                          scrubber->window, scrubber->offset, scrubber->window_bytes);
 }
@@ -150,6 +174,5 @@ void scrub_read_done(struct store *store)
 
 uint64_t scrub_next_deadline_ns(const struct store *store)
 {
-    const struct scrubber *scrubber = &store->scrubber;
-    return store->is_closing || scrubber->segment != NULL ? UINT64_MAX : scrubber->due_ns;
+    return store->is_closing || is_busy(store) ? UINT64_MAX : store->scrubber.due_ns;
 }

@@ -11,6 +11,7 @@
 #include "include/log.h"
 
 static const char *const super_names[2] = {"SUPER.0", "SUPER.1"};
+static const char *const new_name = "SUPER.new";
 
 static int open_copies(struct store_set *set, struct io_loop *loop)
 {
@@ -52,7 +53,7 @@ static int read_copy(const struct store_set *set, struct io_loop *loop, uint32_t
     return superblock_check(super);
 }
 
-int super_load(struct store_set *set, struct io_loop *loop, bool has_segments)
+int super_load(struct store_set *set, struct io_loop *loop, bool has_segments, bool *is_alone)
 {
     int status = open_copies(set, loop);
     if (status < 0)
@@ -65,6 +66,7 @@ int super_load(struct store_set *set, struct io_loop *loop, bool has_segments)
     if (second == 0 && (first != 0 || other->sequence > set->super->sequence))
         memcpy(set->super, other, sizeof(*other));
     free(other);
+    *is_alone = (first == 0) != (second == 0);
     if (first == -EPROTONOSUPPORT || second == -EPROTONOSUPPORT) {
         log_error("store: %s was written by a newer version of Gannet; this one reads format %u",
                   set->directory, FORMAT_MAJOR);
@@ -100,13 +102,16 @@ void super_create(struct store_set *set, struct io_loop *loop)
         super->version_ceilings[shard] = 1; /* 0 means "absent" */
 }
 
-int super_store(struct store_set *set, struct io_loop *loop)
+static void seal_next(struct store_set *set)
+{
+    set->super->sequence++;
+    set->super->wall_ms = atomic_load(&set->wall_ms_floor);
+    superblock_seal(set->super);
+}
+
+static int write_copy(const struct store_set *set, struct io_loop *loop, int fd)
 {
     struct superblock *super = set->super;
-    super->sequence++;
-    super->wall_ms = atomic_load(&set->wall_ms_floor);
-    superblock_seal(super);
-    int fd = set->super_fds[super->sequence % 2];
     for (uint32_t done_bytes = 0; done_bytes < sizeof(*super);) {
         struct io_operation write = {.code = IO_WRITE,
                                      .fd = fd,
@@ -121,6 +126,35 @@ int super_store(struct store_set *set, struct io_loop *loop)
     struct io_operation sync = {.code = IO_SYNC_ALL, .fd = fd};
     int64_t result = store_run(loop, &sync);
     return result < 0 ? (int)result : 0;
+}
+
+int super_store(struct store_set *set, struct io_loop *loop)
+{
+    seal_next(set);
+    return write_copy(set, loop, set->super_fds[set->super->sequence % 2]);
+}
+
+int super_replace(struct store_set *set, struct io_loop *loop)
+{
+    seal_next(set);
+    struct io_operation open = {.code = IO_OPEN,
+                                .directory_fd = set->directory_fd,
+                                .path = new_name,
+                                .open_flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+                                .mode = 0600};
+    int64_t fd = store_run(loop, &open);
+    if (fd < 0)
+        return (int)fd;
+    uint32_t copy = set->super->sequence % 2;
+    struct io_operation close = {.code = IO_CLOSE, .fd = set->super_fds[copy]};
+    set->super_fds[copy] = (int)fd;
+    store_run(loop, &close);
+    int status = write_copy(set, loop, (int)fd);
+    struct io_operation rename = {.code = IO_RENAME,
+                                  .directory_fd = set->directory_fd,
+                                  .path = new_name,
+                                  .other_path = super_names[copy]};
+    return status < 0 ? status : (int)store_run(loop, &rename);
 }
 
 /* ---- more versions while running ---- */
@@ -143,9 +177,7 @@ static bool claim(struct store *store)
     if (is_claimed) {
         set->super_is_writing = true;
         memcpy(set->super->version_ceilings, set->wanted_ceilings, sizeof(set->wanted_ceilings));
-        set->super->sequence++;
-        set->super->wall_ms = atomic_load(&set->wall_ms_floor);
-        superblock_seal(set->super);
+        seal_next(set);
     }
     pthread_mutex_unlock(&set->super_mutex);
     return is_claimed;

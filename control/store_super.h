@@ -14,12 +14,20 @@
 
 #include "control/store_log.h"
 
-/* Reads both copies into set->super. 0; -ENOENT: a new directory; else refused, with a log line. */
-int super_load(struct store_set *set, struct io_loop *loop, bool has_segments);
+/*
+ * Reads both copies, the newer valid one into set->super; `is_alone`: the other is not valid, and
+ * may have been the newer one. 0; -ENOENT: a new directory; else refused, with a log line.
+ */
+int super_load(struct store_set *set, struct io_loop *loop, bool has_segments, bool *is_alone);
 /* Identity of a new store. */
 void super_create(struct store_set *set, struct io_loop *loop);
 /* Writes set->super with the next sequence and waits until it is durable. */
 int super_store(struct store_set *set, struct io_loop *loop);
+/*
+ * As the first one of a process: what reads show of the newer copy may be in the page cache only, so
+ * the older one is replaced by a rename, which never harms it. The directory must be synced after.
+ */
+int super_replace(struct store_set *set, struct io_loop *loop);
 
 void super_advance(struct store *store);
 void super_write_done(struct store *store);

@@ -292,6 +292,37 @@ static void a_large_value_does_not_delay_small_ones(void **state)
     close_store();
 }
 
+static void put_large(uint32_t number, uint32_t bytes, uint64_t deadline_ns)
+{
+    static uint8_t large[60u << 10];
+    char name[32];
+    uint32_t name_bytes = (uint32_t)snprintf(name, sizeof(name), "ns%ckey-1", 0);
+    struct shard_operation *operation = harness_operation(&harness, SHARD_PUT, name, name_bytes);
+    operation->deadline_ns = deadline_ns;
+    memcpy(large, &number, sizeof(number));
+    harness_set_value(&harness, operation, large, bytes);
+    harness_submit(&harness, operation);
+}
+
+/* The large value before it in the job was given up, but the second write was there first. */
+static void writes_of_a_key_keep_their_order_when_a_large_one_runs_into_its_deadline(void **state)
+{
+    (void)state;
+    open_store(512, 1000);
+    disk_takes(STALLED_US);
+    uint64_t soon = io_now_ns(harness.loops[0]) + UINT64_C(10000000);
+    put_large(11, 60u << 10, soon);
+    put_large(12, 59u << 10, UINT64_MAX);
+    harness_idle(&harness, UINT64_C(20000000));
+    assert_int_equal(answered_count, 1);
+    assert_int_equal(last.status, SHARD_DEADLINE);
+    put(1, 13, SHARD_WRITE_THROUGH);
+    assert_true(harness_settle(&harness));
+    disk_takes(DISK_US);
+    assert_int_equal(get(1), 13);
+    close_store();
+}
+
 /* Reads of a value that is on disk only: after a restart. */
 static void reopen(void)
 {
@@ -367,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_failed_commit_counts_what_is_lost_and_reads_show_what_is_there),
         cmocka_unit_test(namespaces_wait_for_their_own_sync_only),
         cmocka_unit_test(a_large_value_does_not_delay_small_ones),
+        cmocka_unit_test(writes_of_a_key_keep_their_order_when_a_large_one_runs_into_its_deadline),
         cmocka_unit_test(many_reads_of_a_key_are_one_disk_read_and_do_not_depend_on_the_first),
         cmocka_unit_test(an_absence_is_not_remembered_while_a_write_of_the_key_may_still_land),
     };

@@ -18,10 +18,12 @@
 
 #define FIRST_SEGMENT "data/seg-00000000.log"
 #define VALUE_BYTES 900u
-#define BUNCH 30u /* fills most of a frame */
+#define LARGE_BYTES 70000u /* an extent; several windows of the scrubber */
+#define BUNCH 30u          /* fills most of a frame */
 #define SECOND_NS UINT64_C(1000000000)
 
 static struct harness harness;
+static uint32_t value_bytes;
 static uint32_t found_count, corrupt_count, absent_count;
 static uint64_t counted_before[COUNTER_COUNT];
 
@@ -48,6 +50,7 @@ static void open_store(uint64_t scrub_mib_per_s)
     for (uint32_t counter = 0; counter < COUNTER_COUNT; counter++)
         counted_before[counter] = harness.counters->values[counter];
     found_count = corrupt_count = absent_count = 0;
+    value_bytes = VALUE_BYTES;
 }
 
 static void close_store(void)
@@ -58,7 +61,7 @@ static void close_store(void)
 
 static uint32_t ask(enum shard_verb verb, uint32_t key, uint64_t expires_at_ms)
 {
-    static uint8_t value[VALUE_BYTES];
+    static uint8_t value[LARGE_BYTES];
     char name[32];
     uint32_t bytes = (uint32_t)snprintf(name, sizeof(name), "ns%ckey-%u", 0, key);
     struct shard_operation *operation = harness_operation(&harness, verb, name, bytes);
@@ -66,10 +69,10 @@ static uint32_t ask(enum shard_verb verb, uint32_t key, uint64_t expires_at_ms)
     if (verb == SHARD_PUT) {
         memset(value, (int)key, sizeof(value));
         operation->expires_at_ms = expires_at_ms;
-        harness_set_value(&harness, operation, value, VALUE_BYTES);
+        harness_set_value(&harness, operation, value, value_bytes);
     }
     harness_submit(&harness, operation);
-    return bytes + (verb == SHARD_PUT ? VALUE_BYTES : 0);
+    return bytes + (verb == SHARD_PUT ? value_bytes : 0);
 }
 
 /* Keys 0 to count - 1, a bunch at a time. Returns their bytes, values included. */
@@ -154,6 +157,51 @@ static void the_scrubber_keeps_to_its_rate_and_ends_its_pass(void **state)
     close_store();
 }
 
+static void extent_name(char name[64], uint64_t epoch, uint32_t number)
+{
+    snprintf(name, 64, "data/ext-%016llx", (unsigned long long)(epoch << 32 | number));
+}
+
+static void the_scrubber_finds_a_flipped_bit_in_a_large_value(void **state)
+{
+    (void)state;
+    char name[64];
+    open_store(8);
+    value_bytes = LARGE_BYTES;
+    ask_all(SHARD_PUT, 5, 0);
+    harness_idle(&harness, 5 * SECOND_NS);
+    assert_int_equal(counted(COUNTER_STORE_SCRUB_DAMAGE), 0);
+    assert_true(counted(COUNTER_STORE_SCRUBBED_BYTES) >= 5 * LARGE_BYTES);
+    assert_true(status_now().scrub_pass_ms > 0);
+    harness_close(&harness);
+    assert_int_equal(harness_open(&harness, 1), 0);
+    extent_name(name, harness.set->epoch - 1, 2);
+    assert_true(io_simulator_flip_bit(harness.sim, name, LARGE_BYTES - 1, 0));
+    harness_idle(&harness, 5 * SECOND_NS);
+    assert_int_equal(counted(COUNTER_STORE_SCRUB_DAMAGE), 1);
+    ask_all(SHARD_GET, 5, 0);
+    assert_int_equal(corrupt_count, 1);
+    assert_int_equal(found_count, 4);
+    close_store();
+}
+
+static void a_large_value_that_is_replaced_while_it_is_scrubbed_is_no_damage(void **state)
+{
+    (void)state;
+    open_store(1);
+    value_bytes = LARGE_BYTES;
+    ask_all(SHARD_PUT, 5, 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        ask_all(SHARD_PUT, 5, 0);
+        harness_idle(&harness, SECOND_NS / 50);
+    }
+    ask_all(SHARD_DELETE, 5, 0);
+    harness_idle(&harness, 5 * SECOND_NS);
+    assert_true(counted(COUNTER_STORE_SCRUBBED_BYTES) > LARGE_BYTES);
+    assert_int_equal(counted(COUNTER_STORE_SCRUB_DAMAGE), 0);
+    close_store();
+}
+
 /* The active segment and the spares that are always kept. */
 static uint64_t bytes_of_an_empty_store(void)
 {
@@ -185,6 +233,49 @@ static void what_has_expired_gives_its_space_back_while_idle(void **state)
     harness_idle(&harness, 40 * SECOND_NS);
     assert_int_equal(status_now().keys, 0);
     assert_true(status_now().disk_bytes <= bytes_of_an_empty_store() + 64u * 1024);
+    close_store();
+}
+
+/* Their records may lie in the active segment for months: the files go without compaction. */
+static void the_files_of_expired_large_values_go_while_idle(void **state)
+{
+    (void)state;
+    char name[64];
+    open_store(0);
+    value_bytes = LARGE_BYTES;
+    ask_all(SHARD_PUT, 5, io_wall_ms(harness.loops[0]) + 10000);
+    harness_idle(&harness, 5 * SECOND_NS);
+    extent_name(name, harness.set->epoch, 4);
+    assert_true(io_simulator_file_bytes(harness.sim, name) > 0);
+    assert_true(status_now().live_bytes > 5 * LARGE_BYTES);
+    harness_idle(&harness, 10 * SECOND_NS);
+    assert_true(io_simulator_file_bytes(harness.sim, name) < 0);
+    assert_int_equal(status_now().keys, 0);
+    assert_true(status_now().live_bytes < LARGE_BYTES);
+    harness_crash(&harness, IO_CRASH_DROP);
+    io_simulator_jump_wall_ms(harness.sim, -20000); /* the log knows how late it was */
+    assert_int_equal(harness_open(&harness, 1), 0);
+    ask_all(SHARD_GET, 5, 0);
+    assert_int_equal(absent_count, 5);
+    ask_all(SHARD_PUT, 5, 0);
+    ask_all(SHARD_GET, 5, 0);
+    assert_int_equal(found_count, 5);
+    close_store();
+}
+
+/* At its usual pace the sweep would look at 5,000 keys in this time. */
+static void many_expired_keys_are_noticed_faster_than_a_few(void **state)
+{
+    (void)state;
+    open_store(0);
+    value_bytes = 16;
+    harness.set->compact_dead_percent = 101; /* compaction would notice them as well */
+    uint64_t expires_at_ms = io_wall_ms(harness.loops[0]) + 60000;
+    ask_all(SHARD_PUT, 30000, expires_at_ms);
+    assert_int_equal(status_now().keys, 30000);
+    uint64_t left_ms = expires_at_ms - io_wall_ms(harness.loops[0]);
+    harness_idle(&harness, left_ms * (SECOND_NS / 1000) + SECOND_NS / 2);
+    assert_int_equal(status_now().keys, 0);
     close_store();
 }
 
@@ -231,6 +322,10 @@ int main(void)
         cmocka_unit_test(the_scrubber_finds_a_flipped_bit_and_intact_keys_are_still_read),
         cmocka_unit_test(a_quarantined_segment_is_never_recycled_and_others_are),
         cmocka_unit_test(the_scrubber_keeps_to_its_rate_and_ends_its_pass),
+        cmocka_unit_test(the_scrubber_finds_a_flipped_bit_in_a_large_value),
+        cmocka_unit_test(a_large_value_that_is_replaced_while_it_is_scrubbed_is_no_damage),
+        cmocka_unit_test(the_files_of_expired_large_values_go_while_idle),
+        cmocka_unit_test(many_expired_keys_are_noticed_faster_than_a_few),
         cmocka_unit_test(a_store_that_was_emptied_gives_its_space_back_while_idle),
         cmocka_unit_test(what_has_expired_gives_its_space_back_while_idle),
         cmocka_unit_test(write_amplification_can_be_read_from_the_counters),
