@@ -199,6 +199,30 @@ static void a_superblock_that_only_the_page_cache_has_is_not_relied_on(void **st
     }
 }
 
+/* The copy that a failed write may have harmed is written again, not the only good one. */
+static void after_a_failed_superblock_another_thread_leaves_the_good_copy_alone(void **state)
+{
+    (void)state;
+    bool is_written = false;
+    for (uint64_t crash = 0; !is_written; crash++) { /* until it is durable before the crash */
+        make_store();
+        assert_int_equal(harness_open(&harness, 2), 0);
+        uint64_t sequence = harness.set->super->sequence;
+        io_simulator_refuse(harness.sim, IO_SYNC_DATA, EIO, 1);
+        harness.stores[0]->wants_versions = true;
+        harness_idle(&harness, SECOND_NS);
+        assert_int_equal(atomic_load(&harness.set->failed_streams), 1);
+        assert_int_equal(harness.set->super->sequence, sequence);
+        io_simulator_crash_after(harness.sim, crash);
+        harness.stores[1]->wants_versions = true;
+        harness_idle(&harness, SECOND_NS);
+        is_written = !io_simulator_is_crashed(harness.sim);
+        harness_crash(&harness, IO_CRASH_TRASH);
+        assert_int_equal(harness_open(&harness, 2), 0);
+        close_store();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +232,7 @@ int main(void)
         cmocka_unit_test(large_values_leave_the_reserve_alone),
         cmocka_unit_test(the_newest_superblock_may_be_lost),
         cmocka_unit_test(a_superblock_that_only_the_page_cache_has_is_not_relied_on),
+        cmocka_unit_test(after_a_failed_superblock_another_thread_leaves_the_good_copy_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,9 +241,11 @@ static inline void count_good(struct generator *generator, const struct slot *sl
         result->puts++;
     else
         result->deletes++;
-    latency_record(&result->latency, generator->now_ns - slot->start_ns);
-    if (LIKELY(slot->start_ns >= generator->gaps.touched_until_ns))
-        latency_record(&result->calm, generator->now_ns - slot->start_ns);
+    if (LIKELY(slot->kind == REQUEST_GET || !generator->plan->times_gets_only)) {
+        latency_record(&result->latency, generator->now_ns - slot->start_ns);
+        if (LIKELY(slot->start_ns >= generator->gaps.touched_until_ns))
+            latency_record(&result->calm, generator->now_ns - slot->start_ns);
+    }
     generator->response_count++;
     if (UNLIKELY(generator->mode == GENERATOR_LOADING))
         generator->load_left--;

@@ -93,6 +93,7 @@ struct plan {
     bool checks_body;         /* a GET's body is what a PUT of that key wrote */
 
     /* the report */
+    bool times_gets_only;  /* writes are load, their latencies are not in the figures */
     const char *label;     /* free text that goes into the result */
     const char *json_path; /* NULL: none; "-": standard output instead of the table */
     bool is_quiet;         /* no progress */

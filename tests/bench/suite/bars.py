@@ -113,6 +113,15 @@ def times_ideal(factor: float) -> Threshold:
     return threshold
 
 
+def times_idle(factor: float) -> Threshold:
+    """Of the same requests with nothing beside them."""
+    def threshold(row: Row, rows: list[Row]) -> Optional[float]:
+        idle = [other.median() for other in rows if other.experiment == row.experiment and other.samples
+                and other.facts['beside'] == 'and nothing else']
+        return factor * idle[0] if idle else None
+    return threshold
+
+
 def hit_goal(row: Row, rows: list[Row]) -> Optional[float]:
     """80 % of the ceiling of the same run, and 5 M/s from 256 connections on; never less than the first bar."""
     least = 5e6 if row.facts['connections'] >= 256 else FIRST_HIT
@@ -148,6 +157,8 @@ BARS = [
     Bar('policy', is_steady_trace, least_of('lru'), least_of('lru', 'sieve', 's3-fifo'), is_less_better=True),
     Bar('start', of('start'), fixed(1), fixed(0.3), is_less_better=True),
     Bar('recovery', of('recovery', keys=10_000_000), fixed(10), fixed(3), is_less_better=True),
+    Bar('upkeep', lambda row: row.experiment == 'upkeep' and row.facts['beside'].startswith('while'),
+        times_idle(2), times_idle(1.2), is_less_better=True),
     Bar('idle', of('idle'), fixed(5), fixed(1), is_less_better=True),
 ]
 
@@ -157,6 +168,8 @@ def key_of(bar: Bar, row: Row) -> str:
     parts = [bar.key]
     if bar.key in ('hit', 'p99', 'pipelined'):
         parts += [str(row.facts.get('link', '')), str(row.facts.get('connections', ''))]
+    if bar.key == 'upkeep':
+        parts.append('compaction' if 'compacted' in row.facts['beside'] else 'ingest')
     if bar.key == 'policy':
         parts += [row.experiment.removeprefix('miss-'), f'{row.facts["cache_percent"]:.1f}']
     return '/'.join(parts)

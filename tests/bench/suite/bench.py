@@ -33,21 +33,21 @@ class Depth:
     peer_connections: tuple[int, ...]
     value_bytes: tuple[int, ...]
     load_steps: tuple[float, ...]  # of the peak
-    recovery_keys: int
+    recovery_keys: tuple[int, ...]  # the last beside redis
     cache_entries: int
 
 
 QUICK = Depth(is_quick=True, runs=1, side_runs=1, seconds=0.4, warmup_s=0.1, connections=(64, 256, 1024),
               many_connections=(64,), open_connections=(256, 100_000), keys=(1, 100_000), peer_keys=1000,
               peer_connections=(64,),
-              value_bytes=(16, 16384), load_steps=(0.5, 0.9), recovery_keys=100_000,
+              value_bytes=(16, 16384), load_steps=(0.5, 0.9), recovery_keys=(10_000, 100_000),
               cache_entries=100_000)
 FULL = Depth(is_quick=False, runs=5, side_runs=3, seconds=1.0, warmup_s=0.3, connections=(64, 256, 1024),
              many_connections=(64, 256, 1024, 4096, 16384, 65536),
              open_connections=(256, 1024, 10_000, 100_000, 1_000_000),
              keys=(1, 1000, 100_000, 1_000_000, 10_000_000), peer_keys=10_000, peer_connections=(64, 256, 1024),
              value_bytes=(16, 128, 1024, 4096, 16384, 65536), load_steps=(0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
-             recovery_keys=10_000_000, cache_entries=1_000_000)
+             recovery_keys=(10_000, 100_000, 1_000_000, 10_000_000), cache_entries=1_000_000)
 
 
 class Bench:

@@ -53,6 +53,7 @@ class Load:
     closes: bool = False
     rate: int = 0  # requests/s; 0: closed loop
     verifies_body: bool = False
+    times_gets_only: bool = False
     timeout_s: float = 5
     active: int = 0  # in flight over all connections; 0: `depth` on each
     flood: int = 0  # SYN/s of spoofed sources beside the load
@@ -112,9 +113,10 @@ def words(generator: Path, link: Link, load: Load, core: int) -> list[object]:
             line += [name, rate]
     if load.put_permille:
         line += ['--mix', f'put={load.put_permille / 10:g}']
-    else:
+    if load.put_permille < 1000:
         line += ['--expect-bytes', load.value_bytes]
-    flags = {'--load': load.loads_first, '--close': load.closes, '--check-body': load.verifies_body}
+    flags = {'--load': load.loads_first, '--close': load.closes, '--check-body': load.verifies_body,
+             '--time-gets': load.times_gets_only}
     return line + [name for name, is_set in flags.items() if is_set]
 
 

@@ -141,6 +141,9 @@ class Counters:
         self.hits = metrics.total('gannet_cache_hits_total')
         self.cache_entries = metrics.total('gannet_cache', what='entries')
         self.store_reads = metrics.total('gannet_store_reads_total')
+        self.bytes_compacted = metrics.total('gannet_store_bytes_compacted_total')
+        self.bytes_accepted = metrics.total('gannet_store_bytes_accepted_total')
+        self.index_bytes = metrics.total('gannet_store', what='index_bytes')
         self.connections = metrics.total('gannet_connections', thread='worker0')
         self.keys = metrics.total('gannet_store', what='keys')
 

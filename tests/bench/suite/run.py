@@ -21,7 +21,7 @@ from tests.bench.suite import machine, merge, publish  # noqa: E402
 from tests.bench.suite.bench import FULL, QUICK, Bench  # noqa: E402
 from tests.bench.suite.process import Failed  # noqa: E402
 from tests.bench.suite.rows import cache_quality, cost, get_hit, memory  # noqa: E402
-from tests.bench.suite.rows import open_loop, peers_get, start, store, storms  # noqa: E402
+from tests.bench.suite.rows import open_loop, peers_get, start, store, storms, upkeep  # noqa: E402
 
 # In this order: what matters most comes first, should somebody interrupt it.
 EXPERIMENTS: dict[str, Callable[[Bench], None]] = {
@@ -41,6 +41,7 @@ EXPERIMENTS: dict[str, Callable[[Bench], None]] = {
     'connections': cost.against_connections,
     'values': cost.against_value_size,
     'recovery': store.recovery,
+    'upkeep': upkeep.upkeep,
     'workers': cost.workers,
     'keys': cost.against_keys,
     'miss-ratio': cache_quality.miss_ratios,

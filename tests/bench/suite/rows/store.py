@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What reaches the disk: misses beside fio, durable writes beside redis, recovery beside redis."""
+import re
 import time
 from pathlib import Path
 
@@ -98,39 +99,55 @@ def put_entry(bench: Bench, group: str, load: Load, server: Gannet, link: Link) 
 # ---- recovery -----------------------------------------------------------------------------------
 
 def recovery(bench: Bench) -> None:
-    """After kill -9, until the server says it is ready."""
-    keys = bench.depth.recovery_keys
-    group = f'recovery of {keys:,} keys after kill -9'
-    facts = {'keys': keys, 'value_bytes': 128}
-    ours = bench.row('recovery', group, OURS, unit='s', is_less_better=True, is_headline=True, facts=facts)
-    theirs = bench.row('recovery', group, 'redis, append-only file', unit='s', is_less_better=True,
-                       is_headline=True, facts=facts)
-    data, redis_data = bench.folder('data'), bench.folder('redis-data')
-    store = {'index_memory_mib': 4096}
-    with gannet_on_memif(bench, data=data, store=store) as (server, link):
-        bench.load_keys(link, keys)
-        server.kill()
+    """After kill -9, until the server says it is ready: by the number of keys; the most of them beside redis."""
+    for keys in bench.depth.recovery_keys[:-1]:
+        bench.measure([our_recovery(bench, keys)], runs=min(3, bench.depth.runs), is_of_speed=False)
+    keys = bench.depth.recovery_keys[-1]
+    ours = our_recovery(bench, keys)
+    theirs = bench.row('recovery', ours.row.group, 'redis, append-only file', unit='s', is_less_better=True,
+                       is_headline=True, facts={'keys': keys, 'value_bytes': 128})
+    redis_data = bench.folder('redis-data')
     with cable(bench.top, 'redis', is_for_kernel=True) as wire:
         with peers.redis(bench, wire.server, log=redis_data):
             peers.fill_redis(wire.server, keys, 128)
             time.sleep(1.5)  # its log is synced every second
-        bench.measure([Entry(ours, lambda: recovery_sample(bench, data, store, keys)),
-                       Entry(theirs, lambda: redis_recovery_sample(bench, wire.server, redis_data))],
+        bench.measure([ours, Entry(theirs, lambda: redis_recovery_sample(bench, wire.server, redis_data))],
                       runs=min(3, bench.depth.runs), is_of_speed=False)
 
 
-def recovery_sample(bench: Bench, data: Path, store: dict, keys: int) -> Sample:
+def our_recovery(bench: Bench, keys: int) -> Entry:
+    """Writes the keys; what is measured is a start on them."""
+    row = bench.row('recovery', f'recovery of {keys:,} keys after kill -9', OURS, unit='s', is_less_better=True,
+                    is_headline=keys == bench.depth.recovery_keys[-1], facts={'keys': keys, 'value_bytes': 128})
+    data, store = bench.folder('data'), {'index_memory_mib': 4096}
+    with gannet_on_memif(bench, data=data, store=store) as (server, link):
+        empty_kib = peak_kib(server)
+        bench.load_keys(link, keys)
+        server.kill()
+    return Entry(row, lambda: recovery_sample(bench, data, store, row, empty_kib))
+
+
+def peak_kib(server: Gannet) -> int:
+    status = Path(f'/proc/{server.alive().pid}/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status).group(1))
+
+
+def recovery_sample(bench: Bench, data: Path, store: dict, row: Row, empty_kib: int) -> Sample:
+    """Memory: the most that was resident, less that of a server without keys, and what the index keeps of it."""
     server = bench.gannet(memif_port(bench.folder('memif') / 'socket'), data=data, store=store)
     try:
         server.start()
         took_s = time.monotonic() - server.started_s
-        found = server.counters().keys
+        found = server.counters()
+        memory = {'peak_mib': (peak_kib(server) - empty_kib) / 1024, 'index_mib': found.index_bytes / 2**20}
         server.kill()
     finally:
         server.end()
-    if found != keys:
-        raise Failed(f'{found:.0f} keys after recovery, {keys} were written')
-    return Sample(took_s)
+    if found.keys != row.facts['keys']:
+        raise Failed(f'{found.keys:.0f} keys after recovery, {row.facts["keys"]} were written')
+    row.note = (f'{memory["peak_mib"]:.0f} MiB at most beyond a server without keys, '
+                f'{memory["index_mib"]:.0f} MiB of it the index')
+    return Sample(took_s, memory)
 
 
 def redis_recovery_sample(bench: Bench, namespace: str, data: Path) -> Sample:
