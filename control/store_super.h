@@ -24,8 +24,9 @@ void super_create(struct store_set *set, struct io_loop *loop);
 /* Writes set->super with the next sequence and waits until it is durable. */
 int super_store(struct store_set *set, struct io_loop *loop);
 /*
- * As the first one of a process: what reads show of the newer copy may be in the page cache only, so
- * the older one is replaced by a rename, which never harms it. The directory must be synced after.
+ * As the first one of a process: what reads show of the newer copy may be in the page cache only,
+ * so the older one is replaced by a rename, which never harms it. The directory must be synced
+ * after.
  */
 int super_replace(struct store_set *set, struct io_loop *loop);
 

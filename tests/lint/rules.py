@@ -189,4 +189,5 @@ WITHOUT_OWN_TEST = {
     'control/main.c': 'start order: tests/system runs it whole',
     'control/directory_sync.c': 'tests/sim/store_sim.c: syncs that fail, two threads',
     'control/store_scrub.c': 'tests/sim/store_upkeep_test.c',
+    'control/scrub_extent.c': 'tests/sim/store_upkeep_test.c',
 }

@@ -831,6 +831,7 @@ static void gannet_keeps_what_was_loaded_and_every_body_is_checked(void **state)
         plan.keys = 50;
         plan.put_permille = 100;
         plan.loads_first = plan.checks_body = true;
+        plan.times_gets_only = i == 1;
         plan.value_bytes = sizes[i];
         plan.expected_bytes = UINT64_MAX;
         plan.timeout_ns = 2 * NS_PER_S;
@@ -843,30 +844,8 @@ static void gannet_keeps_what_was_loaded_and_every_body_is_checked(void **state)
         const struct result *result = measure_world(&load, 200 * NS_PER_MS);
         assert_int_equal(errors_of(result), 0);
         assert_true(result->gets > 100 && result->puts > 10);
+        assert_int_equal(result->latency.count, i == 1 ? result->gets : result->responses);
         assert_true(result->hits > result->gets / 2 && result->hits <= result->gets);
-        load_down(&load);
-    }
-}
-
-static void only_gets_are_timed_where_that_is_asked_for(void **state)
-{
-    (void)state;
-    for (uint32_t gets_only = 0; gets_only < 2; gets_only++) {
-        static struct gannet_load load;
-        struct plan plan;
-        plan_defaults(&plan);
-        plan.namespace_name = "default";
-        plan.keys = 50;
-        plan.put_permille = 500;
-        plan.loads_first = true;
-        plan.times_gets_only = gets_only;
-        load_up(&load, &plan);
-        run_world(&load, 50 * NS_PER_MS);
-        generator_load(load.generator);
-        run_world(&load, 2 * NS_PER_S);
-        const struct result *result = measure_world(&load, 100 * NS_PER_MS);
-        assert_true(result->gets > 0 && result->puts > 0);
-        assert_int_equal(result->latency.count, gets_only ? result->gets : result->responses);
         load_down(&load);
     }
 }
@@ -908,7 +887,6 @@ int main(void)
         cmocka_unit_test(the_responder_answers_what_it_is_asked),
         cmocka_unit_test(stopping_resets_everything_through_a_slow_port_too),
         cmocka_unit_test(gannet_keeps_what_was_loaded_and_every_body_is_checked),
-        cmocka_unit_test(only_gets_are_timed_where_that_is_asked_for),
         cmocka_unit_test(gannet_without_the_values_answers_404_and_that_is_an_error),
     };
     server_world_prepare();

@@ -278,6 +278,7 @@ static void every_option_is_shown_as_it_is_typed(void **state)
         {"expect-status", "204"},
         {"expect-bytes", "128"},
         {"check-body", "true"},
+        {"time-gets", "true"},
         {"label", "a b"},
         {"json", "-"},
         {"quiet", "true"},

@@ -30,6 +30,7 @@ def logarithmic(label: str) -> Axis:
 
 
 CONNECTIONS = logarithmic('connections, one request in flight on each')
+KEYS = logarithmic('keys of 16 bytes, values of 128')
 PLOTS = [
     Plot('get-hit', 'GET hit: requests per second', 'get-hit', 'connections', CONNECTIONS, Axis('requests/s')),
     Plot('get-hit-p99', 'GET hit: p99, and what connections/throughput would be', 'get-hit', 'connections',
@@ -51,10 +52,10 @@ PLOTS = [
          logarithmic('requests/s')),
     Plot('peers-wrk', 'Peers, one core each, wrk', 'peers-wrk', 'connections', CONNECTIONS,
          logarithmic('requests/s')),
-    Plot('recovery', 'Recovery after kill -9 against keys', 'recovery', 'keys', logarithmic('keys of 16 bytes, values of 128'),
+    Plot('recovery', 'Recovery after kill -9 against keys', 'recovery', 'keys', KEYS,
          logarithmic('seconds until ready')),
-    Plot('recovery-memory', 'Memory at the end of recovery against keys', 'recovery', 'keys',
-         logarithmic('keys of 16 bytes, values of 128'), logarithmic('MiB'), extra='peak_mib', also='index_mib'),
+    Plot('recovery-memory', 'Memory at the end of recovery against keys', 'recovery', 'keys', KEYS,
+         logarithmic('MiB'), extra='peak_mib', also='index_mib'),
     *(Plot(f'miss-{slug(trace)}', f'Misses, {trace}', f'miss-{slug(trace)}', 'cache_percent',
            logarithmic('cache, % of the keys'), Axis('misses, % of the requests'))
       for trace in ('zipf 0.9', 'zipf 1.0, 30 % scan', 'zipf 1.0, shifting', 'zipf 1.0, half with TTL')),

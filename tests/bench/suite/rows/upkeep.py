@@ -66,7 +66,7 @@ def entry(bench: Bench, server: Gannet, link: Link, load: Load, beside: str,
     def take() -> Sample:
         before = server.counters()
         sample = bench.sample_gannet(server, link, load, row)
-        row.note = f'p50 {sample.extra["p50_us"]:.0f} us, {sample.extra["hit_share"]:.1%} of all answers from the cache'
+        row.note = f'p50 {sample.extra["p50_us"]:.0f} us, {sample.extra["hit_share"]:.1%} of all from the cache'
         check(row, before, server.counters())
         sample.value = sample.extra['p99_us']
         return sample
