@@ -19,7 +19,8 @@ CONNECTIONS = 64
 KEYS = 1024
 VALUE_BYTES = 4096
 INGEST_BYTES, INGEST_BYTES_QUICK = 1 << 30, 1 << 27
-GARBAGE_KEYS, GARBAGE_KEYS_QUICK = 200_000, 20_000  # of 4 KiB; two of three are written again
+GARBAGE_KEYS, GARBAGE_KEYS_QUICK = 200_000, 60_000  # of 4 KiB; as many overwrites, at random, of 63 % of them
+GARBAGE_PER_S = 20_000
 GARBAGE = 'v4096'  # a namespace of its own
 MIB = 1 << 20
 
@@ -48,12 +49,12 @@ def gets(seconds: float) -> Load:
 
 
 def leave_garbage(bench: Bench, data: Path) -> None:
-    """Segments of which two thirds are dead and that nobody has compacted yet: killed before that could end."""
+    """Segments of which two thirds are dead and that nobody has compacted yet."""
     keys = GARBAGE_KEYS_QUICK if bench.depth.is_quick else GARBAGE_KEYS
     with gannet_on_memif(bench, data=data, store={'compact_dead_percent': 90}) as (server, link):
         bench.load_keys(link, keys, VALUE_BYTES, GARBAGE)
-        again = Load(256, 0.1, warmup_s=0, keys=keys * 2 // 3, value_bytes=VALUE_BYTES, namespace=GARBAGE,
-                     loads_first=True, timeout_s=20)
+        again = Load(256, keys / GARBAGE_PER_S, warmup_s=0, keys=keys, value_bytes=VALUE_BYTES, namespace=GARBAGE,
+                     put_permille=1000, rate=GARBAGE_PER_S, timeout_s=20)
         bench.run_client(link, again)
         server.kill()
 
