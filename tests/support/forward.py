@@ -1,28 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""forward.py NAMESPACE LISTEN_ADDRESS:PORT SERVER_ADDRESS:PORT
+"""forward.py LISTEN_ADDRESS:PORT SERVER_ADDRESS:PORT
 
-Listens here, connects from inside a network namespace, and carries bytes both ways, so that a browser or
-curl on this machine reaches a server that only the namespace can see. For development only.
+Listens here, connects there, and carries bytes both ways: for ./dev up where the kernel may not (redirect.sh).
 """
 import asyncio
-import ctypes
-import os
 import resource
 import signal
 import socket
 import sys
 
-CLONE_NEWNET = 0x40000000
 CHUNK_BYTES = 256 * 1024
-
-
-def enter_namespace(name):
-    """Sockets belong to the namespace they are made in: the listening one was made before."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(f'/run/netns/{name}', 'rb') as namespace:
-        if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), name)
 
 
 async def carry(reader, writer):
@@ -54,9 +42,8 @@ def address(text):
     return host, int(port)
 
 
-async def serve(namespace, listen, server):
+async def serve(listen, server):
     listener = socket.create_server(listen, backlog=1024)
-    enter_namespace(namespace)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,11 +55,11 @@ async def serve(namespace, listen, server):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 3:
         sys.exit(__doc__.split('\n', maxsplit=1)[0])
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(serve(sys.argv[1], address(sys.argv[2]), address(sys.argv[3])))
+    asyncio.run(serve(address(sys.argv[1]), address(sys.argv[2])))
 
 
 if __name__ == '__main__':

@@ -6,10 +6,9 @@
 {
     packages_build=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburing-dev libxxhash-dev
         libyaml-dev nettle-dev libseccomp-dev libcmocka-dev libjansson-dev libpcre2-dev python3)
-    packages_run=(iproute2 ethtool curl)
-    packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils nftables
-        iputils-ping gdb valgrind python3-jsonschema python3-requests
-        python3-h11 nghttp2-client)
+    packages_run=(iproute2 ethtool curl nftables)
+    packages_test=(clang clang-format libclang-rt-14-dev llvm-14 shellcheck wrk apache2-utils iputils-ping gdb
+        valgrind python3-jsonschema python3-requests python3-h11 nghttp2-client)
     packages_fuzz=(clang libclang-rt-14-dev llvm-14)
     packages_bench=(wrk valgrind)
     packages_stages=(linux-perf binutils)

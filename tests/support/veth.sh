@@ -5,7 +5,8 @@
 #   veth.sh up   CLIENT_NAMESPACE [SERVER_NAMESPACE]
 #   veth.sh down CLIENT_NAMESPACE [SERVER_NAMESPACE]   removes what up made; nothing else was changed
 #
-# The server's end is gannet0, here or in SERVER_NAMESPACE; the client's end is gannet-c0.
+# The server's end is gannet0, here or in SERVER_NAMESPACE; the client's end is gannet-c0, in CLIENT_NAMESPACE,
+# or here when that is empty.
 # Client: 10.99.0.1/24 and fd99::1/64.  Server: 10.99.0.2, fd99::2; it answers itself, so no address here.
 set -euo pipefail
 
@@ -34,13 +35,17 @@ up()
 {
     local client=$1 server=$2
     down "$client" "$server"
-    ip netns add "$client"
+    if [ -n "$client" ]; then
+        ip netns add "$client"
+    fi
     if [ -n "$server" ]; then
         ip netns add "$server"
         inside "$server" ip link set lo up
     fi
     inside "$server" ip link add "$server_end" type veth peer name "$client_end"
-    inside "$server" ip link set "$client_end" netns "$client"
+    if [ -n "$client" ]; then
+        inside "$server" ip link set "$client_end" netns "$client"
+    fi
 
     # The kernel on the server's side stays silent: no address, no ARP, no IPv6, nothing forwarded.
     inside "$server" sh -c "cd /proc/sys/net; echo 0 >ipv4/conf/$server_end/forwarding

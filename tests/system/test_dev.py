@@ -2,6 +2,7 @@
 """What a newcomer types: ./dev up -d, the curl lines of the README, ./dev down."""
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -10,24 +11,28 @@ from harness import BINARY, TOP, Skipped, check, check_equal, random_bytes, syst
 FORWARD = 'http://127.0.0.1:8080'
 
 
-def dev(world, *words, limit_s=60):
-    done = subprocess.run([str(TOP / 'dev'), *words], capture_output=True, text=True, timeout=limit_s,
+def run_dev(world, *words, path=os.environ['PATH']):
+    return subprocess.run([str(TOP / 'dev'), *words], capture_output=True, text=True, timeout=60,
                           stdin=subprocess.DEVNULL, env=os.environ | {
-                              'GANNET_BINARY': BINARY, 'GANNET_STATE': str(world.folder / 'var')})
+                              'GANNET_BINARY': BINARY, 'GANNET_STATE': str(world.folder / 'var'), 'PATH': path})
+
+
+def dev(world, *words, **more):
+    done = run_dev(world, *words, **more)
     check(done.returncode == 0, f'./dev {words}: exit {done.returncode}\n{done.stdout}{done.stderr}')
     return done.stdout
 
 
 def network_state():
     """What ./dev must leave as it was."""
-    listed = subprocess.run('ip -o link; ip netns; cat /proc/sys/vm/nr_hugepages', shell=True,
+    listed = subprocess.run('ip -o link; ip netns; nft list tables; cat /proc/sys/vm/nr_hugepages', shell=True,
                             capture_output=True, text=True, check=True).stdout
     return sorted(line for line in re.sub(r'\s+', ' ', listed.replace('\n', '\0')).split('\0'))
 
 
 @system_test('./dev up -d, the curl lines of the README, ./dev up again, ./dev down: nothing stays', 90)
 def dev_up_and_down(world):
-    if Path('/run/netns/gannet-client').exists():
+    if Path('/sys/class/net/gannet0').exists():
         raise Skipped('./dev up is in use on this machine')
     before = network_state()
     try:
@@ -42,13 +47,31 @@ def dev_up_and_down(world):
         pid = int((world.folder / 'var/run/server.pid').read_text().split()[0])
         os.kill(pid, 9)
         wait_for(lambda: not Path(f'/proc/{pid}').exists(), 5, 'the server is gone')
-        dev(world, 'up', '-d')
+        check('forwarder' in dev(world, 'up', '-d', path=without_nftables(world)), 'it says what stands in')
         check_equal(run('curl', '-sf', f'{FORWARD}/v1/ns/demo/values/greeting').strip() != b'', True,
                     'after kill -9 and ./dev up the value is there')
+        dev(world, 'down')
+        port_is_taken(world)
     finally:
         dev(world, 'down')
     dev(world, 'down')
     check_equal(network_state(), before, 'links, namespaces and hugepages')
+
+
+def without_nftables(world):
+    """A PATH on which nft is somebody who refuses."""
+    refuses = world.folder / 'bin' / 'nft'
+    refuses.parent.mkdir()
+    refuses.write_text('#!/bin/sh\nexit 1\n')
+    refuses.chmod(0o755)
+    return f'{refuses.parent}:{os.environ["PATH"]}'
+
+
+def port_is_taken(world):
+    """A table of nftables would take the port away from whoever listens there, and nobody would be told."""
+    with socket.create_server(('127.0.0.1', 8080)):
+        done = run_dev(world, 'up', '-d')
+    check(done.returncode != 0 and 'port 8080 is in use' in done.stderr, f'{done.returncode}: {done.stderr}')
 
 
 def curl_lines(readme):
