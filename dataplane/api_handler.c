@@ -113,12 +113,13 @@ void ask_store(struct api_handler *handler, struct http_connection *http)
 
 static struct value_view view_of_entry(const struct cache_entry *entry)
 {
+    struct http_slice attributes = cache_entry_attributes(entry);
     return (struct value_view){
         .version = entry->version,
         .modified_at_ms = entry->modified_at_s * UINT64_C(1000),
         .expires_at_ms = cache_entry_expires_at_ms(entry),
-        .attributes = cache_entry_attributes(entry),
-        .attributes_bytes = entry->attributes_bytes,
+        .attributes = attributes.at,
+        .attributes_bytes = attributes.bytes,
         .value_bytes = entry->value_bytes,
         .inline_value = cache_entry_inline_value(entry),
         .blob = cache_entry_blob(entry),

@@ -165,17 +165,18 @@ static bool append_answer(struct api_handler *handler, struct tcp_connection *tc
     if (UNLIKELY(cache_entry_extras(entry) != 0))
         return false;
     struct value_digits digits = value_digits_of(entry->version, entry->value_bytes);
-    uint32_t bytes = (uint32_t)sizeof(*head) + value_head_bytes(&digits, entry->attributes_bytes) +
-                     entry->value_bytes;
+    struct http_slice attributes = cache_entry_attributes(entry);
+    uint32_t bytes =
+        (uint32_t)sizeof(*head) + value_head_bytes(&digits, attributes.bytes) + entry->value_bytes;
     if (bytes > segment->room && !segment_next(handler, tcp, segment, bytes))
         return false;
     uint8_t *out = packet_append(segment->packet, (uint16_t)bytes);
     memcpy(out, head, sizeof(*head));
     uint64_t number = http_hex32(handler->clock.request_number++);
     memcpy(out + offsetof(struct hit_head, id_number), &number, sizeof(number));
-    out = value_head_write(out + sizeof(*head), &digits,
-                           value_dates_text(&handler->value_dates, entry->modified_at_s),
-                           cache_entry_attributes(entry), entry->attributes_bytes);
+    out =
+        value_head_write(out + sizeof(*head), &digits,
+                         value_dates_text(&handler->value_dates, entry->modified_at_s), attributes);
     memcpy(out, cache_entry_inline_value(entry), entry->value_bytes);
     segment->used += bytes;
     segment->room -= bytes;
@@ -212,7 +213,8 @@ static NO_INLINE void log_hit(struct api_handler *handler, const struct api_hit 
     struct value_digits digits = value_digits_of(entry->version, entry->value_bytes);
     api_log_hit(handler, hit, id,
                 (uint32_t)sizeof(struct hit_head) +
-                    value_head_bytes(&digits, entry->attributes_bytes) + entry->value_bytes);
+                    value_head_bytes(&digits, cache_entry_attributes(entry).bytes) +
+                    entry->value_bytes);
 }
 
 /* The next requests of one connection, up to one that cannot be answered at once. Returns how many.

@@ -219,7 +219,8 @@ static inline _Atomic uint64_t *table_find(struct cache_pair *table, uint64_t pa
 static inline uint32_t entry_bytes(const struct cache_entry *entry)
 {
     size_t bytes = sizeof(*entry) + entry->extra_bytes + entry->key_bytes +
-                   entry->attributes_bytes + (cache_entry_has_blob(entry) ? 0 : entry->value_bytes);
+                   cache_entry_own_attributes_bytes(entry) +
+                   (cache_entry_has_blob(entry) ? 0 : entry->value_bytes);
     return (uint32_t)((bytes + SEGMENT_ALIGNMENT - 1) & ~(size_t)(SEGMENT_ALIGNMENT - 1));
 }
 

@@ -318,7 +318,8 @@ static void shape_entry(struct cache_entry *shape, const struct shard_operation 
         .modified_at_s = (uint32_t)(modified_at_s < UINT32_MAX ? modified_at_s : UINT32_MAX),
         .value_bytes = operation->value_bytes,
         .key_bytes = operation->key_bytes,
-        .attributes_bytes = operation->attributes_bytes,
+        .attributes_code = cache_attributes_code(operation->bytes + operation->key_bytes,
+                                                 operation->attributes_bytes),
         .owner_flags = ENTRY_IS_LIVE,
     };
     if (operation->expires_at_ms != 0) {
@@ -331,6 +332,18 @@ static void shape_entry(struct cache_entry *shape, const struct shard_operation 
         shape->owner_flags |= ENTRY_HAS_BLOB;
     }
     atomic_init(&shape->extras, extras);
+}
+
+/* They stand behind each other in an operation too. */
+static void copy_key_to_value(struct cache_entry *entry, const struct shard_operation *operation)
+{
+    uint32_t key_bytes = operation->key_bytes;
+    uint32_t own_bytes = cache_entry_own_attributes_bytes(entry);
+    uint8_t *key = entry->bytes + entry->extra_bytes;
+    memcpy(key, operation->bytes, key_bytes + own_bytes);
+    if (!operation->value)
+        memcpy(key + key_bytes + own_bytes,
+               operation->bytes + key_bytes + operation->attributes_bytes, operation->value_bytes);
 }
 
 static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_name queue,
@@ -348,16 +361,12 @@ static struct cache_entry *entry_make(struct cache_part *part, enum cache_queue_
         memcpy(out, &operation->expires_at_ms, sizeof(operation->expires_at_ms));
         out += sizeof(operation->expires_at_ms);
     }
-    uint32_t copied = operation->key_bytes + operation->attributes_bytes;
     if (operation->value) {
         memcpy(out, &operation->value, sizeof(operation->value));
-        out += sizeof(operation->value);
         blob_hold(operation->value);
         part->segments.queues[queue].live_blob_bytes += operation->value->capacity_bytes;
-    } else {
-        copied += operation->value_bytes;
     }
-    memcpy(out, operation->bytes, copied); /* key, attributes and value stand in this order */
+    copy_key_to_value(entry, operation);
     part->entry_count++;
     part->absent_count += entry_is_absence(entry);
     part->expiring_count += entry_expires(entry);

@@ -21,7 +21,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dataplane/cache_attributes.h"
 #include "include/blob.h"
+#include "include/compiler.h"
 
 struct blob_pool;
 struct blob_stock;
@@ -37,9 +39,9 @@ struct shard_operation;
 
 /*
  * A published entry is immutable but for its recency mark and its stale mark. Behind the struct:
- * the extra words, the key, the attributes ("Content-Type: ...\r\n" and the like), then the value
- * when it is inline. The rest of an answer's head is made for each hit (value_head.h): kept ready,
- * it would be half of the entry.
+ * the extra words, the key, the attributes ("Content-Type: ...\r\n" and the like) unless they are
+ * common ones (cache_attributes.h), then the value when it is inline. The rest of an answer's head
+ * is made for each hit (value_head.h): kept ready, it would be half of the entry.
  */
 struct cache_entry {
     uint64_t hash;
@@ -47,11 +49,11 @@ struct cache_entry {
     uint32_t modified_at_s;
     uint32_t value_bytes;
     uint16_t key_bytes;
-    uint16_t attributes_bytes;
-    _Atomic uint8_t extras;  /* CACHE_ENTRY_... */
-    uint8_t extra_bytes;     /* that they take */
-    _Atomic uint8_t recency; /* the eviction policy's mark */
-    uint8_t owner_flags;     /* the owner's own */
+    uint16_t attributes_code; /* of cache_attributes.h */
+    _Atomic uint8_t extras;   /* CACHE_ENTRY_... */
+    uint8_t extra_bytes;      /* that they take */
+    _Atomic uint8_t recency;  /* the eviction policy's mark */
+    uint8_t owner_flags;      /* the owner's own */
     uint8_t bytes[];
 };
 
@@ -86,14 +88,27 @@ static inline const uint8_t *cache_entry_key(const struct cache_entry *entry)
     return entry->bytes + entry->extra_bytes;
 }
 
-static inline const uint8_t *cache_entry_attributes(const struct cache_entry *entry)
+static inline bool cache_entry_is_common(const struct cache_entry *entry)
 {
-    return cache_entry_key(entry) + entry->key_bytes;
+    return entry->attributes_code >= CACHE_ATTRIBUTES_COMMON;
+}
+
+/* Field lines. */
+static inline struct http_slice cache_entry_attributes(const struct cache_entry *entry)
+{
+    if (LIKELY(cache_entry_is_common(entry)))
+        return cache_common_attributes[entry->attributes_code - CACHE_ATTRIBUTES_COMMON];
+    return (struct http_slice){cache_entry_key(entry) + entry->key_bytes, entry->attributes_code};
+}
+
+static inline uint32_t cache_entry_own_attributes_bytes(const struct cache_entry *entry)
+{
+    return cache_entry_is_common(entry) ? 0 : entry->attributes_code;
 }
 
 static inline const uint8_t *cache_entry_inline_value(const struct cache_entry *entry)
 {
-    return cache_entry_attributes(entry) + entry->attributes_bytes;
+    return cache_entry_key(entry) + entry->key_bytes + cache_entry_own_attributes_bytes(entry);
 }
 
 #define RESPONSE_CACHE_PART_BYTES_MIN (256u << 10)

@@ -17,6 +17,7 @@
 
 #include "dataplane/http_date.h"
 #include "include/compiler.h"
+#include "include/http_text.h"
 
 #define VALUE_ETAG "ETag: \""
 #define VALUE_MODIFIED "\"\r\nLast-Modified: "
@@ -93,18 +94,17 @@ static ALWAYS_INLINE uint8_t *value_append(uint8_t *out, const void *bytes, size
 
 /* `middle` is of value_dates_text. Returns where the value goes. */
 static ALWAYS_INLINE uint8_t *value_head_write(uint8_t *out, const struct value_digits *digits,
-                                               const uint8_t *middle, const uint8_t *attributes,
-                                               uint32_t attributes_bytes)
+                                               const uint8_t *middle, struct http_slice attributes)
 {
     out = value_append(out, VALUE_ETAG, sizeof(VALUE_ETAG) - 1);
     value_write_decimal(out, digits->version, digits->version_digits);
     out = value_append(out + digits->version_digits, middle, VALUE_MIDDLE_BYTES);
     value_write_decimal(out, digits->value_bytes, digits->length_digits);
     out += digits->length_digits;
-    if (LIKELY(attributes_bytes == 0))
+    if (UNLIKELY(attributes.bytes == 0))
         return value_append(out, "\r\n\r\n", 4);
     out = value_append(out, "\r\n", 2);
-    return value_append(value_append(out, attributes, attributes_bytes), "\r\n", 2);
+    return value_append(value_append(out, attributes.at, attributes.bytes), "\r\n", 2);
 }
 
 #endif

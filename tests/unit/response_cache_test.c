@@ -100,7 +100,12 @@ static const struct cache_entry *lookup(uint64_t key, uint64_t wall_ms)
 
 #define MODIFIED_S UINT64_C(784111777)
 
-static const char attributes[] = "Content-Type: text/plain\r\n";
+/* Of every second key a common one, of the others lines of their own. */
+static const char *attributes_of(uint64_t key)
+{
+    return key % 2 == 0 ? "Content-Type: text/plain\r\n"
+                        : "Content-Type: text/plain\r\nMeta-Owner: alice\r\n";
+}
 
 static struct shard_operation *operation_for(uint64_t key, uint64_t version,
                                              enum shard_cache_action action)
@@ -109,8 +114,8 @@ static struct shard_operation *operation_for(uint64_t key, uint64_t version,
     memset(operation, 0, sizeof(*operation));
     operation->key_bytes = (uint16_t)key_make((char *)operation->bytes, key);
     operation->cache_hash = key_hash_cache(operation->bytes, operation->key_bytes, SEED);
-    operation->attributes_bytes = sizeof(attributes) - 1;
-    memcpy(operation_attributes(operation), attributes, sizeof(attributes) - 1);
+    operation->attributes_bytes = (uint16_t)strlen(attributes_of(key));
+    memcpy(operation_attributes(operation), attributes_of(key), operation->attributes_bytes);
     operation->modified_at_ms = MODIFIED_S * 1000 + 999;
     operation->version = version;
     operation->cache_action = (uint8_t)action;
@@ -174,8 +179,9 @@ static void assert_holds(uint64_t key, uint64_t version, uint32_t value_bytes)
     assert_int_equal(entry->version, version);
     assert_int_equal(entry->value_bytes, value_bytes);
     assert_int_equal(entry->modified_at_s, MODIFIED_S);
-    assert_int_equal(entry->attributes_bytes, sizeof(attributes) - 1);
-    assert_memory_equal(cache_entry_attributes(entry), attributes, sizeof(attributes) - 1);
+    struct http_slice kept = cache_entry_attributes(entry);
+    assert_int_equal(kept.bytes, strlen(attributes_of(key)));
+    assert_memory_equal(kept.at, attributes_of(key), kept.bytes);
     for (uint32_t i = 0; i < value_bytes; i++) {
         uint32_t run_bytes;
         uint8_t byte = cache_entry_blob(entry) ? *blob_run(cache_entry_blob(entry), i, &run_bytes)
@@ -432,15 +438,30 @@ static void most_of_the_budget_holds_entries(void **state)
     open_cache(8 << 20, 1);
     const uint32_t value_bytes = 200, keys = 60000;
     for (uint64_t key = 0; key < keys; key++) {
-        fill(key, 1, value_bytes);
+        fill(key * 2, 1, value_bytes); /* with common field lines */
         if (key % 16 == 0)
             round_end(NOW_MS);
     }
     char text[KEY_TEXT_BYTES];
-    uint64_t payload = count_present(0, keys) *
-                       (uint64_t)(value_bytes + sizeof(attributes) + key_make(text, keys));
+    uint64_t payload =
+        count_present(0, keys * 2) * (uint64_t)(value_bytes + key_make(text, keys * 2));
     print_message("payload is %u %% of the budget\n", (unsigned)(payload * 100 / (8 << 20)));
     assert_true(payload * 100 / (8 << 20) >= 65);
+    close_cache();
+}
+
+static void common_field_lines_take_no_room(void **state)
+{
+    (void)state;
+    open_cache(1 << 20, 1);
+    fill(2, 1, 100);
+    fill(3, 1, 100);
+    const struct cache_entry *common = lookup(2, NOW_MS), *own = lookup(3, NOW_MS);
+    assert_ptr_equal(cache_entry_inline_value(common), cache_entry_key(common) + common->key_bytes);
+    assert_ptr_equal(cache_entry_inline_value(own),
+                     cache_entry_key(own) + own->key_bytes + strlen(attributes_of(3)));
+    assert_holds(2, 1, 100);
+    assert_holds(3, 1, 100);
     close_cache();
 }
 
@@ -614,6 +635,7 @@ int main(void)
         cmocka_unit_test(values_too_large_are_refused_and_invalidate),
         cmocka_unit_test(the_budget_holds_whatever_is_filled),
         cmocka_unit_test(most_of_the_budget_holds_entries),
+        cmocka_unit_test(common_field_lines_take_no_room),
         cmocka_unit_test(keys_asked_for_survive_a_scan),
         cmocka_unit_test(a_stalled_reader_leads_to_refusals_not_to_stale_values),
         cmocka_unit_test(a_full_reclaim_queue_loses_no_blob),

@@ -29,8 +29,9 @@ static void expect_same(uint64_t version, uint32_t modified_at_s, uint32_t value
     uint32_t bytes = value_head_bytes(&digits, attributes_bytes);
     assert_int_equal(bytes, http_writer_bytes(&writer));
     uint8_t *fast = malloc(bytes); /* exact size: the sanitizer sees one byte too many */
-    uint8_t *end = value_head_write(fast, &digits, value_dates_text(&dates, modified_at_s),
-                                    (const uint8_t *)attributes, attributes_bytes);
+    uint8_t *end =
+        value_head_write(fast, &digits, value_dates_text(&dates, modified_at_s),
+                         (struct http_slice){(const uint8_t *)attributes, attributes_bytes});
     assert_ptr_equal(end, fast + bytes);
     assert_memory_equal(fast, slow, bytes);
     free(fast);
