@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "include/compiler.h"
+
 #define TEXT_BYTES_PER_STEP 64u /* an item such as a* may run over all of the text at once */
 #define MATCH_MEMORY_KIB 4096u
 
@@ -64,7 +66,7 @@ static void scan_group(struct scan *scan)
     static const char *const known[] = {":", "=", "!", "<"};
     char kind[2] = {next_byte(scan, 2), '\0'};
     bool is_known = next_byte(scan, 1) != '?';
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++)
         is_known |= strcmp(kind, known[i]) == 0;
     if (next_byte(scan, 1) == '*' || !is_known)
         scan->wrong = "a group that ECMA-262 does not have";
