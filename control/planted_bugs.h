@@ -34,6 +34,7 @@ enum planted_bug {
     PLANTED_DIRECTORY_TOGETHER, /* syncs of the directory overlap */
     PLANTED_IGNORE_CHECKSUM,    /* bytes that do not match are taken for good */
     PLANTED_RECOVER_OLDEST,     /* recovery takes a key's oldest record for its newest */
+    PLANTED_LEAVE_COMPANION,    /* a PUT is committed without its companion */
     PLANTED_BUG_COUNT,
 };
 

@@ -29,10 +29,7 @@ void commit_advance(struct store *store);
 void commit_write_done(struct store *store);
 void commit_sync_done(struct store *store);
 
-/* A write of the key is on its way (evaluated, not yet visible). */
-bool commit_is_pending(const struct store *store, uint64_t shard_hash, const uint8_t *key,
-                       uint32_t key_bytes);
-/* As above, and its operation was given back: the key must not be filled into a cache. */
+/* A write of the key is on its way and its operation was given back: no fill of a cache. */
 bool commit_forbids_fill(const struct store *store, struct shard_operation *operation);
 
 /*

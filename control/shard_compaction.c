@@ -9,6 +9,7 @@
 #include "control/planted_bugs.h"
 #include "control/segment_maker.h"
 #include "control/shard_commit.h"
+#include "control/shard_evaluate.h"
 #include "include/assert_policy.h"
 #include "include/counters.h"
 #include "include/key_hash.h"
@@ -120,7 +121,8 @@ static void drop_entry(struct store *store, const struct record_header *record,
     if (flags & INDEX_EXTENT)
         store_drop_expired_extent(store, shard, entry->version);
     const uint8_t *key = record_key(record);
-    if (commit_is_pending(store, key_hash_shard(key, record->key_bytes), key, record->key_bytes)) {
+    if (evaluate_is_pending(store, key_hash_shard(key, record->key_bytes), key,
+                            record->key_bytes)) {
         *entry = (struct index_entry){0};
         index_entry_set(entry, 0, INDEX_PLACEHOLDER);
     } else {

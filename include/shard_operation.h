@@ -96,6 +96,12 @@ enum shard_cache_action {
     SHARD_CACHE_ABSENT,      /* GET: remember for a while that there is no value */
 };
 
+/*
+ * A companion is a second, small PUT that stays with its PUT all the way: of a key of the same
+ * virtual shard, in the same frame, so that a crash leaves both or neither, with the version that
+ * follows the PUT's. It must not be there yet: else nothing is written, the PUT's status is
+ * SHARD_CONDITION_FAILED with the companion's version, and the companion's status says it as well.
+ */
 struct shard_operation {
     /* line 0: routing, written by the origin worker */
     alignas(CACHE_LINE_BYTES) uint64_t connection; /* opaque to all but the origin worker */
@@ -126,9 +132,10 @@ struct shard_operation {
     struct shard_operation *next;
     void *owner_private[2];
     uint32_t owner_numbers[2];
-    uint8_t sync;         /* enum shard_sync */
-    uint8_t write_policy; /* enum shard_write_policy */
-    uint8_t reserved[30];
+    struct shard_operation *companion; /* of a PUT: see below; NULL: it is alone */
+    uint8_t sync;                      /* enum shard_sync */
+    uint8_t write_policy;              /* enum shard_write_policy */
+    uint8_t reserved[22];
     /* key bytes, then attributes, then the value if it fits */
     uint8_t bytes[OPERATION_INLINE_BYTES];
 };

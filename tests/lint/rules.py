@@ -152,7 +152,7 @@ COVERED_BY = [
     # the store as a whole, on a simulated disk: crashes, faults, a reference map, rot
     (r'control/(segment_(maker|scan|table)|shard_(batch|commit|extent|read|recovery|compaction)|store_(log|super))\.c',
      'tests/sim/store_model.c'),
-    (r'control/shard_accept\.c', 'tests/sim/store_policy_test.c'),
+    (r'control/shard_(accept|evaluate)\.c', 'tests/sim/store_policy_test.c'),
     # `gannet store ...` on directories that the engine wrote
     (r'control/store_(backup|compact|copy|files|hold|inspect|reader|verify|command)\.c',
      'tests/unit/store_tools_test.c'),
