@@ -96,6 +96,8 @@ void access_log_format(struct text_buffer *text, const struct access_record *rec
     text_format(text,
                 ",\"status\":%u,\"bytes\":%" PRIu64 ",\"duration_us\":%" PRIu32 ",\"cache\":\"%s\"",
                 record->status, record->bytes, record->duration_us, cache_names[record->cache]);
+    if (record->limit_bytes > 0)
+        put_string(text, "limit", record->limit, record->limit_bytes);
     if (record->is_slow)
         text_format(text,
                     ",\"slow\":true,\"head_us\":%" PRIu32 ",\"body_us\":%" PRIu32

@@ -381,9 +381,10 @@ static int open_listener(const char *text, struct admin_hooks *hooks)
     if (!is_loopback(&address)) {
         log_warning("admin.listen = %s: anyone who reaches this address can read the metrics and "
                     "configuration, and drain and reload the server; there is no /trace, no "
-                    "/capture and no /hold here",
+                    "/capture, no /limited and no /hold here",
                     text);
         hooks->choose_trace = NULL;
+        hooks->write_limited = NULL;
         hooks->start_capture = NULL;
         hooks->hold_files = NULL;
     }

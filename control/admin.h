@@ -2,8 +2,8 @@
 /*
  * admin.h - the admin socket: health, metrics, configuration and drain, on the kernel's network.
  *
- * Purpose:   GET /healthz, /readyz, /metrics, /config, /trace, /capture, POST /drain, /reload,
- *            /trace, /capture, /hold over HTTP/1.1, one request per connection.
+ * Purpose:   GET /healthz, /readyz, /metrics, /config, /limited, /trace, /capture, POST /drain,
+ *            /reload, /trace, /capture, /hold over HTTP/1.1, one request per connection.
  * Ownership: hooks and their contexts live until admin_stop has returned.
  * Threading: one thread of its own, with its own I/O loop; the hooks are called on it.
  * Units:     none.
@@ -34,6 +34,8 @@ struct admin_hooks {
     /* Whether requests are served: recovered, ports up, not draining. */
     bool (*is_ready)(void *context, const char **why);
     void (*write_config)(void *context, struct text_buffer *text); /* the effective configuration */
+    /* Clients that rate limits refused. NULL: the socket is not on loopback. */
+    void (*write_limited)(void *context, struct text_buffer *text);
     void (*start_drain)(void *context); /* only asks for it: returns at once */
     /* Reads the file again; `said` gets what to tell. False: nothing was changed. */
     bool (*reload)(void *context, struct text_buffer *said);

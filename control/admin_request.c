@@ -101,6 +101,16 @@ static uint32_t answer_config(struct admin_call *call)
     return 200;
 }
 
+static uint32_t answer_limited(struct admin_call *call)
+{
+    if (!call->hooks->write_limited) {
+        text_format(&call->body, "no clients are named: admin.listen is not loopback\n");
+        return 404;
+    }
+    call->hooks->write_limited(call->hooks->context, &call->body);
+    return 200;
+}
+
 static uint32_t answer_drain(struct admin_call *call)
 {
     call->hooks->start_drain(call->hooks->context);
@@ -229,6 +239,7 @@ static const struct admin_endpoint endpoints[] = {
     {"GET", "/readyz", answer_ready, TEXT_PLAIN},
     {"GET", "/metrics", answer_metrics, TEXT_PROMETHEUS},
     {"GET", "/config", answer_config, TEXT_PLAIN},
+    {"GET", "/limited", answer_limited, TEXT_PLAIN},
     {"POST", "/drain", answer_drain, TEXT_PLAIN},
     {"POST", "/reload", answer_reload, TEXT_PLAIN},
     {"GET", "/trace", answer_trace, TEXT_PLAIN},

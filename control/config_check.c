@@ -412,6 +412,79 @@ static void check_namespaces(struct check *check)
     }
 }
 
+/* ---- rate limits ------------------------------------------------------------ */
+
+#define LIMITS_OF_REQUEST_MAX 4u /* what a request has room for: dataplane/api_request.h */
+
+static const struct config_rate_limits *find_limit(const struct server_config *config,
+                                                   const char *name, size_t bytes)
+{
+    for (uint32_t i = 0; i < config->rate_limits_count; i++)
+        if (strlen(config->rate_limits[i].name) == bytes &&
+            memcmp(config->rate_limits[i].name, name, bytes) == 0)
+            return &config->rate_limits[i];
+    return NULL;
+}
+
+static void check_limit(struct check *check, uint32_t index)
+{
+    const struct server_config *config = check->config;
+    const struct config_rate_limits *limit = &config->rate_limits[index];
+    if (!is_namespace_name(limit->name) || strcmp(limit->name, "none") == 0)
+        report(check, CONFIG_KEY_rate_limits_name, index,
+               "allowed 1 to 32 of A-Z a-z 0-9 . _ - (but not . or .. or none)");
+    for (uint32_t other = 0; limit->name[0] && other < index; other++)
+        if (strcmp(config->rate_limits[other].name, limit->name) == 0)
+            report(check, CONFIG_KEY_rate_limits_name, index, "rate_limits[%u] has the same name",
+                   other);
+    if (limit->quota > limit->window_s * 1000000)
+        report(check, CONFIG_KEY_rate_limits_quota, index,
+               "allowed at most 1000000 requests per second of window_s = %" PRIu64,
+               limit->window_s);
+    if (limit->burst > limit->quota)
+        report(check, CONFIG_KEY_rate_limits_burst, index, "allowed at most quota = %" PRIu64,
+               limit->quota);
+}
+
+/* The names in a namespace's list exist, and are not more than a request has room for. */
+static void check_limits_of(struct check *check, uint32_t index, uint32_t everywhere)
+{
+    const char *at = check->config->namespaces[index].rate_limits;
+    uint32_t count = everywhere;
+    if (config_text_is_none(at))
+        return;
+    while (*(at += strspn(at, " "))) {
+        size_t bytes = strcspn(at, " ");
+        const struct config_rate_limits *limit = find_limit(check->config, at, bytes);
+        if (!limit) {
+            report(check, CONFIG_KEY_namespaces_rate_limits, index,
+                   "there is no rate_limits entry of the name %.*s", (int)bytes, at);
+            return;
+        }
+        count += !limit->everywhere;
+        at += bytes;
+    }
+    if (count > LIMITS_OF_REQUEST_MAX)
+        report(check, CONFIG_KEY_namespaces_rate_limits, index,
+               "%u limits count one request, those that count everywhere among them; allowed %u",
+               count, LIMITS_OF_REQUEST_MAX);
+}
+
+static void check_rate_limits(struct check *check)
+{
+    const struct server_config *config = check->config;
+    uint32_t everywhere = 0;
+    for (uint32_t i = 0; i < config->rate_limits_count; i++) {
+        check_limit(check, i);
+        everywhere += config->rate_limits[i].everywhere;
+        if (config->rate_limits[i].everywhere && everywhere > LIMITS_OF_REQUEST_MAX)
+            report(check, CONFIG_KEY_rate_limits_everywhere, i, "allowed for %u of them",
+                   LIMITS_OF_REQUEST_MAX);
+    }
+    for (uint32_t i = 0; i < config->namespaces_count; i++)
+        check_limits_of(check, i, everywhere);
+}
+
 static bool is_link(const char *text)
 {
     for (; *text; text++)
@@ -603,5 +676,6 @@ void config_check(struct server_config *config, struct config_origins *origins,
         check_port(&check, i);
     check_listeners(&check);
     check_namespaces(&check);
+    check_rate_limits(&check);
     check_routes(&check);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/config_reload.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@
 static bool is_reloadable_section(enum config_section_id section)
 {
     return section == CONFIG_SECTION_namespaces || section == CONFIG_SECTION_routes ||
-           section == CONFIG_SECTION_access;
+           section == CONFIG_SECTION_access || section == CONFIG_SECTION_rate_limits;
 }
 
 bool config_key_is_reloadable(const struct config_key *key)
@@ -35,6 +37,8 @@ bool config_key_is_reloadable(const struct config_key *key)
         CONFIG_KEY_http_body_memory_mib,
         CONFIG_KEY_admin_drain_timeout_ms,
         CONFIG_KEY_admin_log_level,
+        CONFIG_KEY_limits_ipv6_prefix,
+        CONFIG_KEY_limits_x_headers,
         CONFIG_KEY_access_log_one_of,
         CONFIG_KEY_access_log_slow_ms,
         CONFIG_KEY_listeners_trusted,
@@ -118,47 +122,94 @@ static void keep_section(const struct config_section *section, const struct serv
     }
 }
 
-/* ---- namespaces keep their numbers ------------------------------------------------------ */
+/* ---- namespaces and rate limits keep their numbers ----------------------------------------- */
 
-void namespace_slots_init(struct namespace_slots *slots, const struct server_config *started)
+/* A list of records that each begin with their name, and all names that were ever in it. */
+struct named_list {
+    char *records;
+    size_t record_bytes;
+    uint32_t *count, max;
+    char *names;
+    size_t name_bytes;
+    uint32_t *name_count;
+};
+
+static struct named_list namespaces_of(struct record_slots *slots, struct server_config *config)
 {
-    memset(slots, 0, sizeof(*slots));
-    slots->count = started->namespaces_count;
-    for (uint32_t i = 0; i < slots->count; i++)
-        memcpy(slots->names[i], started->namespaces[i].name, sizeof(slots->names[i]));
+    static_assert(offsetof(struct config_namespaces, name) == 0, "it begins with its name");
+    return (struct named_list){.records = (char *)config->namespaces,
+                               .record_bytes = sizeof(config->namespaces[0]),
+                               .count = &config->namespaces_count,
+                               .max = CONFIG_NAMESPACES_MAX,
+                               .names = slots->namespaces[0],
+                               .name_bytes = sizeof(slots->namespaces[0]),
+                               .name_count = &slots->namespace_count};
 }
 
-/* The number of a name, a new one if it has none; CONFIG_NAMESPACES_MAX when all are taken. */
-static uint32_t slot_of(struct namespace_slots *slots, const char *name)
+static struct named_list limits_of(struct record_slots *slots, struct server_config *config)
+{
+    static_assert(offsetof(struct config_rate_limits, name) == 0, "it begins with its name");
+    return (struct named_list){.records = (char *)config->rate_limits,
+                               .record_bytes = sizeof(config->rate_limits[0]),
+                               .count = &config->rate_limits_count,
+                               .max = CONFIG_RATE_LIMITS_MAX,
+                               .names = slots->limits[0],
+                               .name_bytes = sizeof(slots->limits[0]),
+                               .name_count = &slots->limit_count};
+}
+
+void record_slots_init(struct record_slots *slots, const struct server_config *started)
+{
+    memset(slots, 0, sizeof(*slots));
+    slots->namespace_count = started->namespaces_count;
+    for (uint32_t i = 0; i < started->namespaces_count; i++)
+        memcpy(slots->namespaces[i], started->namespaces[i].name, sizeof(slots->namespaces[i]));
+    slots->limit_count = started->rate_limits_count;
+    for (uint32_t i = 0; i < started->rate_limits_count; i++)
+        memcpy(slots->limits[i], started->rate_limits[i].name, sizeof(slots->limits[i]));
+}
+
+/* The number of a name, a new one if it has none; the list's most when all are taken. */
+static uint32_t slot_of(const struct named_list *list, const char *name)
 {
     uint32_t slot = 0;
-    while (slot < slots->count && strcmp(slots->names[slot], name) != 0)
+    while (slot < *list->name_count && strcmp(list->names + slot * list->name_bytes, name) != 0)
         slot++;
-    if (slot == slots->count && slot < CONFIG_NAMESPACES_MAX) {
-        memcpy(slots->names[slot], name, sizeof(slots->names[slot]));
-        slots->count++;
+    if (slot == *list->name_count && slot < list->max) {
+        memcpy(list->names + slot * list->name_bytes, name, list->name_bytes);
+        ++*list->name_count;
     }
     return slot;
 }
 
-static bool place_namespaces(struct namespace_slots *slots, struct server_config *config)
+static bool place_records(const struct named_list *list)
 {
-    size_t bytes = sizeof(config->namespaces);
-    struct config_namespaces *read = malloc(bytes);
+    size_t bytes = list->max * list->record_bytes;
+    char *read = malloc(bytes);
     if (!read)
         return false;
-    memcpy(read, config->namespaces, bytes);
-    memset(config->namespaces, 0, bytes);
+    memcpy(read, list->records, bytes);
+    memset(list->records, 0, bytes);
     bool fits = true;
-    for (uint32_t i = 0; i < config->namespaces_count && fits; i++) {
-        uint32_t slot = slot_of(slots, read[i].name);
-        fits = slot < CONFIG_NAMESPACES_MAX;
+    for (uint32_t i = 0; i < *list->count && fits; i++) {
+        const char *record = read + i * list->record_bytes;
+        uint32_t slot = slot_of(list, record);
+        fits = slot < list->max;
         if (fits)
-            config->namespaces[slot] = read[i];
+            memcpy(list->records + slot * list->record_bytes, record, list->record_bytes);
     }
-    config->namespaces_count = slots->count;
+    *list->count = *list->name_count;
     free(read);
     return fits;
+}
+
+static void compact(char *records, size_t record_bytes, uint32_t *count)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < *count; i++)
+        if (records[i * record_bytes] != '\0')
+            memmove(records + kept++ * record_bytes, records + i * record_bytes, record_bytes);
+    *count = kept;
 }
 
 /* ---- all of it ------------------------------------------------------------ */
@@ -180,7 +231,7 @@ static int check_merged(const char *path, struct server_config *merged,
 }
 
 int config_reload_merge(const char *path, const struct server_config *running,
-                        struct namespace_slots *slots, struct server_config *fresh,
+                        struct record_slots *slots, struct server_config *fresh,
                         struct config_errors *left, struct config_errors *errors)
 {
     memset(left, 0, sizeof(*left));
@@ -190,20 +241,21 @@ int config_reload_merge(const char *path, const struct server_config *running,
             keep_section(&config_section_table[i], running, fresh, left);
     if (check_merged(path, fresh, errors) != 0)
         return -EINVAL;
-    if (place_namespaces(slots, fresh))
+    struct named_list spaces = namespaces_of(slots, fresh), limits = limits_of(slots, fresh);
+    bool do_spaces_fit = place_records(&spaces);
+    if (do_spaces_fit && place_records(&limits))
         return 0;
     config_error_add(errors,
-                     "%s: more than %zu names of namespaces since the start: restart, or "
-                     "bring back names that were there",
-                     path, CONFIG_NAMESPACES_MAX);
+                     "%s: more than %u names of %s since the start: restart, or bring back names "
+                     "that were there",
+                     path, do_spaces_fit ? limits.max : spaces.max,
+                     do_spaces_fit ? "rate_limits" : "namespaces");
     return -EINVAL;
 }
 
 void config_reload_compact(struct server_config *config)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < config->namespaces_count; i++)
-        if (config->namespaces[i].name[0])
-            config->namespaces[kept++] = config->namespaces[i];
-    config->namespaces_count = kept;
+    compact((char *)config->namespaces, sizeof(config->namespaces[0]), &config->namespaces_count);
+    compact((char *)config->rate_limits, sizeof(config->rate_limits[0]),
+            &config->rate_limits_count);
 }

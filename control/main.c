@@ -29,6 +29,8 @@
 #include "control/store_command.h"
 #include "control/task_loop.h"
 #include "control/top_command.h"
+#include "dataplane/limit_table.h"
+#include "dataplane/limited_clients.h"
 #include "dataplane/nic_dpdk.h"
 #include "dataplane/response_cache.h"
 #include "include/blob.h"
@@ -117,6 +119,26 @@ static int start_settings(struct server *server)
 static void stop_settings(struct server *server)
 {
     server_settings_destroy(server->settings);
+}
+
+static void stop_rate_limits(struct server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        limited_clients_destroy(server->limited[i]);
+    limit_table_destroy(server->shared.limits);
+}
+
+/* Always: a reload may bring the first rate limit. Pages that nobody touches cost nothing. */
+static int start_rate_limits(struct server *server)
+{
+    int result = limit_table_create(server->config.limits.clients, &server->shared.limits);
+    for (uint32_t i = 0; i < server->worker_count && result == 0; i++) {
+        server->limited[i] = limited_clients_create();
+        result = server->limited[i] ? 0 : -ENOMEM;
+    }
+    if (result != 0)
+        stop_rate_limits(server);
+    return result;
 }
 
 static int start_memory(struct server *server)
@@ -296,6 +318,7 @@ static const struct {
     {"checks of this machine", start_preflight, NULL},
     {"ports", start_ports, stop_ports},
     {"settings", start_settings, stop_settings},
+    {"rate limits", start_rate_limits, stop_rate_limits},
     {"value memory", start_memory, stop_memory},
     {"cache", start_cache, stop_cache},
     {"rings", start_fabric, stop_fabric},

@@ -30,10 +30,11 @@
 #include "include/shard_fabric.h"
 #include "include/trace_ring.h"
 
+struct limited_clients;
 struct service_notify;
 struct text_buffer;
 
-#define SERVER_METRICS_COUNT 11u
+#define SERVER_METRICS_COUNT 13u
 
 struct server {
     const char *config_path;
@@ -55,6 +56,9 @@ struct server {
     struct network *networks[FABRIC_WORKERS_MAX];
     struct blob_stock *stocks[FABRIC_WORKERS_MAX];
     struct access_log *access_log;
+    struct limited_clients *limited[FABRIC_WORKERS_MAX];
+    uint64_t limits_swept_ns;
+    _Atomic uint64_t limits_in_use; /* places of the table, as it was swept */
     struct trace_choice trace_choice;
     struct trace_ring *traces[FABRIC_WORKERS_MAX];
     struct published capture_filter;
@@ -88,6 +92,9 @@ int server_admin_start(struct server *server);
 void server_admin_stop(struct server *server);
 /* `said` may be NULL; false: the file is bad, and nothing has changed. */
 bool server_reload(struct server *server, struct text_buffer *said);
+
+/* server_limited.c: for struct admin_hooks. */
+void server_write_limited(void *context, struct text_buffer *text);
 
 /* server_watch.c: links, addresses, threads that hang; a few times a second, the main thread. */
 void server_watch(struct server *server, struct service_notify *notify);

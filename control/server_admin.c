@@ -115,6 +115,7 @@ int server_admin_start(struct server *server)
         .is_alive = is_alive,
         .is_ready = is_ready,
         .write_config = write_config,
+        .write_limited = server_write_limited,
         .start_drain = ask_for_drain,
         .reload = reload,
         .hold_files = hold_files,

@@ -170,6 +170,18 @@ static void write_value_memory(void *context, struct text_buffer *text, const ch
     stats_sample(text, name, unused, 1, blob_pool_free_bytes(blobs));
 }
 
+static void write_limits(void *context, struct text_buffer *text, const char *name)
+{
+    server_settings_write_limits(((struct server *)context)->settings, text, name);
+}
+
+static void write_limits_in_use(void *context, struct text_buffer *text, const char *name)
+{
+    struct server *server = context;
+    stats_sample(text, name, NULL, 0,
+                 atomic_load_explicit(&server->limits_in_use, memory_order_relaxed));
+}
+
 static void write_settings(void *context, struct text_buffer *text, const char *name)
 {
     server_settings_write_stats(((struct server *)context)->settings, text, name);
@@ -196,6 +208,10 @@ static const struct {
      write_sync_probe},
     {"gannet_config", "reloads: the generation in effect, and files that were refused", false,
      write_settings},
+    {"gannet_rate_limit_requests_total", "requests that each rate limit took and refused", true,
+     write_limits},
+    {"gannet_rate_limit_clients", "of limits.clients, those that owed something a minute ago",
+     false, write_limits_in_use},
     {"gannet_tcp_tables", "entries of TCP's bounded tables and queues in use, per worker", false,
      write_tcp_tables},
     {"gannet_packets", "packets of each worker's pool, the port's receive ring included", false,

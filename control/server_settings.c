@@ -15,6 +15,7 @@
 #include "control/stats_export.h"
 #include "dataplane/api_settings.h"
 #include "include/compiler.h"
+#include "include/counters.h"
 #include "include/log.h"
 
 #define PROBLEM_BYTES 256u
@@ -23,7 +24,7 @@ struct server_settings {
     const char *path;
     struct live_board *board;
     struct schema_board schemas;
-    struct namespace_slots slots;
+    struct record_slots slots;
     pthread_mutex_t lock;
     uint64_t refusals;
 };
@@ -46,7 +47,7 @@ int server_settings_create(const char *path, const struct server_config *started
         return -EINVAL;
     }
     settings->path = path;
-    namespace_slots_init(&settings->slots, started);
+    record_slots_init(&settings->slots, started);
     int result = api_settings_board_create(started, keys, reader_count, problem, sizeof(problem),
                                            &settings->board);
     if (result != 0) {
@@ -218,5 +219,39 @@ void server_settings_write_stats(void *context, struct text_buffer *text, const 
     pthread_mutex_lock(&settings->lock);
     stats_sample(text, name, generation, 1, settings->board->newest->generation);
     stats_sample(text, name, refused, 1, settings->refusals);
+    pthread_mutex_unlock(&settings->lock);
+}
+
+static uint64_t limit_sum(struct counters *const *blocks, uint32_t count, uint32_t number,
+                          enum limit_answer answer)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += atomic_load_explicit(&blocks[i]->limits[number][answer], memory_order_relaxed);
+    return sum;
+}
+
+void server_settings_write_limits(struct server_settings *settings, struct text_buffer *text,
+                                  const char *name)
+{
+    struct counters *const *blocks;
+    uint32_t count = counters_blocks(&blocks);
+    pthread_mutex_lock(&settings->lock);
+    for (uint32_t i = 0; i < settings->slots.limit_count; i++) {
+        const char *limit = settings->slots.limits[i];
+        const struct stats_label taken[] = {{"limit", limit}, {"answer", "taken"}};
+        const struct stats_label refused[] = {{"limit", limit}, {"answer", "refused"}};
+        stats_sample(text, name, taken, ARRAY_COUNT(taken),
+                     limit_sum(blocks, count, i, LIMIT_ANSWER_TAKEN));
+        stats_sample(text, name, refused, ARRAY_COUNT(refused),
+                     limit_sum(blocks, count, i, LIMIT_ANSWER_REFUSED));
+    }
+    pthread_mutex_unlock(&settings->lock);
+}
+
+void server_settings_limit_name(struct server_settings *settings, uint32_t number, char name[33])
+{
+    pthread_mutex_lock(&settings->lock);
+    memcpy(name, settings->slots.limits[number], sizeof(settings->slots.limits[number]));
     pthread_mutex_unlock(&settings->lock);
 }

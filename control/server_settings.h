@@ -40,6 +40,11 @@ void server_settings_collect(struct server_settings *settings);
 void server_settings_write(struct server_settings *settings, struct text_buffer *text);
 
 uint64_t server_settings_drain_timeout_ms(struct server_settings *settings);
+/* For a struct stats_source: what each rate limit took and refused, by its name. */
+void server_settings_write_limits(struct server_settings *settings, struct text_buffer *text,
+                                  const char *name);
+/* The name of the rate limit of that number. */
+void server_settings_limit_name(struct server_settings *settings, uint32_t number, char name[33]);
 /* For a struct stats_source. */
 void server_settings_write_stats(void *context, struct text_buffer *text, const char *name);
 

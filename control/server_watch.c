@@ -6,6 +6,7 @@
 #include "control/server_settings.h"
 #include "control/service_notify.h"
 #include "control/task_loop.h"
+#include "dataplane/limit_table.h"
 #include "dataplane/nic_dpdk.h"
 #include "include/log.h"
 
@@ -70,8 +71,19 @@ static void watch_addresses(struct server *server)
     }
 }
 
+static void sweep_limits(struct server *server)
+{
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns - server->limits_swept_ns < LIMIT_SWEEP_NS)
+        return;
+    server->limits_swept_ns = now_ns;
+    uint64_t in_use = limit_table_sweep(server->shared.limits, now_ns);
+    atomic_store_explicit(&server->limits_in_use, in_use, memory_order_relaxed);
+}
+
 void server_watch(struct server *server, struct service_notify *notify)
 {
+    sweep_limits(server);
     watch_links(server);
     watch_addresses(server);
     server_settings_collect(server->settings);

@@ -35,6 +35,7 @@ static int start_one_worker(struct server *server, uint32_t index)
         .counters = server->worker_counters[index],
         .trace = server->traces[index],
         .access_ring = access_log_ring(server->access_log, index),
+        .limited = server->limited[index],
         .index = index,
         .now_ns = clock_now_ns(),
         .random_seed = random_u64(&server->random),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/api_limits.h"
 #include "dataplane/http_date.h"
 #include "include/api_keys.h"
 
@@ -280,7 +281,8 @@ enum http_problem api_access_check(const struct live_settings *settings, bool is
                                    uint64_t wall_s, const struct http_request *http,
                                    struct api_request *request, const char **detail)
 {
-    if (!settings->keys && !settings->has_careful_namespaces && !settings->has_deprecations)
+    if (!settings->keys && !settings->has_careful_namespaces && !settings->has_deprecations &&
+        !settings->limits)
         return HTTP_PROBLEM_NONE;
     request->settings_generation = (uint32_t)settings->generation;
     uint32_t space = space_of_path(settings, http->path);
@@ -291,6 +293,7 @@ enum http_problem api_access_check(const struct live_settings *settings, bool is
     if (config) {
         request->cors = read_cors(config, http);
         request->access_namespace = (uint16_t)space;
+        request->limit_set = (uint16_t)(1 + space);
     }
     enum http_problem problem =
         find_client(settings, is_trusted, wall_s, http, &request->client, detail);
@@ -334,6 +337,6 @@ bool api_access_is_careful(const struct live_settings *settings, uint32_t space)
     bool has_cors = strcmp(config->cors_origins, "none") != 0 && config->cors_origins[0] != '\0';
     bool has_cache_control = strcmp(config->cache_control, CACHE_CONTROL_DEFAULT) != 0;
     return has_cors || has_cache_control || config->require_precondition ||
-           !anonymous_may(settings, space, HTTP_GET) ||
+           !anonymous_may(settings, space, HTTP_GET) || api_limits_apply(settings->limits, space) ||
            is_below_deprecated(&settings->config, config->name);
 }

@@ -4,6 +4,7 @@
 
 #include "dataplane/api_access.h"
 #include "dataplane/api_condition.h"
+#include "dataplane/api_limits.h"
 #include "dataplane/api_state.h"
 #include "dataplane/openapi_document.h"
 #include "dataplane/packet.h"
@@ -48,6 +49,8 @@ static void write_general_fields(struct api_handler *handler, struct http_writer
     else if (request->version_minor == 0)
         HTTP_WRITE_LITERAL(writer, "Connection: keep-alive\r\n");
     api_access_write_fields(handler->settings, request, writer);
+    if (UNLIKELY(request->limit_count > 0))
+        api_limits_write_fields(handler->settings, request, status, writer);
 }
 
 static struct http_writer begin_answer(struct api_handler *handler,
@@ -139,6 +142,11 @@ static void send_problem(struct api_handler *handler, struct tcp_connection *tcp
     struct http_writer body = http_writer_on(document, sizeof(document));
     http_write_problem(&body, problem, detail, request->request_id, request->request_id_bytes,
                        current_version);
+    if (problem == HTTP_PROBLEM_QUOTA_EXCEEDED) {
+        body.at -= HTTP_PROBLEM_END_BYTES;
+        api_limits_write_violations(handler->settings, request, &body);
+        HTTP_WRITE_LITERAL(&body, "}\n");
+    }
     uint32_t rest_bytes = rest ? rest->length_bytes : 0;
     if (rest)
         body.at -= HTTP_PROBLEM_END_BYTES;
@@ -152,6 +160,8 @@ static void send_problem(struct api_handler *handler, struct tcp_connection *tcp
         HTTP_WRITE_LITERAL(&writer, "WWW-Authenticate: Bearer realm=\"gannet\"\r\n");
     if (status == 503)
         HTTP_WRITE_LITERAL(&writer, "Retry-After: 1\r\n");
+    if (problem == HTTP_PROBLEM_QUOTA_EXCEEDED)
+        api_limits_write_retry(request, &writer);
     if (problem == HTTP_PROBLEM_METHOD_NOT_ALLOWED)
         write_allow(&writer, request);
     if (problem == HTTP_PROBLEM_NOT_FOUND && !extra)

@@ -8,6 +8,7 @@
 
 #include "dataplane/api_access.h"
 #include "dataplane/api_condition.h"
+#include "dataplane/api_limits.h"
 #include "dataplane/api_state.h"
 #include "dataplane/response_cache.h"
 #include "dataplane/shard_client.h"
@@ -496,6 +497,25 @@ static enum http_problem check_access(struct api_handler *handler, const struct 
     return refusal;
 }
 
+/* What was wrong with it so far is not worth more than its being one too many. */
+static NO_INLINE enum http_problem check_limits(struct api_handler *handler,
+                                                const struct tcp_connection *tcp,
+                                                enum http_problem problem, const char **detail)
+{
+    struct limit_desk desk = {.table = handler->config.limit_table,
+                              .refused = handler->config.limited_clients,
+                              .counters = handler->config.counters,
+                              .key = handler->config.siphash_key};
+    struct proxy_client client = client_address(handler, tcp);
+    enum http_problem refusal =
+        api_limits_charge(handler->settings, &desk, &client, handler->time.now_ns,
+                          handler->time.wall_ms, &handler->request);
+    if (LIKELY(refusal == HTTP_PROBLEM_NONE))
+        return problem;
+    *detail = "violated-policies names the limits, RateLimit-Policy says what they are";
+    return refusal;
+}
+
 /* The head in handler->http is good: check it, keep it, go on with its body. */
 static void take_request(struct api_handler *handler, struct tcp_connection *tcp,
                          const uint8_t *head)
@@ -506,6 +526,8 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
         api_request_read(handler->routes, handler->config.server, &handler->http,
                          handler->time.wall_ms, request, &detail);
     problem = check_access(handler, tcp, problem, &detail);
+    if (UNLIKELY(handler->settings->limits != NULL))
+        problem = check_limits(handler, tcp, problem, &detail);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
     if (UNLIKELY(handler->has_last_answers))

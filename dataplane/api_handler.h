@@ -16,12 +16,15 @@
 #include <stdint.h>
 
 #include "include/clock.h"
+#include "include/key_hash.h"
 
 struct access_ring;
 struct api_handler;
 struct api_task;
 struct blob_stock;
 struct counters;
+struct limit_table;
+struct limited_clients;
 struct live_settings;
 struct response_cache;
 struct server_config;
@@ -43,6 +46,9 @@ struct api_config {
     uint32_t worker_count;
     uint64_t random_seed;
     struct access_ring *access_ring; /* NULL: no access log */
+    struct limit_table *limit_table;
+    struct limited_clients *limited_clients; /* NULL: nobody asks whom we refuse */
+    struct siphash_key siphash_key;
 };
 
 /* config->server is that of `settings`. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From an answered request to a record of the access log (include/access_ring.h). */
+#include "dataplane/api_limits.h"
 #include "dataplane/api_state.h"
-#include "dataplane/network.h"
-#include "dataplane/tcp_stack.h"
 #include "include/access_ring.h"
 #include "include/api_keys.h"
 #include "include/counters.h"
@@ -29,24 +28,17 @@ static bool is_wanted(struct api_handler *handler, bool is_slow)
 static struct access_record *begin_record(struct api_handler *handler,
                                           const struct tcp_connection *tcp)
 {
-    struct network_flow flow;
     struct access_record *record = access_ring_claim(handler->config.access_ring);
     if (!record) {
         count(handler->config.counters, COUNTER_ACCESS_LOG_DROPPED);
         return NULL;
     }
     memset(record, 0, offsetof(struct access_record, address));
-    uint16_t local_port;
-    tcp_connection_flow(tcp, &flow, &local_port, &record->remote_port);
+    struct proxy_client client = client_address(handler, tcp);
     record->wall_ms = handler->time.wall_ms;
-    record->ip_version = flow.ip_version;
-    memcpy(record->address, flow.remote, sizeof(record->address));
-    const struct proxy_client *behind = proxy_client_of(handler, tcp);
-    if (behind && behind->ip_version != 0) {
-        record->ip_version = behind->ip_version;
-        record->remote_port = behind->port;
-        memcpy(record->address, behind->address, sizeof(record->address));
-    }
+    record->ip_version = client.ip_version;
+    record->remote_port = client.port;
+    memcpy(record->address, client.address, sizeof(record->address));
     return record;
 }
 
@@ -67,6 +59,16 @@ static void set_client(const struct api_handler *handler, struct access_record *
     const char *name = api_keys_at(keys, request->client)->name;
     record->client_bytes = (uint8_t)strlen(name);
     memcpy(record->client, name, record->client_bytes);
+}
+
+static void set_limit(const struct api_handler *handler, struct access_record *record,
+                      const struct api_request *request)
+{
+    const char *limit = api_limits_refusing(handler->settings, request);
+    if (LIKELY(!limit))
+        return;
+    record->limit_bytes = (uint8_t)strlen(limit);
+    memcpy(record->limit, limit, record->limit_bytes);
 }
 
 void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
@@ -99,6 +101,7 @@ void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
     record->request_id_bytes = request->request_id_bytes;
     memcpy(record->request_id, request->request_id, request->request_id_bytes);
     set_client(handler, record, request);
+    set_limit(handler, record, request);
     set_key(record, request->bytes, request->key_bytes);
     access_ring_commit(handler->config.access_ring);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Connections from a balancer: its PROXY header first, then requests as on any other. */
 #include "dataplane/api_state.h"
+#include "dataplane/network.h"
+#include "dataplane/tcp_stack.h"
 #include "include/counters.h"
 #include "include/server_config.h"
 
@@ -20,6 +22,21 @@ const struct proxy_client *proxy_client_of(const struct api_handler *handler,
     uint64_t handle = tcp_handle(tcp);
     const struct proxied *proxied = handler->proxied ? &handler->proxied[(uint32_t)handle] : NULL;
     return proxied && proxied->handle == handle ? &proxied->client : NULL;
+}
+
+struct proxy_client client_address(const struct api_handler *handler,
+                                   const struct tcp_connection *tcp)
+{
+    const struct proxy_client *behind = proxy_client_of(handler, tcp);
+    if (behind && behind->ip_version != 0)
+        return *behind;
+    struct network_flow flow;
+    struct proxy_client client;
+    uint16_t local_port;
+    tcp_connection_flow(tcp, &flow, &local_port, &client.port);
+    client.ip_version = flow.ip_version;
+    memcpy(client.address, flow.remote, sizeof(client.address));
+    return client;
 }
 
 static bool take_header(struct api_handler *handler, struct tcp_connection *tcp)

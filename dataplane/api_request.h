@@ -28,6 +28,7 @@
 #include "include/shard_operation.h"
 
 #define REQUEST_ID_BYTES_MAX 64u
+#define REQUEST_LIMITS_MAX 4u /* rate limits that count one request */
 
 struct api_request {
     const char *allow; /* the resource's list of methods; NULL where there is no resource */
@@ -48,6 +49,10 @@ struct api_request {
     uint16_t attributes_bytes;
     uint16_t query_bytes; /* of a task */
     uint8_t task;         /* enum api_task_kind: who serves it, if not the worker */
+    uint16_t limit_set;   /* api_limits.h: 1 + the namespace in its path; 0: there is none */
+    uint8_t limit_count;
+    uint8_t limits_refusing; /* a bit for each */
+    uint32_t limit_left[REQUEST_LIMITS_MAX], limit_reset_s[REQUEST_LIMITS_MAX];
     uint64_t content_length;
     uint64_t body_max;                        /* the least of the limits that apply */
     uint64_t expires_at_ms;                   /* 0: never */

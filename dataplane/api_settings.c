@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/api_access.h"
+#include "dataplane/api_limits.h"
 #include "dataplane/api_route.h"
 #include "dataplane/http_response.h"
 
@@ -21,6 +22,17 @@ static void find_careful_namespaces(struct live_settings *settings)
     }
     for (uint32_t i = 0; i < config->routes_count; i++)
         settings->has_deprecations |= config->routes[i].deprecated_s != 0;
+}
+
+static int add_limits(struct live_settings *settings)
+{
+    bool is_used = false;
+    settings->limits = api_limits_create(&settings->config, &is_used);
+    if (!settings->limits)
+        return -ENOMEM;
+    if (!is_used)
+        api_limits_destroy(&settings->limits);
+    return 0;
 }
 
 int api_settings_create(const struct server_config *config, struct api_keys *keys, char *problem,
@@ -42,6 +54,11 @@ int api_settings_create(const struct server_config *config, struct api_keys *key
         api_settings_destroy(settings);
         return result;
     }
+    result = add_limits(settings);
+    if (result != 0) {
+        api_settings_destroy(settings);
+        return result;
+    }
     find_careful_namespaces(settings);
     *out = settings;
     return 0;
@@ -50,6 +67,7 @@ int api_settings_create(const struct server_config *config, struct api_keys *key
 void api_settings_destroy(struct live_settings *settings)
 {
     free(settings->keys);
+    api_limits_destroy(&settings->limits);
     free(settings->routes);
     free(settings);
 }

@@ -197,6 +197,10 @@ bool proxy_gives_up(struct api_handler *handler, struct tcp_connection *tcp);
 const struct proxy_client *proxy_client_of(const struct api_handler *handler,
                                            const struct tcp_connection *tcp);
 
+/* Who is asking: whom the balancer names, else the other end of the connection. */
+struct proxy_client client_address(const struct api_handler *handler,
+                                   const struct tcp_connection *tcp);
+
 /* api_log.c: only where there is an access log */
 void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t bytes,

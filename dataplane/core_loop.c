@@ -265,7 +265,10 @@ static int create_parts(struct core *core, const struct core_config *config)
                              .worker = config->index,
                              .worker_count = shared->fabric->worker_count,
                              .random_seed = config->random_seed,
-                             .access_ring = config->access_ring};
+                             .access_ring = config->access_ring,
+                             .limit_table = shared->limits,
+                             .limited_clients = config->limited,
+                             .siphash_key = shared->siphash_key};
     return api_create(&api, core->settings, &core->api);
 }
 

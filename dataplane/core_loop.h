@@ -27,6 +27,8 @@ struct api_handler;
 struct blob_pool;
 struct blob_stock;
 struct counters;
+struct limit_table;
+struct limited_clients;
 struct live_board;
 struct live_settings;
 struct network;
@@ -65,6 +67,7 @@ struct core_shared {
     struct wall_clock *wall_clock;
     uint64_t cache_hash_seed;
     struct siphash_key siphash_key;
+    struct limit_table *limits; /* who has asked how much */
 };
 
 struct core {
@@ -105,6 +108,7 @@ struct core_config {
     struct counters *counters;
     struct trace_ring *trace;        /* outlives the core; NULL: none */
     struct access_ring *access_ring; /* outlives the core; NULL: no access log */
+    struct limited_clients *limited; /* outlives the core; NULL: nobody asks */
     uint32_t index;
     uint64_t random_seed;
 };

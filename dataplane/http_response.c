@@ -221,7 +221,8 @@ void http_write_problem(struct http_writer *writer, enum http_problem problem, c
                         const uint8_t *request_id, uint32_t request_id_bytes,
                         uint64_t current_version)
 {
-    HTTP_WRITE_LITERAL(writer, "{\"type\":\"" HTTP_PROBLEM_URN);
+    HTTP_WRITE_LITERAL(writer, "{\"type\":\"");
+    http_write_text(writer, http_problem_prefix(problem));
     http_write_text(writer, http_problem_types[problem]);
     HTTP_WRITE_LITERAL(writer, "\",\"title\":\"");
     http_write_text(writer, http_problem_titles[problem]);

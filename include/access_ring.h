@@ -21,7 +21,8 @@
 
 #include "include/compiler.h"
 
-#define ACCESS_KEY_BYTES 323u
+#define ACCESS_KEY_BYTES 354u
+#define ACCESS_LIMIT_BYTES 32u
 
 enum access_cache { ACCESS_CACHE_NONE = 0, ACCESS_CACHE_HIT, ACCESS_CACHE_MISS };
 
@@ -39,13 +40,15 @@ struct access_record {
     uint8_t cache;  /* enum access_cache */
     uint8_t request_id_bytes;
     uint8_t client_bytes;
+    uint8_t limit_bytes;
     bool is_slow;
     uint8_t address[16];
     uint8_t request_id[64];
-    char client[64]; /* name of an API key */
+    char client[64];                /* name of an API key */
+    char limit[ACCESS_LIMIT_BYTES]; /* the rate limit that refused it */
     uint8_t key[ACCESS_KEY_BYTES];
 };
-static_assert(sizeof(struct access_record) == 512, "as access_log.records says");
+static_assert(sizeof(struct access_record) == 576, "as access_log.records says");
 
 struct access_ring {
     /* the worker's */

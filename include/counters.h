@@ -59,6 +59,9 @@ enum request_route {
 extern const uint16_t request_statuses[REQUEST_STATUS_COUNT];
 extern const uint8_t request_status_slot[1024]; /* by status code; built by the compiler */
 
+#define RATE_LIMITS_MAX 32u /* rate_limits of the configuration, by their numbers */
+enum limit_answer { LIMIT_ANSWER_TAKEN = 0, LIMIT_ANSWER_REFUSED, LIMIT_ANSWER_COUNT };
+
 #define HISTOGRAM_STEPS_PER_OCTAVE 8
 #define HISTOGRAM_OCTAVES 36 /* up to about 68 s */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_OCTAVES * HISTOGRAM_STEPS_PER_OCTAVE)
@@ -68,6 +71,7 @@ struct counters {
     _Atomic uint64_t values[COUNTER_COUNT];
     _Atomic uint64_t drops[DROP_REASON_COUNT];
     _Atomic uint64_t requests[REQUEST_ROUTE_COUNT][REQUEST_STATUS_COUNT];
+    _Atomic uint64_t limits[RATE_LIMITS_MAX][LIMIT_ANSWER_COUNT];
     _Atomic uint64_t histograms[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
     _Atomic uint64_t histogram_sums[HISTOGRAM_COUNT];
 };

@@ -22,11 +22,19 @@ enum http_problem {
     HTTP_PROBLEM_COUNT,
 };
 
-#define HTTP_PROBLEM_URN "urn:gannet:problem:" /* a type is this and http_problem_types[] */
+/* A type is what http_problem_prefix gives, and http_problem_types[]. */
+#define HTTP_PROBLEM_URN "urn:gannet:problem:"
+#define HTTP_PROBLEM_IANA "https://iana.org/assignments/http-problem-types#"
 
 extern const uint16_t http_problem_status[HTTP_PROBLEM_COUNT];
 extern const char *const http_problem_types[HTTP_PROBLEM_COUNT];
 extern const char *const http_problem_titles[HTTP_PROBLEM_COUNT];
+
+/* The registry's for a type that a standard names, else our own. */
+static inline const char *http_problem_prefix(enum http_problem problem)
+{
+    return problem == HTTP_PROBLEM_QUOTA_EXCEEDED ? HTTP_PROBLEM_IANA : HTTP_PROBLEM_URN;
+}
 
 /* What a failed or refused operation is to a client; HTTP_PROBLEM_NONE for one that was done. */
 enum http_problem http_problem_of_shard(uint8_t shard_status);

@@ -26,13 +26,15 @@
 #define LIVE_NAMESPACES_MAX 256u
 
 struct api_keys;
+struct limit_policies;
 struct route_table;
 
 struct live_settings {
     uint64_t generation; /* 1: what the process started with */
     struct server_config config;
-    struct route_table *routes; /* the dataplane's; made by who fills in the snapshot */
-    struct api_keys *keys;      /* NULL: there is no file of keys */
+    struct route_table *routes;    /* the dataplane's; made by who fills in the snapshot */
+    struct api_keys *keys;         /* NULL: there is no file of keys */
+    struct limit_policies *limits; /* the dataplane's, as routes; NULL: no rate limit is in use */
     /* Namespaces whose GETs are never answered by the shortest way; false: it is open for all. */
     bool has_careful_namespaces, has_deprecations;
     bool is_careful[LIVE_NAMESPACES_MAX];

@@ -2,8 +2,8 @@
 /*
  * published.h - a few words that one thread changes now and then and others copy whole.
  *
- * Purpose:   what the admin thread wants of the workers (whom to trace, what to capture), at the
- *            price of one load for those who look.
+ * Purpose:   what the admin thread wants of the workers (whom to trace, what to capture) and they
+ *            have to tell it (whom they refused), at the price of one load for those who look.
  * Ownership: the writer's; it outlives the readers.
  * Threading: one writer. Readers may be any; a reader that meets a change takes it later.
  * Units:     bytes.
@@ -21,7 +21,7 @@
 
 #include "include/assert_policy.h"
 
-#define PUBLISHED_WORDS 6u
+#define PUBLISHED_WORDS 11u
 
 struct published {
     _Atomic uint32_t version; /* odd while it changes; 0: nothing was published yet */

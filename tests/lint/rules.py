@@ -14,7 +14,8 @@ FOLDER_MAY_INCLUDE = {
     'control': {'include', 'control'},
     'tests': {'include', 'dataplane', 'control', 'tests'},
 }
-SEES_BOTH_SIDES = {'control/main.c', 'control/server.h', 'control/server_admin.c', 'control/server_metrics.c',
+SEES_BOTH_SIDES = {'control/main.c', 'control/server.h', 'control/server_admin.c', 'control/server_limited.c',
+                   'control/server_metrics.c',
                    'control/server_settings.c', 'control/server_watch.c', 'control/server_workers.c'}
 
 # Inside dataplane, a lower rank never includes a higher one; a leaf includes only its own header
@@ -143,6 +144,7 @@ COVERED_BY = [
     (r'control/main\.c', 'tests/system/test_durability.py'),     # the order of start and stop
     (r'control/server_(settings|workers)\.c', 'tests/system/test_reload.py'), # the file, the lock, the threads
     (r'control/server_(admin|metrics)\.c', 'tests/system/test_tools.py'),
+    (r'control/server_limited\.c', 'tests/system/test_rate_limits.py'),
     (r'control/server_watch\.c', 'tests/system/test_durability.py'),
     (r'control/admin\w*\.c', 'tests/system/test_tools.py'),      # kernel sockets, /metrics
     (r'control/config_\w+\.c', 'tests/unit/config_file_test.c'),

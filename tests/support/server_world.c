@@ -14,6 +14,7 @@
 #include "dataplane/api_state.h"
 #include "dataplane/bulletin.h"
 #include "dataplane/core_loop.h"
+#include "dataplane/limit_table.h"
 #include "dataplane/network.h"
 #include "dataplane/packet_pool.h"
 #include "dataplane/response_cache.h"
@@ -188,6 +189,7 @@ static void start_shared(struct server_world *world)
     shared->blobs = blobs;
     shared->cache_hash_seed = config->seed * 3;
     shared->siphash_key = (struct siphash_key){config->seed, 1};
+    ASSERT(limit_table_create(config->server.limits.clients, &shared->limits) == 0);
     struct shard_fabric_shape shape = {
         .workers = config->core_count,
         .controls = config->control_count,
@@ -335,6 +337,7 @@ static void stop_parts(struct server_world *world)
     bulletin_board_destroy(world->board);
     shard_fabric_destroy(world->shared->fabric);
     live_board_destroy(world->shared->live);
+    limit_table_destroy(world->shared->limits);
     free(world->shared);
     tcp_stack_destroy(world->client_tcp);
     network_destroy(world->client_network);

@@ -10,6 +10,7 @@ VALUE = '/v1/ns/demo/values/'
 MERGE = {'Content-Type': 'application/merge-patch+json'}
 KEYS = '/v1/ns/demo/keys'
 BULK = '/v1/ns/demo/bulk'
+LIMITED = '/v1/ns/limited/values/k'
 CALLS = {
     'getDocument': [('/v1/openapi.json', None, {}, 200)],
     'headDocument': [('/v1/openapi.json', None, {}, 200)],
@@ -35,7 +36,8 @@ CALLS = {
                  (VALUE + 'k', None, {'Range': 'bytes=99-'}, 416),
                  (VALUE + 'j?fields=a', None, {}, 200), (VALUE + 'k?fields=a', None, {}, 422),
                  (VALUE + 'j', None, {'If-None-Match': '"1", "2"', 'Prefer': 'wait=1'}, 304)],
-    'headValue': [(VALUE + 'k', None, {}, 200), (VALUE + 'missing', None, {}, 404)],
+    'headValue': [(LIMITED, None, {}, 404), (LIMITED, None, {}, 404), (LIMITED, None, {}, 429),
+                  (VALUE + 'k', None, {}, 200), (VALUE + 'missing', None, {}, 404)],
     'countValue': [(VALUE + 'n?op=incr', None, {}, 200), (VALUE + 'n?op=incr&by=-5', None, {}, 200),
                    (VALUE + 'n?op=wonder', None, {}, 400), (VALUE + 'k?op=incr', None, {}, 422)],
     'patchValue': [(VALUE + 'j', b'{"a":2}', MERGE, 204), (VALUE + 'j', b'{"a":', MERGE, 422),
@@ -129,7 +131,9 @@ def contract(world):
     world.start({'access': {'keys_file': str(keys)}, 'namespaces': [
         {'name': 'demo', 'anonymous': 'all', 'value_max': 4096}, {'name': 'closed'},
         {'name': 'strict', 'anonymous': 'all', 'require_precondition': True},
-        {'name': 'typed', 'anonymous': 'all', 'schema': str(schema)}]})
+        {'name': 'typed', 'anonymous': 'all', 'schema': str(schema)},
+        {'name': 'limited', 'anonymous': 'all', 'rate_limits': 'one two'}],
+        'rate_limits': [{'name': 'one', 'quota': 2}, {'name': 'two', 'quota': 9, 'everywhere': False}]})
     client = Client()
     check_equal(client.put('k', b'hello').status, 201)
     check_equal(client.put('j', b'{"a":1}').status, 201)
@@ -168,6 +172,8 @@ def contract_is_complete(world):
     files = ('include/http_problems.def', 'dataplane/http_problems.def')
     file = next(name for name in files if (TOP / name).exists())
     names = names_in(file, r'HTTP_PROBLEM\(\w+, \d+, "([\w-]+)"')
-    problems = {f'urn:gannet:problem:{name}' for name in names}
+    registered = {'quota-exceeded'}  # by IANA: draft-ietf-httpapi-ratelimit-headers
+    problems = ({f'urn:gannet:problem:{name}' for name in names - registered}
+                | {f'https://iana.org/assignments/http-problem-types#{name}' for name in names & registered})
     types = document['components']['schemas']['Problem']['properties']['type']['enum']
     check_equal(set(types), problems, 'problems')

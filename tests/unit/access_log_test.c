@@ -57,10 +57,13 @@ static void a_slow_request_has_the_time_of_each_stage(void **state)
     record.is_slow = true;
     record.client_bytes = 5;
     memcpy(record.client, "alice", 5);
+    record.limit_bytes = 2;
+    memcpy(record.limit, "ip", 2);
     access_log_format(&text, &record);
     assert_non_null(strstr(text.bytes, ",\"api_key\":\"alice\","));
     assert_non_null(
-        strstr(text.bytes, ",\"slow\":true,\"head_us\":1,\"body_us\":2,\"store_us\":3}\n"));
+        strstr(text.bytes,
+               ",\"limit\":\"ip\",\"slow\":true,\"head_us\":1,\"body_us\":2,\"store_us\":3}\n"));
     text_buffer_clear(&text);
 }
 

@@ -258,6 +258,8 @@ static void choice_lists_match_the_enums(void **state)
         {CONFIG_KEY_admin_log_level, "warning", LOG_LEVEL_WARNING},
         {CONFIG_KEY_admin_log_level, "info", LOG_LEVEL_INFO},
         {CONFIG_KEY_admin_log_level, "debug", LOG_LEVEL_DEBUG},
+        {CONFIG_KEY_rate_limits_by, "address", CONFIG_LIMIT_BY_ADDRESS},
+        {CONFIG_KEY_rate_limits_by, "client", CONFIG_LIMIT_BY_CLIENT},
         {CONFIG_KEY_routes_backend, "values", CONFIG_BACKEND_VALUES},
         {CONFIG_KEY_routes_backend, "echo", CONFIG_BACKEND_ECHO},
     };

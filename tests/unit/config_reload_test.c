@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct server_config running, fresh;
-static struct namespace_slots slots;
+static struct record_slots slots;
 static struct config_errors left, errors;
 
 static void name_spaces(struct server_config *config, const char *const *names)
@@ -31,7 +31,7 @@ static int start(void **state)
     name_spaces(&running, (const char *const[]){"a", "b", "c", NULL});
     running.listeners_count = 1;
     running.listeners[0].port = 80;
-    namespace_slots_init(&slots, &running);
+    record_slots_init(&slots, &running);
     fresh = running;
     return 0;
 }
@@ -135,6 +135,29 @@ static void too_many_names_since_the_start_are_refused(void **state)
     assert_non_null(strstr(errors.lines[0], "more than 256 names of namespaces"));
 }
 
+static void rate_limits_keep_their_numbers(void **state)
+{
+    (void)state;
+    static const char *const before[] = {"ip", "key"}, *const after[] = {"key", "new"};
+    running.rate_limits_count = fresh.rate_limits_count = 2;
+    memset(fresh.rate_limits, 0, sizeof(fresh.rate_limits));
+    for (uint32_t i = 0; i < 2; i++) {
+        snprintf(running.rate_limits[i].name, sizeof(running.rate_limits[i].name), "%s", before[i]);
+        fresh.rate_limits[i] = (struct config_rate_limits){.quota = 10 + i, .window_s = 1};
+        snprintf(fresh.rate_limits[i].name, sizeof(fresh.rate_limits[i].name), "%s", after[i]);
+    }
+    record_slots_init(&slots, &running);
+    assert_int_equal(merge(), 0);
+    assert_int_equal(fresh.rate_limits_count, 3);
+    assert_string_equal(fresh.rate_limits[0].name, "");
+    assert_string_equal(fresh.rate_limits[1].name, "key");
+    assert_int_equal(fresh.rate_limits[1].quota, 10);
+    assert_string_equal(fresh.rate_limits[2].name, "new");
+    config_reload_compact(&fresh);
+    assert_int_equal(fresh.rate_limits_count, 2);
+    assert_string_equal(fresh.rate_limits[1].name, "new");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(a_value_must_fit_what_stays, start),
         cmocka_unit_test_setup(namespaces_keep_their_numbers, start),
         cmocka_unit_test_setup(too_many_names_since_the_start_are_refused, start),
+        cmocka_unit_test_setup(rate_limits_keep_their_numbers, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
