@@ -76,12 +76,17 @@ static enum task_progress write_sum(struct task_run *run)
     operation->version_count = counter->version ? 1 : 0;
     operation->versions[0] = counter->version;
     operation->expires_at_ms = counter->version ? counter->expires_at_ms : run->task->expires_at_ms;
+    text_buffer_clear(&run->fields);
     text_buffer_clear(&run->body);
+    text_format(&run->fields, "Content-Type: text/plain\r\n");
     text_format(&run->body, "%" PRId64, counter->sum);
     /* A number always fits into an operation: no memory is needed. */
     task_operation_set_value(run, operation, counter->attributes, counter->attributes_bytes,
                              run->body.bytes, (uint32_t)run->body.used_bytes);
-    task_send(run, operation);
+    if (task_add_companion(run, operation, 200))
+        task_send(run, operation);
+    else
+        task_drop(run, operation);
     return TASK_GOES_ON;
 }
 
@@ -145,8 +150,7 @@ static enum task_progress take_written(struct task_run *run,
 {
     struct counter *counter = run->state;
     if (operation->status == SHARD_OK || operation->status == SHARD_CREATED) {
-        text_format(&run->fields, "ETag: \"%" PRIu64 "\"\r\nContent-Type: text/plain\r\n",
-                    operation->version);
+        text_format(&run->fields, "ETag: \"%" PRIu64 "\"\r\n", operation->version);
         return task_finish(run, 200);
     }
     if (operation->status != SHARD_CONDITION_FAILED)

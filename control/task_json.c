@@ -109,7 +109,10 @@ static enum task_progress patch_write(struct task_run *run)
         return task_fail(run, HTTP_PROBLEM_OVERLOADED,
                          "no memory for values; see memory.values_mib");
     }
-    task_send(run, operation);
+    if (task_add_companion(run, operation, 204))
+        task_send(run, operation);
+    else
+        task_drop(run, operation);
     return TASK_GOES_ON;
 }
 

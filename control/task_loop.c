@@ -8,6 +8,7 @@
 
 #include "control/loop_thread.h"
 #include "control/schema_set.h"
+#include "control/task_once.h"
 #include "control/task_run.h"
 #include "include/assert_policy.h"
 #include "include/blob.h"
@@ -27,7 +28,9 @@ struct task_loop {
     uint32_t client; /* our index among the fabric's clients */
     struct shard_operation *free_operations;
     uint32_t runs_under_way;
+    struct task_once *once;                  /* of the runs that have an Idempotency-Key */
     struct task_run *waiting, **waiting_end; /* for an operation, in order */
+    uint32_t waiting_count;
     uint64_t controls_to_wake;
     uint64_t workers_to_wake;
     _Atomic uint64_t heartbeat;
@@ -62,6 +65,7 @@ static void wait_for_operation(struct task_run *run)
     run->next = NULL;
     *loop->waiting_end = run;
     loop->waiting_end = &run->next;
+    loop->waiting_count++;
 }
 
 struct shard_operation *task_operation(struct task_run *run, enum shard_verb verb, const void *key,
@@ -157,6 +161,8 @@ static void end_run(struct task_run *run)
     struct task_loop *loop = run->loop;
     if (run->kind->end)
         run->kind->end(run);
+    if (run->once)
+        once_end(run->once, &loop->once);
     send_home(loop, run->task);
     schema_set_release(run->schemas);
     text_buffer_clear(&run->fields);
@@ -166,11 +172,37 @@ static void end_run(struct task_run *run)
     loop->runs_under_way--;
 }
 
+static enum task_progress start(struct task_run *run)
+{
+    if (run->task->scope_bytes == 0)
+        return run->kind->start(run);
+    run->once = once_begin(run, &run->loop->once);
+    return run->once ? TASK_GOES_ON : TASK_DONE;
+}
+
+static enum task_progress go_on(struct task_run *run)
+{
+    bool is_once = run->once && once_is_asked(run->once);
+    return is_once ? once_go_on(run) : run->kind->go_on(run);
+}
+
+static enum task_progress take(struct task_run *run, struct shard_operation *operation)
+{
+    if (run->once && once_is_asked(run->once))
+        return once_take(run, operation);
+    if (!operation->companion || operation->companion->status != SHARD_CONDITION_FAILED)
+        return run->kind->take(run, operation);
+    once_was_done(run);
+    return TASK_GOES_ON;
+}
+
 /* What a kind said: goes on with the next step, or ends when nothing is under way any more. */
 static void progress(struct task_run *run, enum task_progress said)
 {
     if (said == TASK_GOES_ON && !run->is_done)
-        said = run->kind->go_on(run);
+        said = go_on(run);
+    if (said == TASK_DONE && !run->is_done && run->once && once_finish(run) == TASK_GOES_ON)
+        said = go_on(run);
     run->is_done |= said == TASK_DONE;
     ASSERT(run->is_done || run->operations_under_way > 0 || run->is_waiting);
     if (run->is_done && run->operations_under_way == 0 && !run->is_waiting)
@@ -194,7 +226,7 @@ static void start_run(struct task_loop *loop, struct api_task *task)
     run->schemas = schema_board_hold(loop->config.schemas);
     run->schema = schema_set_find(run->schemas, task->namespace_index);
     loop->runs_under_way++;
-    progress(run, kind->start(run));
+    progress(run, start(run));
 }
 
 static uint32_t take_tasks(struct task_loop *loop)
@@ -217,7 +249,9 @@ static uint32_t take_tasks(struct task_loop *loop)
 static void take_answer(struct shard_operation *operation)
 {
     struct task_run *run = (struct task_run *)(uintptr_t)operation->connection;
-    enum task_progress said = run->is_done ? TASK_DONE : run->kind->take(run, operation);
+    enum task_progress said = run->is_done ? TASK_DONE : take(run, operation);
+    if (operation->companion)
+        give_back(run, operation->companion);
     give_back(run, operation);
     progress(run, said);
 }
@@ -236,11 +270,12 @@ static uint32_t take_answers(struct task_loop *loop)
     return taken;
 }
 
-/* Those that waited for an operation, in order, while there are any. */
+/* Those that waited for an operation, in order, while there are any; who needs two waits again. */
 static void serve_waiting(struct task_loop *loop)
 {
-    while (loop->waiting && loop->free_operations) {
+    for (uint32_t turns = loop->waiting_count; turns > 0 && loop->free_operations; turns--) {
         struct task_run *run = loop->waiting;
+        loop->waiting_count--;
         loop->waiting = run->next;
         if (!loop->waiting)
             loop->waiting_end = &loop->waiting;

@@ -30,10 +30,13 @@
 #include "include/http_text.h"
 #include "include/shard_operation.h"
 
+#define ONCE_ANSWER_BYTES_MAX (ATTRIBUTES_BYTES_MAX - 24u)
+
 struct json_schema;
 struct schema_set;
 struct server_config;
 struct task_loop;
+struct task_once;
 struct task_run;
 
 enum task_progress {
@@ -70,6 +73,7 @@ struct task_run {
     const struct server_config *server; /* as the process started: for what no reload changes */
     struct schema_set *schemas;         /* held while it runs */
     const struct json_schema *schema;   /* what the namespace's values must fit; NULL: anything */
+    struct task_once *once;             /* of a task with an Idempotency-Key (task_once.h) */
     void *state;                        /* zeroed, state_bytes of it */
     struct text_buffer fields;          /* "Name: value\r\n" ... of the answer */
     struct text_buffer body;            /* of the answer */
@@ -103,6 +107,11 @@ bool task_operation_set_value(struct task_run *run, struct shard_operation *oper
                               uint32_t value_bytes);
 void task_send(struct task_run *run, struct shard_operation *operation);
 void task_drop(struct task_run *run, struct shard_operation *operation);
+/*
+ * Before the one write of a task: with an Idempotency-Key its answer (run->fields, run->body, the
+ * ETag left out) is committed with it. False: no credit; drop the write, go_on comes again.
+ */
+bool task_add_companion(struct task_run *run, struct shard_operation *write, uint16_t status);
 /* What was read, with a zero byte behind it, to be freed; NULL: no memory. */
 char *task_value_copy(const struct shard_operation *operation);
 /* For SHARD_LIST: to this control thread, whatever the key. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/api_access.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -303,6 +304,17 @@ enum http_problem api_access_check(const struct live_settings *settings, bool is
         return check_elsewhere(settings, http, request, detail);
     problem = check_space(settings, space, request, detail);
     return problem != HTTP_PROBLEM_NONE ? problem : check_precondition(config, request, detail);
+}
+
+void api_access_keep_client(const struct live_settings *settings, struct api_request *request)
+{
+    if (request->scope_bytes == 0 || request->client == API_KEY_NONE || !settings->keys)
+        return;
+    const char *name = api_keys_at(settings->keys, request->client)->name;
+    static_assert(API_KEY_NAME_BYTES_MAX == CLIENT_NAME_BYTES_MAX, "a name fits");
+    size_t bytes = strlen(name);
+    memcpy(api_request_scope(request) + request->scope_bytes, name, bytes);
+    request->scope_bytes = (uint16_t)(request->scope_bytes + bytes);
 }
 
 void api_access_write_fields(const struct live_settings *settings,

@@ -388,6 +388,8 @@ static void write_namespace(const struct server_config *server, uint32_t index,
     http_write_json_string(body, space->cache_control, (uint32_t)strlen(space->cache_control));
     http_write_text(body, space->require_precondition ? ",\"require_precondition\":true"
                                                       : ",\"require_precondition\":false");
+    http_write_text(body, space->require_idempotency_key ? ",\"require_idempotency_key\":true"
+                                                         : ",\"require_idempotency_key\":false");
     HTTP_WRITE_LITERAL(body, ",\"schema\":");
     const char *schema = file_name(space->schema);
     if (config_text_is_none(space->schema))

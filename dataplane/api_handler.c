@@ -528,6 +528,7 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
     problem = check_access(handler, tcp, problem, &detail);
     if (UNLIKELY(handler->settings->limits != NULL))
         problem = check_limits(handler, tcp, problem, &detail);
+    api_access_keep_client(handler->settings, request);
     uint32_t head_bytes = handler->http.head_bytes;
     give_request_id(handler, request);
     if (UNLIKELY(handler->has_last_answers))

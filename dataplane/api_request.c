@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "dataplane/api_condition.h"
 #include "dataplane/http_date.h"
+#include "dataplane/idempotency_key.h"
 #include "include/server_config.h"
 
 /* A client's id is echoed when it is 1 to 64 visible characters that need no quoting anywhere. */
@@ -325,13 +327,54 @@ static enum http_problem read_value_request(const struct server_config *server,
     return problem;
 }
 
+/* What has an effect when it is made once more: POST and PATCH, but for the read among them. */
+static bool may_have_idempotency_key(const struct api_request *request)
+{
+    return (request->method == HTTP_POST || request->method == HTTP_PATCH) &&
+           request->task != API_TASK_BULK_GET;
+}
+
+/* "key\0"; whose it is comes behind it when that is known (api_access_keep_client). */
+static enum http_problem read_idempotency_key(const struct config_namespaces *space,
+                                              const struct http_request *http,
+                                              struct api_request *request, const char **detail)
+{
+    uint32_t key_bytes = 0;
+    uint8_t *scope = api_request_scope(request);
+    if (!may_have_idempotency_key(request))
+        return HTTP_PROBLEM_NONE;
+    switch (idempotency_key_read(http, scope, &key_bytes)) {
+    case IDEMPOTENCY_KEY_NONE:
+        *detail = "this namespace wants an Idempotency-Key with every POST and PATCH";
+        return space->require_idempotency_key ? HTTP_PROBLEM_IDEMPOTENCY_KEY_REQUIRED
+                                              : HTTP_PROBLEM_NONE;
+    case IDEMPOTENCY_KEY_MALFORMED:
+        *detail = "Idempotency-Key is one string of 1 to 255 characters in quotes (RFC 9651 3.3.3)";
+        return HTTP_PROBLEM_BAD_IDEMPOTENCY_KEY;
+    case IDEMPOTENCY_KEY_FOUND:
+        break;
+    }
+    if (!condition_fits_operation(request)) {
+        *detail = "an Idempotency-Key goes with If-Match or If-None-Match of up to four tags";
+        return HTTP_PROBLEM_BAD_CONDITION;
+    }
+    scope[key_bytes] = '\0';
+    request->scope_bytes = (uint16_t)(key_bytes + 1);
+    return HTTP_PROBLEM_NONE;
+}
+
 static enum http_problem read_task_request(const struct server_config *server,
                                            const struct http_request *http,
                                            struct api_request *request, const char **detail)
 {
     enum http_problem problem =
         check_body_limit(request, server->tasks.body_max, "larger than tasks.body_max", detail);
-    return problem == HTTP_PROBLEM_NONE ? keep_query(http, request, detail) : problem;
+    if (problem == HTTP_PROBLEM_NONE)
+        problem = keep_query(http, request, detail);
+    if (problem == HTTP_PROBLEM_NONE)
+        problem = read_idempotency_key(&server->namespaces[request->namespace_index], http, request,
+                                       detail);
+    return problem;
 }
 
 enum http_problem api_request_read(const struct route_table *routes,

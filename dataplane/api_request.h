@@ -48,6 +48,7 @@ struct api_request {
     uint16_t key_bytes;
     uint16_t attributes_bytes;
     uint16_t query_bytes; /* of a task */
+    uint16_t scope_bytes; /* of a task with an Idempotency-Key: as api_task's */
     uint8_t task;         /* enum api_task_kind: who serves it, if not the worker */
     uint16_t limit_set;   /* api_limits.h: 1 + the namespace in its path; 0: there is none */
     uint8_t limit_count;
@@ -65,15 +66,22 @@ struct api_request {
     uint64_t if_range_version; /* 0: nothing matches it */
     uint8_t request_id[REQUEST_ID_BYTES_MAX];
     struct etag_versions tags;
-    /* key, then attributes, then the query of a task */
-    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX];
+    /* key, then attributes, then the query and the scope of a task */
+    uint8_t
+        bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX + TASK_SCOPE_BYTES_MAX];
 };
 
 static inline void api_request_copy(struct api_request *to, const struct api_request *from)
 {
     memcpy(to, from,
            offsetof(struct api_request, bytes) + from->key_bytes + from->attributes_bytes +
-               from->query_bytes);
+               from->query_bytes + from->scope_bytes);
+}
+
+/* Where the scope is. */
+static inline uint8_t *api_request_scope(struct api_request *request)
+{
+    return request->bytes + request->key_bytes + request->attributes_bytes + request->query_bytes;
 }
 
 /* It may store a value. */

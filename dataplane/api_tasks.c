@@ -51,8 +51,10 @@ void task_begin(struct api_handler *handler, struct http_connection *http, uint6
     task->key_bytes = request->key_bytes;
     task->attributes_bytes = request->attributes_bytes;
     task->query_bytes = request->query_bytes;
+    task->scope_bytes = request->scope_bytes;
     memcpy(task->bytes, request->bytes,
-           (size_t)request->key_bytes + request->attributes_bytes + request->query_bytes);
+           (size_t)request->key_bytes + request->attributes_bytes + request->query_bytes +
+               request->scope_bytes);
     task->namespace_index = request->namespace_index;
     set_condition(request, seen_version, task);
     task->body = http->body;

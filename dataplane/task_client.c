@@ -74,7 +74,8 @@ void task_client_send(struct task_client *client, struct api_task *task,
                       const struct round_time *time)
 {
     struct shard_fabric *fabric = client->config.fabric;
-    uint64_t hash = key_hash_shard(api_task_key(task), task->key_bytes);
+    uint64_t hash = task->scope_bytes > 0 ? key_hash_shard(api_task_scope(task), task->scope_bytes)
+                                          : key_hash_shard(api_task_key(task), task->key_bytes);
     task->thread = (uint8_t)key_hash_owner(hash, fabric->task_thread_count);
     task->wall_ms = time->wall_ms;
     count(client->config.counters, COUNTER_TASKS);

@@ -40,7 +40,7 @@ struct api_task *task_client_take(struct task_client *client);
 /* Gives it back, with the body and the answer it may still hold. */
 void task_client_release(struct task_client *client, struct api_task *task);
 
-/* Tasks of one key go to one thread, in order. */
+/* Tasks of one key go to one thread, in order; so do those of one Idempotency-Key. */
 void task_client_send(struct task_client *client, struct api_task *task,
                       const struct round_time *time);
 

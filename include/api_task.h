@@ -25,6 +25,9 @@
 
 #define TASK_QUERY_BYTES_MAX 4096u
 #define TASK_DETAIL_BYTES 256u
+#define IDEMPOTENCY_KEY_BYTES_MAX 255u
+#define CLIENT_NAME_BYTES_MAX 64u
+#define TASK_SCOPE_BYTES_MAX (IDEMPOTENCY_KEY_BYTES_MAX + 1u + CLIENT_NAME_BYTES_MAX)
 
 enum api_task_kind {
     API_TASK_NONE = 0,
@@ -56,6 +59,7 @@ struct api_task {
     uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
+    uint16_t scope_bytes; /* "idempotency key\0client", the client "" when nobody said; 0: no key */
     uint16_t namespace_index;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
     uint64_t value_max; /* of the namespace, as all settings of it */
@@ -75,7 +79,8 @@ struct api_task {
     char detail[TASK_DETAIL_BYTES]; /* a sentence for the problem document; "" is none */
 
     struct api_task *next;
-    uint8_t bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX];
+    uint8_t
+        bytes[KEY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + TASK_QUERY_BYTES_MAX + TASK_SCOPE_BYTES_MAX];
 };
 
 static inline const uint8_t *api_task_key(const struct api_task *task)
@@ -97,6 +102,11 @@ static inline const uint8_t *api_task_attributes(const struct api_task *task)
 static inline const uint8_t *api_task_query(const struct api_task *task)
 {
     return task->bytes + task->key_bytes + task->attributes_bytes;
+}
+
+static inline const uint8_t *api_task_scope(const struct api_task *task)
+{
+    return task->bytes + task->key_bytes + task->attributes_bytes + task->query_bytes;
 }
 
 static inline uint32_t api_task_body_bytes(const struct api_task *task)

@@ -139,6 +139,7 @@ COVERED_BY = [
     (r'dataplane/tcp_syn_table\.c', 'tests/unit/tcp_listen_test.c'),
     (r'dataplane/(network_output|packet_pool)\.c',
      'tests/unit/network_test.c'),
+    (r'dataplane/idempotency_key\.c', 'tests/unit/task_once_test.c'),
     (r'dataplane/(mld|network_errors)\.c', 'tests/unit/network_link_test.c'),
     (r'dataplane/nic_dpdk\.c', 'tests/system/test_values.py'),   # needs a port
     (r'control/main\.c', 'tests/system/test_durability.py'),     # the order of start and stop

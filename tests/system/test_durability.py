@@ -118,6 +118,50 @@ def kill_nine(world):
     print(f'{written} acknowledged writes')
 
 
+@system_test('kill -9 under increments with an Idempotency-Key, each tried again until answered: counted once', 60)
+def kill_nine_once(world):
+    server = world.start({'control': {'threads': 2}})
+    rounds, answered, clients = 2, [], []
+    stop = threading.Event()
+
+    def count(name):
+        number = 0
+        while not stop.is_set():
+            headers = {'Idempotency-Key': f'"{name}-{number}"'}
+            client = Client(timeout_s=10)
+            clients.append(client)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while True:
+                    answer = client.request('POST', VALUES + 'counter?op=incr', None, headers)
+                    check(answer.status in (200, 409), f'{headers}: {answer}')
+                    if answer.status == 200:
+                        answered.append((int(answer.body), answer['etag'], answer['idempotent-replayed']))
+                        number += 1
+                        headers = {'Idempotency-Key': f'"{name}-{number}"'}
+                        if stop.is_set():
+                            return
+            client.close()
+            time.sleep(0.05)
+
+    def kill():
+        for _ in range(rounds):
+            time.sleep(0.4)
+            server.kill9()
+            for client in clients:  # nobody resets their connections
+                with contextlib.suppress(AttributeError, OSError):
+                    client.connection.sock.shutdown(socket.SHUT_RDWR)
+            server.start()
+        stop.set()
+
+    in_threads([kill] + [lambda n=name: count(n) for name in ('a', 'b', 'c', 'd')], 50)
+    sums = sorted(number for number, _, _ in answered)
+    check_equal(sums, list(range(1, len(sums) + 1)), 'every sum is one increment\'s answer')
+    check_equal(int(Client().get('counter').body), len(sums))
+    check(len(sums) > 50, f'only {len(sums)} increments: the test tests nothing')
+    replayed = sum(1 for _, _, replay in answered if replay)
+    print(f'{len(sums)} increments, {replayed} of them answered from memory')
+
+
 @system_test('kill -9, restart, and the value put by curl is still there', 20, True)
 def survives_kill(world):
     server = world.start()

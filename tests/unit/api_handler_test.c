@@ -60,6 +60,7 @@ static const struct {
     {"a namespace", "GET /v1/ns/small HTTP/1.1\r\n" HOST "\r\n", "200 OK",
      "{\"name\":\"small\",\"ttl\":0,\"value_max\":1000,\"sync\":\"commit\","
      "\"write_policy\":\"through\",\"cache_control\":\"no-cache\",\"require_precondition\":false,"
+     "\"require_idempotency_key\":false,"
      "\"schema\":null}\n",
      NULL, false},
     {"HEAD of a namespace", "HEAD /v1/ns/small HTTP/1.1\r\n" HOST "\r\n", "200 OK",
