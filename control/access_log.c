@@ -76,6 +76,23 @@ static void put_key(struct text_buffer *text, const struct access_record *record
     put_string(text, "key", end + 1, record->key_bytes - space_bytes - 1);
 }
 
+static void put_hex(struct text_buffer *text, const char *name, const uint8_t *bytes, size_t count)
+{
+    text_format(text, ",\"%s\":\"", name);
+    for (size_t i = 0; i < count; i++)
+        text_format(text, "%02x", bytes[i]);
+    text_add(text, "\"", 1);
+}
+
+/* The request is a span of its caller's trace. */
+static void put_trace(struct text_buffer *text, const struct access_record *record)
+{
+    put_hex(text, "trace_id", record->trace_id, sizeof(record->trace_id));
+    put_hex(text, "parent_id", record->parent_id, sizeof(record->parent_id));
+    put_hex(text, "span_id", record->span_id, sizeof(record->span_id));
+    text_format(text, ",\"sampled\":%s", record->trace_flags & 1 ? "true" : "false");
+}
+
 void access_log_format(struct text_buffer *text, const struct access_record *record)
 {
     static const char *const cache_names[] = {"none", "hit", "miss"};
@@ -96,6 +113,8 @@ void access_log_format(struct text_buffer *text, const struct access_record *rec
     text_format(text,
                 ",\"status\":%u,\"bytes\":%" PRIu64 ",\"duration_us\":%" PRIu32 ",\"cache\":\"%s\"",
                 record->status, record->bytes, record->duration_us, cache_names[record->cache]);
+    if (record->is_traced)
+        put_trace(text, record);
     if (record->limit_bytes > 0)
         put_string(text, "limit", record->limit, record->limit_bytes);
     if (record->is_slow)

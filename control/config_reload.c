@@ -34,6 +34,7 @@ bool config_key_is_reloadable(const struct config_key *key)
         CONFIG_KEY_http_requests_per_connection,
         CONFIG_KEY_http_body_rate_over_ms,
         CONFIG_KEY_http_write_timeout_ms,
+        CONFIG_KEY_http_server_timing,
         CONFIG_KEY_http_body_memory_mib,
         CONFIG_KEY_admin_drain_timeout_ms,
         CONFIG_KEY_admin_log_level,

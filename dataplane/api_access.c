@@ -198,9 +198,10 @@ static uint8_t read_cors(const struct config_namespaces *space, const struct htt
     return CORS_VARY;
 }
 
-static void write_origin(const struct config_namespaces *space, const struct api_request *request,
+static void write_origin(const struct server_config *config, const struct api_request *request,
                          struct http_writer *writer)
 {
+    const struct config_namespaces *space = &config->namespaces[request->access_namespace];
     struct http_slice origin = {(const uint8_t *)"*", 1};
     if (request->cors != CORS_ANY)
         HTTP_WRITE_LITERAL(writer, "Vary: Origin\r\n");
@@ -211,6 +212,11 @@ static void write_origin(const struct config_namespaces *space, const struct api
     HTTP_WRITE_LITERAL(writer, "Access-Control-Allow-Origin: ");
     http_write(writer, origin.at, origin.bytes);
     HTTP_WRITE_LITERAL(writer, "\r\nAccess-Control-Expose-Headers: *\r\n");
+    if (config->http.server_timing) {
+        HTTP_WRITE_LITERAL(writer, "Timing-Allow-Origin: ");
+        http_write(writer, origin.at, origin.bytes);
+        HTTP_WRITE_LITERAL(writer, "\r\n");
+    }
     if (request->route != ROUTE_OPTIONS || !request->allow)
         return;
     HTTP_WRITE_LITERAL(writer, "Access-Control-Allow-Methods: ");
@@ -322,7 +328,7 @@ void api_access_write_fields(const struct live_settings *settings,
 {
     const struct server_config *config = &settings->config;
     if (UNLIKELY(request->cors != CORS_NONE))
-        write_origin(&config->namespaces[request->access_namespace], request, writer);
+        write_origin(config, request, writer);
     if (UNLIKELY(request->route_number != 0) && request->route_number <= config->routes_count)
         write_deprecation(&config->routes[request->route_number - 1], writer);
 }

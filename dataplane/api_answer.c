@@ -53,11 +53,43 @@ static void write_general_fields(struct api_handler *handler, struct http_writer
         api_limits_write_fields(handler->settings, request, status, writer);
 }
 
+static void write_duration(struct http_writer *writer, const char *name, uint32_t us)
+{
+    uint8_t thousandths[3] = {(uint8_t)('0' + us / 100 % 10), (uint8_t)('0' + us / 10 % 10),
+                              (uint8_t)('0' + us % 10)};
+    http_write_text(writer, name);
+    HTTP_WRITE_LITERAL(writer, ";dur=");
+    http_write_decimal(writer, us / 1000);
+    HTTP_WRITE_LITERAL(writer, ".");
+    http_write(writer, thousandths, sizeof(thousandths));
+}
+
+/* What did not wait took no time that is worth a name: a hit says so in Cache-Status. */
+static void write_timing(struct api_handler *handler, const struct tcp_connection *tcp,
+                         const struct api_request *request, struct http_writer *writer)
+{
+    const struct http_connection *http = connection_state(tcp);
+    if (!http || (http->state != HTTP_WAITING_STORE && http->state != HTTP_WAITING_TASK))
+        return;
+    struct stage_times times = stage_times_of(handler, http);
+    HTTP_WRITE_LITERAL(writer, "Server-Timing: ");
+    if (request->route == ROUTE_VALUE && api_request_is_read(request))
+        HTTP_WRITE_LITERAL(writer, "cache;desc=miss, ");
+    write_duration(writer, "head", times.head_us);
+    write_duration(writer, ", body", times.body_us);
+    write_duration(writer, http->state == HTTP_WAITING_TASK ? ", task" : ", store", times.store_us);
+    write_duration(writer, ", total", times.all_us);
+    HTTP_WRITE_LITERAL(writer, "\r\n");
+}
+
 static struct http_writer begin_answer(struct api_handler *handler,
+                                       const struct tcp_connection *tcp,
                                        const struct api_request *request, uint16_t status)
 {
     struct http_writer writer = http_writer_on(handler->output, API_OUTPUT_BYTES);
     write_general_fields(handler, &writer, request, status);
+    if (UNLIKELY(handler->config.server->http.server_timing))
+        write_timing(handler, tcp, request, &writer);
     return writer;
 }
 
@@ -151,7 +183,7 @@ static void send_problem(struct api_handler *handler, struct tcp_connection *tcp
     if (rest)
         body.at -= HTTP_PROBLEM_END_BYTES;
 
-    struct http_writer writer = begin_answer(handler, request, status);
+    struct http_writer writer = begin_answer(handler, tcp, request, status);
     HTTP_WRITE_LITERAL(&writer, "Cache-Control: no-store\r\n"
                                 "Content-Type: application/problem+json\r\nContent-Length: ");
     http_write_decimal(&writer, http_writer_bytes(&body) + rest_bytes);
@@ -253,7 +285,7 @@ static void answer_not_modified(struct api_handler *handler, struct tcp_connecti
                                 const struct api_request *request, const struct value_view *value,
                                 const char *cache_status)
 {
-    struct http_writer writer = begin_answer(handler, request, 304);
+    struct http_writer writer = begin_answer(handler, tcp, request, 304);
     write_read_fields(handler, &writer, value, cache_status);
     write_cache_control(handler, &writer, request, value);
     http_write_validators(&writer, value->version, value->modified_at_ms / 1000);
@@ -306,7 +338,7 @@ void answer_value(struct api_handler *handler, struct tcp_connection *tcp,
     }
     bool is_part = range == HTTP_RANGE_PART;
     uint16_t status = is_part ? 206 : 200;
-    struct http_writer writer = begin_answer(handler, request, status);
+    struct http_writer writer = begin_answer(handler, tcp, request, status);
     write_read_fields(handler, &writer, value, cache_status);
     write_cache_control(handler, &writer, request, value);
     write_value_head(&writer, value, is_part, offset, length);
@@ -346,7 +378,7 @@ static void write_location(struct http_writer *writer, const struct api_request 
 void answer_written(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t version)
 {
-    struct http_writer writer = begin_answer(handler, request, status);
+    struct http_writer writer = begin_answer(handler, tcp, request, status);
     if (request->method == HTTP_PUT)
         write_version(&writer, version);
     if (status == 201) {
@@ -404,7 +436,7 @@ static void send_json(struct api_handler *handler, struct tcp_connection *tcp,
                       const struct api_request *request, struct blob *document)
 {
     uint32_t bytes = document->length_bytes;
-    struct http_writer writer = begin_answer(handler, request, 200);
+    struct http_writer writer = begin_answer(handler, tcp, request, 200);
     HTTP_WRITE_LITERAL(
         &writer, "Cache-Control: no-store\r\nContent-Type: application/json\r\nContent-Length: ");
     http_write_decimal(&writer, bytes);
@@ -475,7 +507,7 @@ void answer_namespace(struct api_handler *handler, struct tcp_connection *tcp,
 void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request)
 {
-    struct http_writer writer = begin_answer(handler, request, 200);
+    struct http_writer writer = begin_answer(handler, tcp, request, 200);
     HTTP_WRITE_LITERAL(&writer, "Content-Type: application/json\r\nContent-Length: ");
     http_write_decimal(&writer, openapi_document_bytes);
     HTTP_WRITE_LITERAL(&writer, "\r\n\r\n");
@@ -487,7 +519,7 @@ void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
 void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request)
 {
-    struct http_writer writer = begin_answer(handler, request, 204);
+    struct http_writer writer = begin_answer(handler, tcp, request, 204);
     write_allow(&writer, request);
     HTTP_WRITE_LITERAL(&writer, "\r\n");
     send_answer(handler, tcp, request, &writer, NULL, 0, 0, 204);
@@ -497,7 +529,7 @@ void answer_options(struct api_handler *handler, struct tcp_connection *tcp,
 void answer_echo(struct api_handler *handler, struct tcp_connection *tcp,
                  const struct api_request *request, struct blob *content, uint32_t bytes)
 {
-    struct http_writer writer = begin_answer(handler, request, 200);
+    struct http_writer writer = begin_answer(handler, tcp, request, 200);
     HTTP_WRITE_LITERAL(&writer,
                        "Cache-Control: no-store\r\nContent-Type: text/plain\r\nContent-Length: ");
     http_write_decimal(&writer, bytes);
@@ -522,7 +554,7 @@ void answer_task_problem(struct api_handler *handler, struct tcp_connection *tcp
 void answer_document(struct api_handler *handler, struct tcp_connection *tcp,
                      const struct api_request *request, const struct api_task *task)
 {
-    struct http_writer writer = begin_answer(handler, request, task->status);
+    struct http_writer writer = begin_answer(handler, tcp, request, task->status);
     struct blob *blob = NULL;
     uint32_t fields_bytes = task->answer_fields_bytes;
     if (fields_bytes > 0 && fields_bytes <= (uint32_t)(writer.end - writer.at)) {

@@ -226,3 +226,25 @@ void connection_on_timer(struct api_handler *handler, struct tcp_connection *tcp
         break;
     }
 }
+
+/* ---- how long it took ---- */
+
+static uint32_t microseconds(uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t passed_us = from_ns != 0 && to_ns > from_ns ? (to_ns - from_ns) / NS_PER_US : 0;
+    return passed_us < UINT32_MAX ? (uint32_t)passed_us : UINT32_MAX;
+}
+
+struct stage_times stage_times_of(const struct api_handler *handler,
+                                  const struct http_connection *http)
+{
+    if (!http)
+        return (struct stage_times){.all_us = 0};
+    uint64_t now_ns = handler->time.now_ns;
+    uint64_t head_ns = http->head_ns ? http->head_ns : now_ns;
+    uint64_t body_ns = http->body_ns ? http->body_ns : now_ns;
+    return (struct stage_times){.head_us = microseconds(http->started_ns, head_ns),
+                                .body_us = microseconds(head_ns, body_ns),
+                                .store_us = microseconds(body_ns, now_ns),
+                                .all_us = microseconds(http->started_ns, now_ns)};
+}

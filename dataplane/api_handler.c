@@ -497,6 +497,13 @@ static enum http_problem check_access(struct api_handler *handler, const struct 
     return refusal;
 }
 
+static void read_trace(struct api_handler *handler)
+{
+    handler->request.trace = http_trace_read(&handler->http);
+    if (handler->request.trace.verdict == HTTP_TRACE_BAD)
+        count(handler->config.counters, COUNTER_TRACE_PARENTS_BAD);
+}
+
 /* What was wrong with it so far is not worth more than its being one too many. */
 static NO_INLINE enum http_problem check_limits(struct api_handler *handler,
                                                 const struct tcp_connection *tcp,
@@ -526,6 +533,8 @@ static void take_request(struct api_handler *handler, struct tcp_connection *tcp
         api_request_read(handler->routes, handler->config.server, &handler->http,
                          handler->time.wall_ms, request, &detail);
     problem = check_access(handler, tcp, problem, &detail);
+    if (UNLIKELY(handler->config.access_ring != NULL))
+        read_trace(handler);
     if (UNLIKELY(handler->settings->limits != NULL))
         problem = check_limits(handler, tcp, problem, &detail);
     api_access_keep_client(handler->settings, request);

@@ -43,6 +43,9 @@ static bool read_plain_head(struct api_handler *handler, const uint8_t *bytes, u
     if (http_parse_request(bytes, length, &handler->limits, &handler->http) != HTTP_PARSE_DONE ||
         !http_plain_value(&handler->http, target))
         return false;
+    if (UNLIKELY(handler->config.access_ring != NULL) &&
+        http_find_field(&handler->http, "traceparent"))
+        return false; /* the log will name its trace */
     http_repeat_learn(&handler->repeat, &handler->http, bytes);
     *head_bytes = handler->http.head_bytes;
     return true;

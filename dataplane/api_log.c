@@ -7,12 +7,6 @@
 #include "include/counters.h"
 #include "include/live_settings.h"
 
-static uint32_t microseconds(uint64_t from_ns, uint64_t to_ns)
-{
-    uint64_t passed_us = from_ns != 0 && to_ns > from_ns ? (to_ns - from_ns) / NS_PER_US : 0;
-    return passed_us < UINT32_MAX ? (uint32_t)passed_us : UINT32_MAX;
-}
-
 /* One of access_log.one_of, and whatever is slow. */
 static bool is_wanted(struct api_handler *handler, bool is_slow)
 {
@@ -71,29 +65,39 @@ static void set_limit(const struct api_handler *handler, struct access_record *r
     memcpy(record->limit, limit, record->limit_bytes);
 }
 
+/* Our span has a number that no other request of this process has. */
+static void set_trace(struct api_handler *handler, struct access_record *record,
+                      const struct api_request *request)
+{
+    if (LIKELY(request->trace.verdict != HTTP_TRACE_GOOD))
+        return;
+    uint64_t span = http_clock_span_id(&handler->clock);
+    record->is_traced = true;
+    record->trace_flags = request->trace.flags;
+    memcpy(record->trace_id, request->trace.trace_id, sizeof(record->trace_id));
+    memcpy(record->parent_id, request->trace.parent_id, sizeof(record->parent_id));
+    memcpy(record->span_id, &span, sizeof(record->span_id));
+}
+
 void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t bytes,
                     enum access_cache cache)
 {
     const struct http_connection *http = connection_state(tcp);
-    uint64_t now_ns = handler->time.now_ns, slow_ms = handler->config.server->access_log.slow_ms;
-    uint32_t duration_us = http ? microseconds(http->started_ns, now_ns) : 0;
-    bool is_slow = slow_ms != 0 && duration_us >= slow_ms * 1000;
+    uint64_t slow_ms = handler->config.server->access_log.slow_ms;
+    struct stage_times times = stage_times_of(handler, http);
+    bool is_slow = slow_ms != 0 && times.all_us >= slow_ms * 1000;
     if (!is_wanted(handler, is_slow))
         return;
     struct access_record *record = begin_record(handler, tcp);
     if (!record)
         return;
     record->bytes = bytes;
-    record->duration_us = duration_us;
+    record->duration_us = times.all_us;
     record->is_slow = is_slow;
-    if (http) {
-        uint64_t head_ns = http->head_ns ? http->head_ns : now_ns;
-        uint64_t body_ns = http->body_ns ? http->body_ns : now_ns;
-        record->head_us = microseconds(http->started_ns, head_ns);
-        record->body_us = microseconds(head_ns, body_ns);
-        record->store_us = microseconds(body_ns, now_ns);
-    }
+    record->head_us = times.head_us;
+    record->body_us = times.body_us;
+    record->store_us = times.store_us;
     record->status = status;
     record->method = request->method;
     record->route = request->route;
@@ -102,6 +106,7 @@ void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
     memcpy(record->request_id, request->request_id, request->request_id_bytes);
     set_client(handler, record, request);
     set_limit(handler, record, request);
+    set_trace(handler, record, request);
     set_key(record, request->bytes, request->key_bytes);
     access_ring_commit(handler->config.access_ring);
 }

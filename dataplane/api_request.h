@@ -24,6 +24,7 @@
 #include "dataplane/http_parser.h"
 #include "dataplane/http_range.h"
 #include "dataplane/http_response.h"
+#include "dataplane/http_trace.h"
 #include "include/api_task.h"
 #include "include/shard_operation.h"
 
@@ -47,10 +48,11 @@ struct api_request {
     uint32_t settings_generation; /* that the number is of */
     uint16_t key_bytes;
     uint16_t attributes_bytes;
-    uint16_t query_bytes; /* of a task */
-    uint16_t scope_bytes; /* of a task with an Idempotency-Key: as api_task's */
-    uint8_t task;         /* enum api_task_kind: who serves it, if not the worker */
-    uint16_t limit_set;   /* api_limits.h: 1 + the namespace in its path; 0: there is none */
+    uint16_t query_bytes;    /* of a task */
+    uint16_t scope_bytes;    /* of a task with an Idempotency-Key: as api_task's */
+    uint8_t task;            /* enum api_task_kind: who serves it, if not the worker */
+    struct http_trace trace; /* where there is an access log */
+    uint16_t limit_set;      /* api_limits.h: 1 + the namespace in its path; 0: there is none */
     uint8_t limit_count;
     uint8_t limits_refusing; /* a bit for each */
     uint32_t limit_left[REQUEST_LIMITS_MAX], limit_reset_s[REQUEST_LIMITS_MAX];

@@ -201,6 +201,13 @@ const struct proxy_client *proxy_client_of(const struct api_handler *handler,
 struct proxy_client client_address(const struct api_handler *handler,
                                    const struct tcp_connection *tcp);
 
+/* How long a request took so far, and each of its stages; all 0 without a state. */
+struct stage_times {
+    uint32_t head_us, body_us, store_us, all_us;
+};
+struct stage_times stage_times_of(const struct api_handler *handler,
+                                  const struct http_connection *http);
+
 /* api_log.c: only where there is an access log */
 void api_log_answer(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request, uint16_t status, uint64_t bytes,

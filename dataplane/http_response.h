@@ -103,6 +103,12 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "http_hex32");
 /* A new request id, 16 hexadecimal digits. */
 void http_clock_request_id(struct http_clock *clock, uint8_t out[16]);
 
+/* Of the same numbers, as it is: to be a span of a trace. */
+static inline uint64_t http_clock_span_id(struct http_clock *clock)
+{
+    return clock->request_prefix | clock->request_number++;
+}
+
 #define HTTP_PROBLEM_END_BYTES 2u /* "}\n", where more members could stand */
 
 /* The RFC 9457 document. `detail` may be NULL; `current_version` is written when it is not 0. */

@@ -21,7 +21,7 @@
 
 #include "include/compiler.h"
 
-#define ACCESS_KEY_BYTES 354u
+#define ACCESS_KEY_BYTES 320u
 #define ACCESS_LIMIT_BYTES 32u
 
 enum access_cache { ACCESS_CACHE_NONE = 0, ACCESS_CACHE_HIT, ACCESS_CACHE_MISS };
@@ -42,10 +42,13 @@ struct access_record {
     uint8_t client_bytes;
     uint8_t limit_bytes;
     bool is_slow;
+    bool is_traced;
+    uint8_t trace_flags;
     uint8_t address[16];
     uint8_t request_id[64];
-    char client[64];                /* name of an API key */
-    char limit[ACCESS_LIMIT_BYTES]; /* the rate limit that refused it */
+    char client[64];                                /* name of an API key */
+    char limit[ACCESS_LIMIT_BYTES];                 /* the rate limit that refused it */
+    uint8_t trace_id[16], parent_id[8], span_id[8]; /* of a traced one: W3C Trace Context */
     uint8_t key[ACCESS_KEY_BYTES];
 };
 static_assert(sizeof(struct access_record) == 576, "as access_log.records says");

@@ -64,3 +64,25 @@ def access_log_under_load(world):
     written, dropped = len(lines_of(path)), server.metrics().total('access_log_dropped')
     check(abs((written + dropped) * 10 - count) <= 0.02 * count + 200, (count, written, dropped))
     check(written > 50, 'some were written')
+
+
+@system_test('a traced request is a span in the log, hits as well; a bad traceparent is ignored and counted', 60,
+             is_short=True)
+def access_log_trace(world):
+    path = world.folder / 'access.log'
+    server = world.start({'access_log': {'file': str(path)}, 'http': {'server_timing': True}})
+    client = Client()
+    trace, parent = '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'
+    answer = client.put('k', b'v', traceparent=f'00-{trace}-{parent}-01', tracestate='a=b')
+    check_equal(answer.status, 201)
+    check(answer['server-timing'].startswith('head;dur='), answer)
+    for _ in range(2):
+        check_equal(client.get('k', traceparent=f'00-{trace}-{parent}-00').status, 200, 'a hit')
+    check_equal(client.get('k').status, 200, 'without a trace')
+    check_equal(client.get('k', traceparent=f'00-{trace.upper()}-{parent}-00').status, 200, 'a bad one')
+    lines = wait_for(lambda: len(lines_of(path)) == 5 and lines_of(path), 5, 'five lines')
+    check_equal([(line.get('trace_id'), line.get('parent_id'), line.get('sampled')) for line in lines],
+                [(trace, parent, True)] + [(trace, parent, False)] * 2 + [(None, None, None)] * 2)
+    check_equal([line['cache'] for line in lines], ['none'] + ['hit'] * 4)
+    check_equal(len({line['span_id'] for line in lines[:3]}), 3, 'each is a span of its own')
+    check_equal(server.metrics().total('trace_parents_bad'), 1)

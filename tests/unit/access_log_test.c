@@ -146,10 +146,28 @@ static void no_file_is_no_log(void **state)
     access_log_stop(log);
 }
 
+static void a_traced_request_is_a_span_of_its_trace(void **state)
+{
+    (void)state;
+    struct text_buffer text = {0};
+    struct access_record record = sample();
+    record.is_traced = true;
+    record.trace_flags = 1;
+    memset(record.trace_id, 0xa1, sizeof(record.trace_id));
+    memset(record.parent_id, 0xb2, sizeof(record.parent_id));
+    memset(record.span_id, 0x0c, sizeof(record.span_id));
+    access_log_format(&text, &record);
+    assert_non_null(strstr(text.bytes, ",\"trace_id\":\"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\","
+                                       "\"parent_id\":\"b2b2b2b2b2b2b2b2\","
+                                       "\"span_id\":\"0c0c0c0c0c0c0c0c\",\"sampled\":true}\n"));
+    text_buffer_clear(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_json_whatever_the_key_is),
+        cmocka_unit_test(a_traced_request_is_a_span_of_its_trace),
         cmocka_unit_test(a_slow_request_has_the_time_of_each_stage),
         cmocka_unit_test(a_full_ring_refuses_and_goes_on_when_one_is_taken),
         cmocka_unit_test(everything_is_written_once_also_through_a_rotation),
