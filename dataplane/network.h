@@ -168,8 +168,13 @@ bool network_answer_mac(struct network *network, const struct network_flow *flow
 /* Changes when a header that network_path gave out may have become wrong: ask again. */
 uint32_t network_generation(const struct network *network);
 
-/* Appends to what waits for the port, which gets it now and then. Consumes the packet. */
-void network_transmit(struct network *network, uint8_t port_index, struct packet *packet);
+/*
+ * Appends to what waits for the port, which gets it now and then. Consumes the packet.
+ * is_addressed: the caller knows that the link address in it is not zero, so that a frame just
+ * written is not read.
+ */
+void network_transmit(struct network *network, uint8_t port_index, struct packet *packet,
+                      bool is_addressed);
 
 /*
  * False: the port does not take what it is given; new segments should wait where they are. A part

@@ -357,10 +357,11 @@ static NO_INLINE void hold_or_send(struct network *network, uint8_t port_index,
     }
 }
 
-void network_transmit(struct network *network, uint8_t port_index, struct packet *packet)
+void network_transmit(struct network *network, uint8_t port_index, struct packet *packet,
+                      bool is_addressed)
 {
     ASSERT_HOT(port_index < network->port_count);
-    if (UNLIKELY(ethernet_address_is_zero(packet_data(packet))))
+    if (UNLIKELY(!is_addressed && ethernet_address_is_zero(packet_data(packet))))
         hold_or_send(network, port_index, packet);
     else
         append(network, &network->ports[port_index], packet);

@@ -567,7 +567,7 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     struct written_header header =
         write_headers(packet_append(frame, (uint16_t)plan_header_bytes(&plan)), &plan);
     finish_bare(stack, flow->port_index, frame, &header, &plan);
-    tcp_send_frame(stack, flow->port_index, frame, TRACE_SENT);
+    tcp_send_frame(stack, flow->port_index, frame, plan.mac, TRACE_SENT);
 }
 
 void tcp_mss_update(struct tcp_stack *stack, struct tcp_connection *connection)

@@ -247,6 +247,16 @@ static inline uint32_t candidate(struct tcp_stack *stack, uint32_t hash)
     return index;
 }
 
+/* The packet at the head of its send queue, which the segment is likely to acknowledge. */
+static inline void prefetch_acknowledged(const struct tcp_stack *stack, uint32_t index)
+{
+    if (UNLIKELY(index & TCP_NO_SLOT_INDEX))
+        return;
+    const struct packet *head = stack->slots[index].connection.send_head;
+    prefetch_write(head);
+    prefetch_write(&head->next);
+}
+
 /*
  * Segments of the same batch may have ended the candidate or opened a connection in its slot since
  * it was found, so it must be open and have the segment's addresses and ports.
@@ -835,11 +845,14 @@ void tcp_input(struct tcp_stack *stack, struct packet **segments, uint32_t count
                 continue;
             }
             segments[i]->rx.flow_hash = packet_hash(stack, segments[i]);
-            connection_table_prefetch(&stack->table, segments[i]->rx.flow_hash);
             good[good_count++] = segments[i];
         }
         for (uint32_t i = 0; i < good_count; i++)
+            connection_table_prefetch(&stack->table, good[i]->rx.flow_hash);
+        for (uint32_t i = 0; i < good_count; i++)
             candidates[i] = candidate(stack, good[i]->rx.flow_hash);
+        for (uint32_t i = 0; i < good_count; i++)
+            prefetch_acknowledged(stack, candidates[i]);
         if (UNLIKELY(stack->is_traced))
             input_traced(stack, good, candidates, good_count);
         else

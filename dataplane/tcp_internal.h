@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "dataplane/connection_table.h"
+#include "dataplane/ethernet.h"
 #include "dataplane/packet_build.h"
 #include "dataplane/tcp_connection.h"
 #include "dataplane/tcp_source_limit.h"
@@ -155,11 +156,11 @@ static inline void index_ring_push(struct tcp_index_ring *ring, uint32_t index)
 
 /* Every segment of ours leaves here. */
 static inline void tcp_send_frame(struct tcp_stack *stack, uint8_t port_index, struct packet *frame,
-                                  enum trace_kind kind)
+                                  const uint8_t mac[6], enum trace_kind kind)
 {
     if (UNLIKELY(stack->is_traced))
         tcp_trace_sent(stack, port_index, frame, kind);
-    network_transmit(stack->network, port_index, frame);
+    network_transmit(stack->network, port_index, frame, !ethernet_address_is_zero(mac));
 }
 
 static inline void connection_wants_output(struct tcp_stack *stack,

@@ -11,6 +11,7 @@
 #include "dataplane/tcp_loss.h"
 
 #define SEGMENTS_PER_ROUND_MAX 64u /* of one connection: the others get their turn */
+#define PASSED_OVER_MAX 64u        /* connections of full ports that a round looks at */
 
 void tcp_send_packet_free(struct tcp_stack *stack, struct packet *packet)
 {
@@ -71,7 +72,8 @@ static inline bool transmit(struct tcp_stack *stack, struct tcp_connection *conn
     packet->tx.sent_ns = stack->now_ns;
     cold->last_sent_tick = stack->now_tick;
     acknowledged(connection, cold);
-    tcp_send_frame(stack, cold->port_index, frame, is_first ? TRACE_SENT : TRACE_SENT_AGAIN);
+    tcp_send_frame(stack, cold->port_index, frame, cold->next_hop_mac,
+                   is_first ? TRACE_SENT : TRACE_SENT_AGAIN);
     return true;
 }
 
@@ -279,21 +281,33 @@ void tcp_output_connection(struct tcp_stack *stack, struct tcp_connection *conne
     acknowledge_if_due(stack, connection, cold);
 }
 
+/*
+ * In the order in which they asked. When the port is full nobody behind the first is looked at,
+ * however many wait: they are next in the next round. Of several ports another may have room for
+ * those behind.
+ */
 void tcp_output(struct tcp_stack *stack, uint64_t now_ns)
 {
     stack_time(stack, now_ns);
     struct tcp_index_ring *ring = &stack->output;
     uint32_t end = ring->tail; /* what is added while we are here waits for the next round */
+    uint32_t pass_over = network_port_count(stack->network) == 1 ? 0 : PASSED_OVER_MAX;
     while (ring->head != end) {
-        struct tcp_connection *connection =
-            &stack->slots[ring->indices[ring->head++ & ring->mask]].connection;
-        if (ring->head != end)
+        uint32_t index = ring->indices[ring->head & ring->mask];
+        struct tcp_connection *connection = &stack->slots[index].connection;
+        struct tcp_cold *cold = &stack->slots[index].cold;
+        if (UNLIKELY(!network_has_room(stack->network, cold->port_index)) &&
+            connection->state != TCP_CLOSED) { /* a dead one's slot need not wait for the port */
+            if (pass_over-- == 0)
+                break;
+            ring->head++;
+            index_ring_push(ring, index);
+            continue;
+        }
+        if (++ring->head != end)
             prefetch_read(&stack->slots[ring->indices[ring->head & ring->mask]].cold);
         connection->flags &= (uint16_t)~CONNECTION_ON_OUTPUT;
-        if (LIKELY(network_has_room(stack->network, connection_cold(connection)->port_index)))
-            tcp_output_connection(stack, connection);
-        else if (connection->state != TCP_CLOSED) /* a dead one's slot need not wait for the port */
-            connection_wants_output(stack, connection); /* the port is full: next round */
+        tcp_output_connection(stack, connection);
     }
     uint32_t dying = stack->dying;
     stack->dying = TCP_INDEX_NONE;
@@ -316,7 +330,7 @@ static void send_bare(struct tcp_stack *stack, struct tcp_connection *connection
         count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
         return;
     }
-    tcp_send_frame(stack, cold->port_index, frame, TRACE_SENT);
+    tcp_send_frame(stack, cold->port_index, frame, cold->next_hop_mac, TRACE_SENT);
 }
 
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection)

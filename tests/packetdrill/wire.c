@@ -31,6 +31,12 @@ uint32_t network_generation(const struct network *network)
     return 0; /* every neighbour is known and stays */
 }
 
+uint32_t network_port_count(const struct network *network)
+{
+    (void)network;
+    return 1;
+}
+
 uint32_t network_offloads(const struct network *network, uint8_t port_index)
 {
     (void)network, (void)port_index;
@@ -106,9 +112,11 @@ static uint32_t copy_out(const struct packet *packet, uint32_t skip, uint8_t *ou
 }
 
 /* Copied at once, so that what waits here takes nothing from the stack's pool. */
-void network_transmit(struct network *network, uint8_t port_index, struct packet *packet)
+void network_transmit(struct network *network, uint8_t port_index, struct packet *packet,
+                      bool is_addressed)
 {
     (void)port_index;
+    (void)is_addressed;
     ASSERT(packet_bytes(packet) > ETHERNET_HEADER_BYTES);
     size_t length = packet_bytes(packet) - ETHERNET_HEADER_BYTES;
     ASSERT(length <= network->mtu);

@@ -14,6 +14,11 @@ uint32_t network_generation(const struct network *network)
     return network->generation;
 }
 
+uint32_t network_port_count(const struct network *network)
+{
+    return 1 + network->more_ports;
+}
+
 uint32_t network_offloads(const struct network *network, uint8_t port_index)
 {
     (void)port_index;
@@ -23,6 +28,8 @@ uint32_t network_offloads(const struct network *network, uint8_t port_index)
 bool network_has_room(const struct network *network, uint8_t port_index)
 {
     (void)port_index;
+    if (network->room_questions)
+        ++*network->room_questions;
     return !network->is_full;
 }
 
@@ -35,9 +42,11 @@ bool network_give_to_kernel(struct network *network, struct packet *segment, uin
     return true;
 }
 
-void network_transmit(struct network *network, uint8_t port_index, struct packet *packet)
+void network_transmit(struct network *network, uint8_t port_index, struct packet *packet,
+                      bool is_addressed)
 {
     (void)port_index;
+    (void)is_addressed;
     ASSERT(network->out_count < TEST_NETWORK_OUT_MAX);
     network->out[network->out_count++] = packet;
 }

@@ -28,6 +28,8 @@ struct network {
     bool has_stand_in; /* network_path answers RESOLVING, with an address that may do */
     bool is_vlan;
     bool is_full;             /* network_has_room answers false */
+    uint8_t more_ports;       /* beside the one */
+    uint32_t *room_questions; /* counts calls of network_has_room, where one is given */
     uint16_t kernel_port;     /* the TCP port that the kernel serves; 0: none */
     uint32_t kernel_segments; /* given to it, and freed */
     uint32_t out_count;

@@ -99,7 +99,7 @@ static void transmit(uint16_t bytes)
 {
     struct packet *packet = packet_alloc(rig.pool);
     memset(packet_append(packet, bytes), 0x55, bytes);
-    network_transmit(rig.network, 0, packet);
+    network_transmit(rig.network, 0, packet, false);
 }
 
 static void empty_the_wire(void)

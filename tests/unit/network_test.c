@@ -453,7 +453,7 @@ static void segments_without_a_next_hop_wait_for_it(void **state)
     for (uint32_t i = 0; i < 5; i++) { /* two more than are held */
         struct packet *packet = segment_with(&rig, &header);
         packet_data(packet)[40] = (uint8_t)i;
-        network_transmit(rig.network, 0, packet);
+        network_transmit(rig.network, 0, packet, false);
     }
     assert_int_equal(rig.counters->values[COUNTER_NETWORK_HELD_DROPPED], 2);
     network_flush(rig.network);
@@ -484,7 +484,7 @@ static void a_neighbour_that_never_answers_is_asked_three_times_and_forgotten(vo
     arp_reply(&rig, gateway_mac, gateway_ipv4); /* so that nobody else is being asked for */
     struct network_flow flow = flow_to(frames_peer_ipv4, NULL);
     network_path(rig.network, &flow, &header);
-    network_transmit(rig.network, 0, segment_with(&rig, &header));
+    network_transmit(rig.network, 0, segment_with(&rig, &header), false);
     for (uint32_t tick = 0; tick < 80; tick++) {
         rig.now_ns += SECOND_NS / 10;
         network_timers(rig.network, rig.now_ns);
@@ -604,7 +604,7 @@ static void numbered_segments(struct rig *rig, const struct network_header *head
     for (uint32_t i = first; i < first + count; i++) {
         struct packet *packet = segment_with(rig, header);
         memcpy(packet_data(packet) + packet_first_bytes(packet) - sizeof(i), &i, sizeof(i));
-        network_transmit(rig->network, 0, packet);
+        network_transmit(rig->network, 0, packet, false);
     }
 }
 
@@ -683,7 +683,7 @@ static void a_full_batch_is_sent_before_it_overflows(void **state)
     struct network_flow flow = flow_to(frames_peer_ipv4, frames_peer_mac);
     network_path(rig.network, &flow, &header);
     for (uint32_t i = 0; i < 300; i++) {
-        network_transmit(rig.network, 0, segment_with(&rig, &header));
+        network_transmit(rig.network, 0, segment_with(&rig, &header), false);
         while (i > 200 && sent(&rig, &frame))
             sent_count++;
     }

@@ -96,6 +96,58 @@ static void a_full_port_keeps_segments_in_the_send_queue(void **state)
     assert_int_equal(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_TIMEOUT), 0);
 }
 
+#define WAITING 40u
+
+/* Each has one segment for a full port. */
+static void many_wait(void)
+{
+    struct tcp_connection *waiting[WAITING];
+    for (uint32_t i = 0; i < WAITING; i++) {
+        peer.port = (uint16_t)(PEER_PORT + 1 + i);
+        peer_open(&peer, &plain);
+        waiting[i] = peer.connection;
+    }
+    peer.network.is_full = true;
+    for (uint32_t i = 0; i < WAITING; i++) {
+        peer.connection = waiting[i];
+        peer_application_sends(&peer, 300);
+    }
+}
+
+static uint32_t looked_at_in_a_round(void)
+{
+    uint32_t questions = 0;
+    peer.network.room_questions = &questions;
+    peer_round(&peer);
+    peer.network.room_questions = NULL;
+    return questions;
+}
+
+/* Else each round costs as much as there are connections that wait. */
+static void while_the_port_is_full_a_round_looks_at_one_of_those_who_wait(void **state)
+{
+    (void)state;
+    many_wait();
+    assert_int_equal(looked_at_in_a_round(), 1);
+    assert_int_equal(looked_at_in_a_round(), 1);
+    peer.network.is_full = false;
+    peer_round(&peer);
+    struct seen_segment seen;
+    for (uint32_t i = 0; i < WAITING; i++) { /* in the order in which they asked */
+        assert_true(peer_sees(&peer, &seen));
+        assert_int_equal(seen.port, PEER_PORT + 1 + i);
+    }
+    peer_expect_nothing(&peer);
+}
+
+static void of_several_ports_a_full_one_does_not_hide_those_of_another(void **state)
+{
+    (void)state;
+    peer.network.more_ports = 1;
+    many_wait();
+    assert_int_equal(looked_at_in_a_round(), WAITING); /* fewer than a round looks at */
+}
+
 static void a_lone_segment_is_acknowledged_after_the_delay(void **state)
 {
     (void)state;
@@ -371,6 +423,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_of_the_same_round_carries_the_acknowledgement),
         TEST(a_full_port_keeps_segments_in_the_send_queue),
+        TEST(while_the_port_is_full_a_round_looks_at_one_of_those_who_wait),
+        TEST(of_several_ports_a_full_one_does_not_hide_those_of_another),
         TEST(a_lone_segment_is_acknowledged_after_the_delay),
         TEST(every_second_full_segment_is_acknowledged_at_once),
         TEST(holes_are_reported_most_recent_first),

@@ -87,7 +87,7 @@ static void send_one(struct flood *flood)
         return;
     }
     forge(flood, packet_append(packet, FLOOD_FRAME_BYTES));
-    network_transmit(flood->network, 0, packet);
+    network_transmit(flood->network, 0, packet, false);
     flood->sent_count++;
 }
 

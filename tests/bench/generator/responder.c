@@ -179,7 +179,7 @@ static void send_segment(struct responder *responder, struct packet *packet,
         packet_append(packet, (uint16_t)(frame_bytes - now_bytes));
     else
         packet_trim(packet, (uint16_t)(now_bytes - frame_bytes));
-    network_transmit(responder->network, 0, packet);
+    network_transmit(responder->network, 0, packet, false);
 }
 
 static void answer_syn(struct responder *responder, struct packet *packet,
