@@ -16,17 +16,19 @@ static struct operation_list *bucket_of(struct store *store, uint64_t shard_hash
     return &store->watches[shard_hash % WATCH_BUCKETS]; /* the top bits choose the shard */
 }
 
-static bool is_known(struct store *store, const struct shard_operation *operation)
+/* The key's value, when it is of a version that the client has; else NULL. */
+static const struct index_entry *
+known_entry(struct store *store, const struct shard_operation *operation, uint64_t wall_ms)
 {
     const struct index_entry *entry =
         shard_index_find(&store->set->indexes[shard_of_hash(operation->shard_hash)],
                          operation->bytes, operation->key_bytes);
-    if (!index_entry_is_visible(entry, store_wall_ms(store, operation->wall_ms)))
-        return false;
+    if (!index_entry_is_visible(entry, wall_ms))
+        return NULL;
     for (uint32_t i = 0; i < operation->version_count; i++)
         if (operation->versions[i] == entry->version)
-            return true;
-    return false;
+            return entry;
+    return NULL;
 }
 
 static void read_now(struct store *store, struct shard_operation *operation)
@@ -38,9 +40,22 @@ static void read_now(struct store *store, struct shard_operation *operation)
     read_submit(store, operation);
 }
 
+/* That the value's time is over is news too, and nobody writes it: the wait ends then. */
+static void end_by_expiry(const struct store *store, struct shard_operation *operation,
+                          const struct index_entry *entry, uint64_t wall_ms)
+{
+    if (entry->expires_at_ms == 0)
+        return;
+    uint64_t expires_ns = store->now_ns + (entry->expires_at_ms - wall_ms) * NS_PER_MS;
+    if (expires_ns < operation->deadline_ns)
+        operation->deadline_ns = expires_ns;
+}
+
 void watch_submit(struct store *store, struct shard_operation *operation)
 {
-    if (!is_known(store, operation)) {
+    uint64_t wall_ms = store_wall_ms(store, operation->wall_ms);
+    const struct index_entry *entry = known_entry(store, operation, wall_ms);
+    if (!entry) {
         read_now(store, operation);
         return;
     }
@@ -50,6 +65,7 @@ void watch_submit(struct store *store, struct shard_operation *operation)
         return;
     }
     store->watch_count++;
+    end_by_expiry(store, operation, entry, wall_ms);
     operation_list_append(bucket_of(store, operation->shard_hash), operation);
 }
 

@@ -191,20 +191,17 @@ void collection_add_name(struct text_buffer *text, const uint8_t *name, uint32_t
 }
 
 /* A field's value: UTF-8 as it is; what is not is taken for ISO 8859-1, as HTTP once had it. */
-static void add_field_value(struct text_buffer *text, const char *value, size_t bytes)
+static void add_as_utf8(struct text_buffer *text, const char *value, size_t bytes)
 {
     if (text_is_utf8(value, bytes)) {
-        json_add_string(text, value, bytes);
+        text_add(text, value, bytes);
         return;
     }
-    struct text_buffer wide = {0};
     for (size_t i = 0; i < bytes; i++) {
         uint8_t byte = (uint8_t)value[i];
         char pair[2] = {(char)(0xc0 | byte >> 6), (char)(0x80 | (byte & 0x3f))};
-        text_add(&wide, byte < 0x80 ? &value[i] : pair, byte < 0x80 ? 1 : 2);
+        text_add(text, byte < 0x80 ? &value[i] : pair, byte < 0x80 ? 1 : 2);
     }
-    json_add_string(text, wide.bytes, wide.used_bytes);
-    text_buffer_clear(&wide);
 }
 
 /* The next "Name: value\r\n"; false at the end. */
@@ -223,6 +220,41 @@ static bool next_line(const char **at, const char *end, struct http_slice *name,
     return true;
 }
 
+static bool is_same_name(struct http_slice one, struct http_slice other)
+{
+    return one.bytes == other.bytes &&
+           strncasecmp((const char *)one.at, (const char *)other.at, one.bytes) == 0;
+}
+
+/* Was there a line of that name before the one at `line`? */
+static bool has_name_before(const char *at, const char *line, struct http_slice name)
+{
+    struct http_slice before, value;
+    const char *end = line;
+    while (next_line(&at, end, &before, &value))
+        if (is_same_name(before, name))
+            return true;
+    return false;
+}
+
+/* The values of all lines of that name from `at` on, as one list: RFC 9110 5.3. */
+static void add_combined(struct text_buffer *text, const char *at, const char *end,
+                         struct http_slice name)
+{
+    struct text_buffer list = {0};
+    struct http_slice other, value;
+    while (next_line(&at, end, &other, &value)) {
+        if (!is_same_name(other, name))
+            continue;
+        if (list.used_bytes > 0)
+            text_add(&list, ", ", 2);
+        add_as_utf8(&list, (const char *)value.at, value.bytes);
+    }
+    json_add_string(text, list.bytes ? list.bytes : "", list.used_bytes);
+    text->is_cut |= list.is_cut;
+    text_buffer_clear(&list);
+}
+
 void collection_add_content_type(struct text_buffer *text, const uint8_t *attributes,
                                  uint32_t attributes_bytes)
 {
@@ -232,8 +264,15 @@ void collection_add_content_type(struct text_buffer *text, const uint8_t *attrib
         if (!http_slice_is(name, "content-type"))
             continue;
         text_format(text, ",\"content_type\":");
-        add_field_value(text, (const char *)value.at, value.bytes);
+        add_combined(text, (const char *)attributes, end, name);
+        return;
     }
+}
+
+static bool is_metadata(struct http_slice name)
+{
+    return name.bytes > META_PREFIX_BYTES &&
+           strncasecmp((const char *)name.at, META_PREFIX, META_PREFIX_BYTES) == 0;
 }
 
 void collection_add_metadata(struct text_buffer *text, const uint8_t *attributes,
@@ -243,14 +282,13 @@ void collection_add_metadata(struct text_buffer *text, const uint8_t *attributes
     struct http_slice name, value;
     const char *comma = "";
     text_format(text, ",\"metadata\":{");
-    while (next_line(&at, end, &name, &value)) {
-        if (name.bytes <= META_PREFIX_BYTES ||
-            strncasecmp((const char *)name.at, META_PREFIX, META_PREFIX_BYTES) != 0)
+    for (const char *line = at; next_line(&at, end, &name, &value); line = at) {
+        if (!is_metadata(name) || has_name_before((const char *)attributes, line, name))
             continue;
         text_format(text, "%s", comma);
         json_add_string(text, name.at + META_PREFIX_BYTES, name.bytes - META_PREFIX_BYTES);
         text_format(text, ":");
-        add_field_value(text, (const char *)value.at, value.bytes);
+        add_combined(text, line, end, name);
         comma = ",";
     }
     text_format(text, "}");

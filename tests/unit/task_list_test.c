@@ -78,6 +78,18 @@ static void the_fields_asked_for_are_there(void **state)
     EXPECT(ask("HEAD " KEYS), "200 OK", "Content-Length: ");
 }
 
+static void lines_of_one_name_are_one_member(void **state)
+{
+    (void)state;
+    dialogue_request(&talk, "PUT " VALUES "k",
+                     "Meta-Tag: a\r\nMeta-Other: x\r\nmeta-tag: J\xe4ger\r\nMETA-TAG: \xc3\xa4\r\n"
+                     "Meta-Empty:\r\n",
+                     "1");
+    EXPECT(ask("GET " KEYS "?fields=metadata"), "200 OK",
+           "\"metadata\":{\"Tag\":\"a, J\xc3\xa4ger, \xc3\xa4\",\"Other\":\"x\",\"Empty\":\"\"}}");
+    EXPECT(ask("GET " VALUES "k"), "200 OK", "meta-tag: J\xe4ger\r\n"); /* as it came */
+}
+
 static void keys_that_are_not_utf_8_come_back_percent_encoded(void **state)
 {
     (void)state;
@@ -203,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_are_listed_in_byte_order, start, talk_stop),
         cmocka_unit_test_setup_teardown(the_fields_asked_for_are_there, start, talk_stop),
+        cmocka_unit_test_setup_teardown(lines_of_one_name_are_one_member, start, talk_stop),
         cmocka_unit_test_setup_teardown(keys_that_are_not_utf_8_come_back_percent_encoded, start,
                                         talk_stop),
         cmocka_unit_test_setup_teardown(pages_follow_each_other_by_cursor_and_by_link, start,

@@ -97,6 +97,23 @@ static void without_a_change_304_comes_when_the_time_is_up(void **state)
     assert_true(heard("HTTP/1.1 304") && heard("ETag: \"1\""));
 }
 
+static void a_value_that_expires_is_told_as_one_that_was_deleted(void **state)
+{
+    (void)state;
+    dialogue_request(&talk, "PUT " KEY "?ttl=2", "", "two");
+    static const char wait[] =
+        "GET " KEY " HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"2\"\r\nPrefer: wait=5\r\n\r\n";
+    watch(wait, 1500);
+    assert_int_equal(watcher.received_bytes, 0);
+    server_world_run_ms(&talk.world, 600);
+    assert_true(heard("HTTP/1.1 404"));
+    /* A wait that is shorter ends as always. */
+    dialogue_request(&talk, "PUT " KEY "?ttl=2", "", "three");
+    watch("GET " KEY " HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"3\"\r\nPrefer: wait=1\r\n\r\n",
+          1200);
+    assert_true(heard("HTTP/1.1 304"));
+}
+
 static void who_knows_another_version_does_not_wait(void **state)
 {
     (void)state;
@@ -146,6 +163,7 @@ int main(void)
         ONE(a_change_is_told_at_once),
         ONE(a_large_value_and_a_deletion_are_told_too),
         ONE(without_a_change_304_comes_when_the_time_is_up),
+        ONE(a_value_that_expires_is_told_as_one_that_was_deleted),
         ONE(who_knows_another_version_does_not_wait),
         ONE(the_wait_is_bounded_and_the_list_of_preferences_is_read),
         ONE(a_client_that_leaves_is_forgotten),
