@@ -117,13 +117,17 @@ static struct packet *probe_packet(struct tcp_stack *stack, struct tcp_connectio
     return tcp_split_packet(stack, connection, last, before) ? last->next : NULL;
 }
 
-/* RFC 8985 7.3: new data if there is any, else the last segment again. */
+/*
+ * RFC 8985 7.3: new data if there is any, else the last segment again. Nothing into a full port: what
+ * it is to stand in for has probably not left yet.
+ */
 void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold)
 {
     struct tcp_loss *loss = tcp_loss_take(cold);
-    bool is_new = loss->lost_bytes == 0 && tcp_output_probe(stack, connection, cold);
-    struct packet *again = is_new ? NULL : probe_packet(stack, connection);
+    bool has_room = network_has_room(stack->network, cold->port_index);
+    bool is_new = has_room && loss->lost_bytes == 0 && tcp_output_probe(stack, connection, cold);
+    struct packet *again = has_room && !is_new ? probe_packet(stack, connection) : NULL;
     bool is_again = again && tcp_transmit(stack, connection, again);
     if (is_again)
         packet_forget_lost(cold, again);

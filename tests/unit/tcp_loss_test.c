@@ -261,6 +261,19 @@ static void a_probe_is_sent_once_and_then_the_timeout_comes(void **state)
     assert_int_equal(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_TIMEOUT), 1);
 }
 
+static void no_probe_leaves_through_a_full_port(void **state)
+{
+    (void)state;
+    send_segments(3);
+    peer.network.is_full = true;
+    peer_sleep(&peer, 150);
+    peer_expect_nothing(&peer);
+    assert_int_equal(peer_counter(&peer, COUNTER_TCP_RETRANSMITS_PROBE), 0);
+    peer.network.is_full = false;
+    peer_wait(&peer, 3000); /* the timeout */
+    peer_expect(&peer, A, at(0), 1, MSS);
+}
+
 static void probe_the_last_of_three(void)
 {
     send_segments(3);
@@ -539,6 +552,7 @@ int main(void)
         TEST(a_probe_is_new_data_when_there_is_some),
         TEST_BARE(a_lone_segment_is_given_the_delay_of_its_acknowledgement),
         TEST(a_probe_is_sent_once_and_then_the_timeout_comes),
+        TEST(no_probe_leaves_through_a_full_port),
         TEST(a_probe_that_came_twice_mended_nothing),
         TEST(a_probe_answered_by_a_plain_duplicate_mended_nothing),
         TEST(a_probe_that_mended_a_loss_lowers_the_window),
