@@ -380,7 +380,15 @@ static int wait_for_signal(struct server *server)
     return signal_number < 0 ? 0 : signal_number;
 }
 
-/* Answers under way are finished; a second signal or the deadline ends it. */
+static uint32_t running_jobs(const struct server *server)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < server->config.tasks.threads; i++)
+        running += task_loop_jobs_running(server->task_threads[i]);
+    return running;
+}
+
+/* Answers and jobs under way are finished; a second signal or the deadline ends it. */
 static void drain(struct server *server)
 {
     uint64_t timeout_ms = server_settings_drain_timeout_ms(server->settings);
@@ -395,11 +403,12 @@ static void drain(struct server *server)
                         server_open_connections(server));
             return;
         }
-        if (clock_now_ns() > first_look_ns && server_open_connections(server) == 0)
+        if (clock_now_ns() > first_look_ns && server_open_connections(server) == 0 &&
+            running_jobs(server) == 0)
             return;
     }
-    log_warning("drain: %u connections were still open after %" PRIu64 " ms",
-                server_open_connections(server), timeout_ms);
+    log_warning("drain: %u connections were still open and %u jobs running after %" PRIu64 " ms",
+                server_open_connections(server), running_jobs(server), timeout_ms);
 }
 
 static int serve(const char *config_path)

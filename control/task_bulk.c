@@ -47,6 +47,7 @@ struct bulk {
 static enum task_progress make_results(struct task_run *run)
 {
     struct bulk *bulk = run->state;
+    run->items_total = bulk->set.count;
     bulk->results = calloc(bulk->set.count, sizeof(*bulk->results));
     if (bulk->results != NULL)
         return TASK_GOES_ON;
@@ -154,7 +155,7 @@ static void send_operations(struct task_run *run, enum shard_verb verb)
     while (bulk->sent < bulk->set.count) {
         const struct collection_key *key = &bulk->set.keys[bulk->sent];
         if (task_is_late(run)) {
-            bulk->results[bulk->sent++].problem = HTTP_PROBLEM_STORE_TIMEOUT;
+            bulk->results[bulk->sent++].problem = task_late_problem(run);
             continue;
         }
         struct shard_operation *operation = task_operation(run, verb, key->bytes, key->key_bytes);
@@ -196,6 +197,7 @@ static enum task_progress take(struct task_run *run, struct shard_operation *ope
 {
     struct bulk *bulk = run->state;
     struct bulk_result *result = &bulk->results[operation->versions[NUMBER_OF_KEY]];
+    run->items_done++;
     result->version = operation->version;
     result->expires_at_ms = operation->expires_at_ms;
     result->is_new = operation->status == SHARD_CREATED;

@@ -8,6 +8,7 @@
 
 #include "control/loop_thread.h"
 #include "control/schema_set.h"
+#include "control/task_jobs.h"
 #include "control/task_once.h"
 #include "control/task_run.h"
 #include "include/assert_policy.h"
@@ -28,6 +29,7 @@ struct task_loop {
     uint32_t client; /* our index among the fabric's clients */
     struct shard_operation *free_operations;
     uint32_t runs_under_way;
+    struct job_table *jobs;
     struct task_once *once;                  /* of the runs that have an Idempotency-Key */
     struct task_run *waiting, **waiting_end; /* for an operation, in order */
     uint32_t waiting_count;
@@ -46,11 +48,24 @@ static const struct task_kind *const kinds[API_TASK_KIND_COUNT] = {
     [API_TASK_BULK_DELETE] = &task_bulk_delete,
     [API_TASK_PURGE] = &task_purge,
     [API_TASK_CHECK] = &task_check,
+    [API_TASK_JOB] = &task_job,
+    [API_TASK_JOB_CANCEL] = &task_job_cancel,
+    [API_TASK_JOB_RESULT] = &task_job_result,
 };
 
 struct blob_stock *task_loop_stock(struct task_loop *loop)
 {
     return loop->stock;
+}
+
+struct job_table *task_loop_jobs(struct task_loop *loop)
+{
+    return loop->jobs;
+}
+
+uint32_t task_loop_jobs_running(const struct task_loop *loop)
+{
+    return jobs_running(loop->jobs);
 }
 
 /* ---- operations ---- */
@@ -134,7 +149,14 @@ uint32_t task_control_count(const struct task_run *run)
 
 bool task_is_late(const struct task_run *run)
 {
-    return run->loop->time.now_ns >= run->task->deadline_ns;
+    return run->loop->time.now_ns >= run->task->deadline_ns ||
+           (run->job && job_is_cancelled(run->job));
+}
+
+enum http_problem task_late_problem(const struct task_run *run)
+{
+    bool is_cancelled = run->job && job_is_cancelled(run->job);
+    return is_cancelled ? HTTP_PROBLEM_JOB_CANCELLED : HTTP_PROBLEM_STORE_TIMEOUT;
 }
 
 void task_count(struct task_run *run, uint32_t counter)
@@ -163,7 +185,10 @@ static void end_run(struct task_run *run)
         run->kind->end(run);
     if (run->once)
         once_end(run->once, &loop->once);
-    send_home(loop, run->task);
+    if (run->job)
+        jobs_end(loop->jobs, run->job, loop->stock, loop->time.now_ns);
+    else
+        send_home(loop, run->task);
     schema_set_release(run->schemas);
     text_buffer_clear(&run->fields);
     text_buffer_clear(&run->body);
@@ -174,7 +199,7 @@ static void end_run(struct task_run *run)
 
 static enum task_progress start(struct task_run *run)
 {
-    if (run->task->scope_bytes == 0)
+    if (!api_task_has_idempotency_key(run->task))
         return run->kind->start(run);
     run->once = once_begin(run, &run->loop->once);
     return run->once ? TASK_GOES_ON : TASK_DONE;
@@ -209,20 +234,40 @@ static void progress(struct task_run *run, enum task_progress said)
         end_run(run);
 }
 
+/* Answers the request with 202; the job's own task, or NULL: it is refused. */
+static struct api_task *begin_job(struct task_loop *loop, struct api_task *task, struct job **job)
+{
+    struct task_run asked = {.task = task, .loop = loop, .server = loop->config.server};
+    struct api_task *own = jobs_begin(loop->jobs, &asked, loop->time.now_ns, job);
+    text_buffer_clear(&asked.fields);
+    text_buffer_clear(&asked.body);
+    send_home(loop, task);
+    return own;
+}
+
 static void start_run(struct task_loop *loop, struct api_task *task)
 {
     const struct task_kind *kind = kinds[task->kind];
     struct task_run *run = calloc(1, sizeof(*run));
     void *state = calloc(1, kind->state_bytes);
+    struct job *job = NULL;
     if (!run || !state) {
-        free(run);
-        free(state);
         task->problem = HTTP_PROBLEM_OVERLOADED;
         send_home(loop, task);
+        task = NULL;
+    } else if (task->is_job) {
+        task = begin_job(loop, task, &job);
+    }
+    if (!task) {
+        free(run);
+        free(state);
         return;
     }
     *run = (struct task_run){
         .task = task, .kind = kind, .loop = loop, .server = loop->config.server, .state = state};
+    run->job = job;
+    if (job)
+        jobs_attach(job, run);
     run->schemas = schema_board_hold(loop->config.schemas);
     run->schema = schema_set_find(run->schemas, task->namespace_index);
     loop->runs_under_way++;
@@ -288,6 +333,9 @@ uint32_t task_loop_run_once(struct task_loop *loop, const struct round_time *tim
 {
     struct shard_fabric *fabric = loop->config.fabric;
     loop->time = *time;
+    if (UNLIKELY(loop_thread_should_stop(&loop->thread)))
+        jobs_cancel_all(loop->jobs);
+    jobs_sweep(loop->jobs, loop->stock, time->now_ns);
     uint32_t work = take_answers(loop);
     serve_waiting(loop);
     work += take_tasks(loop);
@@ -318,6 +366,8 @@ bool task_loop_is_idle(const struct task_loop *loop)
 
 static void close_parts(struct task_loop *loop)
 {
+    jobs_destroy(loop->jobs, loop->stock);
+    loop->jobs = NULL;
     if (loop->stock)
         blob_stock_destroy(loop->stock);
     loop->stock = NULL;
@@ -335,7 +385,8 @@ static int open_parts(struct task_loop *loop)
     }
     loop->counters = loop->config.counters;
     loop->stock = blob_stock_create(loop->config.blobs);
-    return loop->counters && loop->stock ? 0 : -ENOMEM;
+    loop->jobs = jobs_create(loop->config.server, loop->config.index);
+    return loop->counters && loop->stock && loop->jobs ? 0 : -ENOMEM;
 }
 
 static struct task_loop *allocate(const struct task_loop_config *config)

@@ -54,6 +54,9 @@ uint32_t task_loop_run_once(struct task_loop *loop, const struct round_time *tim
 
 bool task_loop_is_idle(const struct task_loop *loop);
 
+/* From any thread, between start and stop: how many jobs are not done. */
+uint32_t task_loop_jobs_running(const struct task_loop *loop);
+
 /* Counts rounds; a value that stands still for seconds means the thread hangs. */
 uint64_t task_loop_heartbeat(const struct task_loop *loop);
 

@@ -125,7 +125,14 @@ static bool next_key(struct purge *purge)
 static bool send_purges(struct task_run *run)
 {
     struct purge *purge = run->state;
+    run->items_total = purge->set.count; /* of a walk nobody knows */
     while (next_key(purge)) {
+        if (!purge->is_walk && task_is_late(run)) {
+            purge->failed++;
+            purge->problem = task_late_problem(run);
+            purge->has_key = false;
+            continue;
+        }
         struct shard_operation *operation =
             task_operation(run, SHARD_PURGE, purge->key, purge->key_bytes);
         if (operation == NULL)
@@ -181,6 +188,7 @@ static enum task_progress take(struct task_run *run, struct shard_operation *ope
                    ? TASK_GOES_ON
                    : task_fail(run, http_problem_of_shard((uint8_t)status), "listing failed");
     }
+    run->items_done++;
     if (operation->status == SHARD_OK) {
         purge->purged++;
         return TASK_GOES_ON;

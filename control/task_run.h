@@ -32,6 +32,7 @@
 
 #define ONCE_ANSWER_BYTES_MAX (ATTRIBUTES_BYTES_MAX - 24u)
 
+struct job;
 struct json_schema;
 struct schema_set;
 struct server_config;
@@ -62,6 +63,9 @@ extern const struct task_kind task_bulk_put;
 extern const struct task_kind task_bulk_delete;
 extern const struct task_kind task_purge;
 extern const struct task_kind task_check;
+extern const struct task_kind task_job;
+extern const struct task_kind task_job_cancel;
+extern const struct task_kind task_job_result;
 
 /* Operations of one task under way at a time: the others of its thread get their share. */
 #define TASK_OPERATIONS_EACH 32u
@@ -77,6 +81,8 @@ struct task_run {
     void *state;                        /* zeroed, state_bytes of it */
     struct text_buffer fields;          /* "Name: value\r\n" ... of the answer */
     struct text_buffer body;            /* of the answer */
+    struct job *job;                    /* NULL: its client waits for it */
+    uint64_t items_done, items_total;   /* of what can be counted; for who asks about a job */
     uint32_t operations_under_way;
     bool is_done;    /* but answers of operations are still awaited */
     bool is_waiting; /* for a credit, in the loop's queue */
@@ -120,8 +126,9 @@ void task_send_to_control(struct task_run *run, struct shard_operation *operatio
 uint32_t task_control_count(const struct task_run *run);
 void task_count_repeat(struct task_run *run);
 void task_count(struct task_run *run, uint32_t counter);
-/* The task's time is over: what has not been begun is not begun any more. */
+/* The task's time is over, or it was cancelled: what has not been begun is not begun any more. */
 bool task_is_late(const struct task_run *run);
+enum http_problem task_late_problem(const struct task_run *run); /* which of the two */
 
 /* ---- the answer; all return TASK_DONE ---- */
 

@@ -33,7 +33,7 @@ enum http_problem api_access_check(const struct live_settings *settings, bool is
                                    uint64_t wall_s, const struct http_request *http,
                                    struct api_request *request, const char **detail);
 
-/* Behind the Idempotency-Key of a request that has one: whose it is. */
+/* Behind the Idempotency-Key, or none, of a request that has a scope: whose it is. */
 void api_access_keep_client(const struct live_settings *settings, struct api_request *request);
 
 /* Whether the client of that number (API_KEY_NONE: anonymous) may do this in the namespace. */

@@ -163,6 +163,40 @@ static void read_range(const struct http_request *http, struct api_request *requ
         request->if_range_version = 0;
 }
 
+/* "respond-async" among the preferences of a line. */
+static bool prefers_async(struct http_slice preferences)
+{
+    static const char name[] = "respond-async";
+    const uint8_t *at = preferences.at, *end = at + preferences.bytes;
+    while (at < end) {
+        const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
+        const uint8_t *next = comma ? comma : end, *stop;
+        while (at < next && (*at == ' ' || *at == '\t'))
+            at++;
+        for (stop = at; stop < next && *stop != ';' && *stop != ' ' && *stop != '\t';)
+            stop++;
+        if (http_slice_is((struct http_slice){at, (uint32_t)(stop - at)}, name))
+            return true;
+        at = next + 1;
+    }
+    return false;
+}
+
+/* A job is its client's, so who that is goes with the task, behind an Idempotency-Key or none. */
+static void read_job(const struct http_request *http, bool is_job_route,
+                     struct api_request *request)
+{
+    bool may_be_job = api_task_may_be_job(request->task) && request->method != HTTP_HEAD;
+    const struct http_field *field = http->fields, *end = field + http->field_count;
+    for (; may_be_job && field < end && !request->prefers_job; field++)
+        request->prefers_job = http_slice_is(field->name, "prefer") && prefers_async(field->value);
+    request->is_job = may_be_job && (is_job_route || request->prefers_job);
+    if ((request->is_job || request->route == ROUTE_JOB) && request->scope_bytes == 0) {
+        *api_request_scope(request) = '\0';
+        request->scope_bytes = 1;
+    }
+}
+
 /* "wait" among the preferences of a line, in seconds; 0: it is not. */
 static uint64_t read_wait_s(struct http_slice preferences)
 {
@@ -409,9 +443,12 @@ enum http_problem api_request_read(const struct route_table *routes,
     }
     if (request->route == ROUTE_VALUE)
         problem = read_value_request(server, http, wall_ms, request, detail);
-    if (request->route == ROUTE_COLLECTION)
+    if (request->route == ROUTE_COLLECTION || request->route == ROUTE_JOB)
         request->task = match.task;
-    if (problem == HTTP_PROBLEM_NONE && request->task != API_TASK_NONE)
-        problem = read_task_request(server, http, request, detail);
+    if (problem != HTTP_PROBLEM_NONE || request->task == API_TASK_NONE)
+        return problem;
+    problem = read_task_request(server, http, request, detail);
+    if (problem == HTTP_PROBLEM_NONE)
+        read_job(http, match.is_job, request);
     return problem;
 }

@@ -49,8 +49,10 @@ struct api_request {
     uint16_t key_bytes;
     uint16_t attributes_bytes;
     uint16_t query_bytes;    /* of a task */
-    uint16_t scope_bytes;    /* of a task with an Idempotency-Key: as api_task's */
+    uint16_t scope_bytes;    /* of a task with an Idempotency-Key, or about jobs: as api_task's */
     uint8_t task;            /* enum api_task_kind: who serves it, if not the worker */
+    bool is_job;             /* it is answered 202, and goes on */
+    bool prefers_job;        /* ... because of Prefer: respond-async */
     struct http_trace trace; /* where there is an access log */
     uint16_t limit_set;      /* api_limits.h: 1 + the namespace in its path; 0: there is none */
     uint8_t limit_count;

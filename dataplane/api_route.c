@@ -17,6 +17,8 @@ static const char version_path[] = "/v1/";
 static const char namespaces_path[] = "/v1/ns";
 static const char document_path[] = "/v1/openapi.json";
 static const char values_part[] = "/values/";
+static const char jobs_path[] = "/v1/jobs/";
+static const char result_part[] = "/result";
 
 static const uint32_t value_methods =
     METHOD_BIT(HTTP_GET) | METHOD_BIT(HTTP_HEAD) | METHOD_BIT(HTTP_PUT) | METHOD_BIT(HTTP_DELETE) |
@@ -29,6 +31,7 @@ static const uint32_t echo_methods =
 
 static const char value_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 static const char namespaces_allow[] = "GET, HEAD, OPTIONS";
+static const char job_allow[] = "GET, HEAD, DELETE, OPTIONS";
 static const char echo_allow[] = "GET, HEAD, PUT, DELETE, POST, PATCH, OPTIONS";
 
 /* What lies beside the values of a namespace, the namespace itself among it. */
@@ -181,6 +184,32 @@ static bool starts_with_namespaces_path(struct http_slice path)
            memcmp(path.at, namespaces_path, LITERAL_BYTES(namespaces_path)) == 0;
 }
 
+/* /v1/jobs/{job} and /v1/jobs/{job}/result; what is no name is looked for in vain, as any other. */
+static void match_job(enum http_method method, struct http_slice path, uint8_t *key,
+                      struct route_match *match)
+{
+    struct http_slice name = {path.at + LITERAL_BYTES(jobs_path),
+                              path.bytes - (uint32_t)LITERAL_BYTES(jobs_path)};
+    const uint8_t *slash = memchr(name.at, '/', name.bytes);
+    uint32_t behind_bytes = slash ? name.bytes - (uint32_t)(slash - name.at) : 0;
+    bool is_result =
+        behind_bytes == LITERAL_BYTES(result_part) && memcmp(slash, result_part, behind_bytes) == 0;
+    name.bytes -= behind_bytes;
+    if (name.bytes == 0 || name.bytes > JOB_NAME_BYTES || (slash && !is_result)) {
+        refuse(match, 404, "there is nothing at this path");
+        return;
+    }
+    uint32_t methods = namespaces_methods | (is_result ? 0 : METHOD_BIT(HTTP_DELETE));
+    if (!method_fits(match, method, methods, is_result ? namespaces_allow : job_allow))
+        return;
+    match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_JOB;
+    match->task = is_result ? API_TASK_JOB_RESULT : API_TASK_JOB;
+    if (method == HTTP_DELETE)
+        match->task = API_TASK_JOB_CANCEL;
+    match->key_bytes = (uint16_t)name.bytes;
+    memcpy(key, name.at, name.bytes);
+}
+
 static void match_built_in(const struct route_table *table, enum http_method method,
                            struct http_slice path, uint8_t *key, struct route_match *match)
 {
@@ -189,6 +218,11 @@ static void match_built_in(const struct route_table *table, enum http_method met
                  memcmp(path.at, document_path, path.bytes) == 0)) {
         if (method_fits(match, method, namespaces_methods, namespaces_allow))
             match->route = method == HTTP_OPTIONS ? ROUTE_OPTIONS : ROUTE_OPENAPI;
+        return;
+    }
+    if (UNLIKELY(path.bytes > LITERAL_BYTES(jobs_path) &&
+                 memcmp(path.at, jobs_path, LITERAL_BYTES(jobs_path)) == 0)) {
+        match_job(method, path, key, match);
         return;
     }
     if (UNLIKELY(!starts_with_namespaces_path(path))) {
@@ -253,6 +287,8 @@ void route_match(const struct route_table *table, enum http_method method, struc
             match->route = ROUTE_ECHO;
         return;
     }
+    match->is_job = configured < table->configured_count &&
+                    table->configured[configured].backend == CONFIG_BACKEND_JOB;
     match_built_in(table, method, path, key, match);
 }
 

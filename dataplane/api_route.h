@@ -12,6 +12,7 @@
 #ifndef GANNET_API_ROUTE_H
 #define GANNET_API_ROUTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,13 +34,15 @@ enum route {
     ROUTE_OPTIONS,     /* OPTIONS of a resource or of *: 204 with allow */
     ROUTE_OPENAPI,     /* /v1/openapi.json: GET, HEAD */
     ROUTE_NAMESPACE,   /* /v1/ns/{namespace}: GET, HEAD */
+    ROUTE_JOB,         /* /v1/jobs/{job}: GET, HEAD, DELETE; /v1/jobs/{job}/result: GET, HEAD */
     ROUTE_COUNT,
 };
 
 struct route_match {
     uint8_t route;            /* enum route */
     uint16_t status;          /* of a refusal: 400, 404, 405 or 501 */
-    uint8_t task;             /* ROUTE_COLLECTION: enum api_task_kind */
+    uint8_t task;             /* ROUTE_COLLECTION, ROUTE_JOB: enum api_task_kind */
+    bool is_job;              /* a configured route makes a job of it, if it can be one */
     uint16_t key_bytes;       /* of "namespace\0key" in the caller's buffer, or "namespace\0" */
     uint16_t namespace_index; /* of both: into the configuration's namespaces */
     const char *reason;       /* of a refusal: one static sentence */
@@ -74,7 +77,7 @@ int route_table_build(struct route_table *table, const struct server_config *con
 
 /*
  * Writes "namespace\0key", percent-decoded, into `key` for ROUTE_VALUE, "namespace\0" for
- * ROUTE_COLLECTION. `path` is without the query.
+ * ROUTE_COLLECTION, the job's name for ROUTE_JOB. `path` is without the query.
  */
 void route_match(const struct route_table *table, enum http_method method, struct http_slice path,
                  uint8_t key[KEY_BYTES_MAX], struct route_match *match);

@@ -32,7 +32,7 @@ struct live_settings;
 struct cache_entry;
 struct tcp_connection;
 
-#define API_OUTPUT_BYTES 65536u  /* heads, problems, small values, the list of namespaces */
+#define API_OUTPUT_BYTES 131072u /* heads, problems, small values, namespaces, the document */
 #define API_SCRATCH_BYTES 32768u /* a head that came in pieces; http.head_max is at most this */
 /* A blob that will grow begins with large chunks: small ones hold 16 MiB at most. */
 #define BODY_GROWING_BYTES (BLOB_SMALL_LIMIT_BYTES + 1)

@@ -57,7 +57,10 @@ void task_begin(struct api_handler *handler, struct http_connection *http, uint6
                request->scope_bytes);
     task->namespace_index = request->namespace_index;
     set_condition(request, seen_version, task);
+    task->is_job = request->is_job;
+    task->prefers_job = request->prefers_job;
     task->body = http->body;
+    task->body_reserved_bytes = http->body ? http->body->capacity_bytes : 0;
     http->body = NULL;
     http->state = HTTP_WAITING_TASK;
     http->task = task;
@@ -112,8 +115,8 @@ void api_take_task(struct api_handler *handler, struct api_task *task)
     bool is_wanted = http && http->task == task;
     bool is_stored =
         is_wanted && task->kind == API_TASK_CHECK && task->problem == HTTP_PROBLEM_NONE;
-    if (task->body && !is_stored)
-        body_memory_release(handler, task->body->capacity_bytes);
+    if (!is_stored) /* a job has taken its body over */
+        body_memory_release(handler, task->body_reserved_bytes);
     if (is_wanted)
         http->task = NULL;
     if (is_stored)

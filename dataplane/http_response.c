@@ -74,6 +74,8 @@ static const char *reason_of(uint16_t status)
         return "No Content";
     case 206:
         return "Partial Content";
+    case 303:
+        return "See Other";
     case 304:
         return "Not Modified";
     case 400:

@@ -70,13 +70,30 @@ void task_client_release(struct task_client *client, struct api_task *task)
     client->in_flight--;
 }
 
+static uint32_t hex_digit(uint8_t c)
+{
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10u : c - (uint32_t)'0';
+}
+
+/* A job's name begins with the number of its thread; what is no name is nowhere, so anywhere. */
+static uint8_t thread_of(const struct api_task *task, uint32_t thread_count)
+{
+    const uint8_t *key = api_task_key(task);
+    if (task->kind >= API_TASK_JOB && task->kind <= API_TASK_JOB_RESULT) {
+        uint32_t thread = task->key_bytes >= 2 ? 16 * hex_digit(key[0]) + hex_digit(key[1]) : 0;
+        return (uint8_t)(thread < thread_count ? thread : 0);
+    }
+    uint64_t hash = api_task_has_idempotency_key(task)
+                        ? key_hash_shard(api_task_scope(task), task->scope_bytes)
+                        : key_hash_shard(key, task->key_bytes);
+    return (uint8_t)key_hash_owner(hash, thread_count);
+}
+
 void task_client_send(struct task_client *client, struct api_task *task,
                       const struct round_time *time)
 {
     struct shard_fabric *fabric = client->config.fabric;
-    uint64_t hash = task->scope_bytes > 0 ? key_hash_shard(api_task_scope(task), task->scope_bytes)
-                                          : key_hash_shard(api_task_key(task), task->key_bytes);
-    task->thread = (uint8_t)key_hash_owner(hash, fabric->task_thread_count);
+    task->thread = thread_of(task, fabric->task_thread_count);
     task->wall_ms = time->wall_ms;
     count(client->config.counters, COUNTER_TASKS);
     client->clients_to_wake |= UINT64_C(1) << (fabric->worker_count + task->thread);

@@ -27,6 +27,7 @@
 #define TASK_DETAIL_BYTES 256u
 #define IDEMPOTENCY_KEY_BYTES_MAX 255u
 #define CLIENT_NAME_BYTES_MAX 64u
+#define JOB_NAME_BYTES 32u /* hexadecimal: two digits of the task thread, the rest is random */
 #define TASK_SCOPE_BYTES_MAX (IDEMPOTENCY_KEY_BYTES_MAX + 1u + CLIENT_NAME_BYTES_MAX)
 
 enum api_task_kind {
@@ -40,6 +41,9 @@ enum api_task_kind {
     API_TASK_BULK_DELETE, /* POST /v1/ns/{namespace}/bulk/delete */
     API_TASK_PURGE,       /* POST /v1/ns/{namespace}/purge */
     API_TASK_CHECK,       /* PUT of a value that must fit a schema; the worker stores it */
+    API_TASK_JOB,         /* GET /v1/jobs/{job}, which is the key */
+    API_TASK_JOB_CANCEL,  /* DELETE the same path */
+    API_TASK_JOB_RESULT,  /* GET /v1/jobs/{job}/result */
     API_TASK_KIND_COUNT,
 };
 
@@ -54,17 +58,20 @@ struct api_task {
     uint8_t condition; /* enum shard_condition, for what it writes */
     uint8_t version_count;
     bool is_head;         /* the answer is wanted without its body */
+    bool is_job;          /* answered 202 at once; what it does goes on */
+    bool prefers_job;     /* ... because the client asked for that */
     uint8_t sync;         /* enum shard_sync, of what it writes */
     uint8_t write_policy; /* enum shard_write_policy */
     uint16_t key_bytes;   /* "namespace\0key"; of a collection "namespace\0" */
     uint16_t attributes_bytes;
     uint16_t query_bytes;
-    uint16_t scope_bytes; /* "idempotency key\0client", the client "" when nobody said; 0: no key */
+    uint16_t scope_bytes; /* "idempotency key\0client", both may be ""; 0: neither matters */
     uint16_t namespace_index;
     uint64_t versions[SHARD_CONDITION_VERSIONS_MAX];
-    uint64_t value_max; /* of the namespace, as all settings of it */
-    uint64_t ttl_s;     /* of what does not say; 0: for ever */
-    struct blob *body;  /* of the request; NULL: none */
+    uint64_t value_max;           /* of the namespace, as all settings of it */
+    uint64_t ttl_s;               /* of what does not say; 0: for ever */
+    struct blob *body;            /* of the request; NULL: none */
+    uint64_t body_reserved_bytes; /* the worker's, of its memory for bodies */
 
     /* set by the task thread */
     /* Field lines, then the body. Of a problem: more members of its document, each with a comma
@@ -109,6 +116,11 @@ static inline const uint8_t *api_task_scope(const struct api_task *task)
     return task->bytes + task->key_bytes + task->attributes_bytes + task->query_bytes;
 }
 
+static inline bool api_task_has_idempotency_key(const struct api_task *task)
+{
+    return task->scope_bytes > 0 && *api_task_scope(task) != 0;
+}
+
 static inline uint32_t api_task_body_bytes(const struct api_task *task)
 {
     return task->body ? task->body->length_bytes : 0;
@@ -118,6 +130,12 @@ static inline uint32_t api_task_body_bytes(const struct api_task *task)
 static inline bool api_task_takes_body(uint8_t kind)
 {
     return kind == API_TASK_PATCH || (kind >= API_TASK_BULK_GET && kind <= API_TASK_CHECK);
+}
+
+/* Whether its answer may come later: all that a task thread answers by itself. */
+static inline bool api_task_may_be_job(uint8_t kind)
+{
+    return kind == API_TASK_COUNTER || (kind >= API_TASK_PATCH && kind <= API_TASK_PURGE);
 }
 
 #endif

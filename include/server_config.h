@@ -84,7 +84,7 @@ enum config_anonymous {
     CONFIG_ANONYMOUS_ALL
 };
 enum config_limit_by { CONFIG_LIMIT_BY_ADDRESS = 0, CONFIG_LIMIT_BY_CLIENT };
-enum config_backend { CONFIG_BACKEND_VALUES = 0, CONFIG_BACKEND_ECHO };
+enum config_backend { CONFIG_BACKEND_VALUES = 0, CONFIG_BACKEND_ECHO, CONFIG_BACKEND_JOB };
 
 /* Of a file or address that may be left out: empty, or "none". */
 static inline bool config_text_is_none(const char *text)

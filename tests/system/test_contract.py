@@ -3,7 +3,7 @@
 import json
 import re
 
-from harness import TOP, Client, check, check_equal, system_test
+from harness import TOP, Client, check, check_equal, system_test, wait_for
 
 # operationId -> requests that get each answer worth having: (path, body, headers, status)
 VALUE = '/v1/ns/demo/values/'
@@ -66,6 +66,9 @@ CALLS = {
     'purge': [('/v1/ns/demo/purge', b'{"prefix":"","soft":true}', {}, 200),
               ('/v1/ns/demo/purge', b'{}', {}, 422), ('/v1/ns/closed/purge', b'{"keys":["b"]}', {}, 401)],
 }
+NO_JOB = '/v1/jobs/' + 32 * '0'
+CALLS |= {operation: [(NO_JOB, None, {}, 404)] for operation in ('getJob', 'headJob', 'cancelJob')}
+CALLS |= {operation: [(NO_JOB + '/result', None, {}, 404)] for operation in ('getJobResult', 'headJobResult')}
 # Routes that are no resource of the interface.
 WITHOUT_OPERATION = {'refused', 'echo', 'options'}
 
@@ -126,6 +129,25 @@ def names_in(file, pattern):
     return set(re.findall(pattern, (TOP / file).read_text(), re.MULTILINE))
 
 
+def check_job(client, document):
+    """Its name is known only when it is there."""
+    def call(method, target, path, body=None, status=200, headers=None):
+        answer = client.request(method, target, body, headers)
+        check_equal(answer.status, status, f'{method} {target}')
+        check_answer(document, document['paths'][path][method.lower()], method, answer, f'{method} {target}')
+        return answer
+
+    job, result = '/v1/jobs/{job}', '/v1/jobs/{job}/result'
+    place = call('PUT', BULK, '/v1/ns/{namespace}/bulk', b'[{"key":"b","value":"1"}]', 202,
+                 {'Prefer': 'respond-async'})['location']
+    wait_for(lambda: client.request('GET', place).status == 303, 10, 'the end of the job')
+    check_equal(call('GET', place, job, status=303)['location'], place + '/result')
+    check('"written"' in call('GET', place + '/result', result).body.decode(), 'the result')
+    call('HEAD', place + '/result', result)
+    call('DELETE', place, job, status=204)
+    call('GET', place, job, status=404)
+
+
 @system_test('every operation of /v1/openapi.json answers as it says', 60, is_short=True)
 def contract(world):
     keys = world.folder / 'keys'
@@ -155,6 +177,7 @@ def contract(world):
             answer = client.request(method, target, body, headers)
             check_equal(answer.status, status, where)
             check_answer(document, operation, method, answer, where)
+    check_job(client, document)
     check_equal(set(CALLS) - {operation['operationId'] for _, _, operation in operations_of(document)}, set(),
                 'calls of operations that the document lacks')
 
@@ -170,7 +193,7 @@ def contract_is_complete(world):
     for path, method, _ in operations_of(document):
         methods.setdefault(path, set()).add(method)
     for path, expected in methods.items():
-        target = path.replace('{namespace}', 'demo').replace('{key}', 'k')
+        target = path.replace('{namespace}', 'demo').replace('{key}', 'k').replace('{job}', '0')
         allow = Client().request('OPTIONS', target)['allow']
         check_equal(set(allow.split(', ')), expected | {'OPTIONS'}, f'methods of {path}')
     files = ('include/http_problems.def', 'dataplane/http_problems.def')

@@ -190,6 +190,39 @@ static void a_write_between_look_and_write_is_a_conflict_and_changes_nothing(voi
     stop();
 }
 
+/* The look is answered, then a task reads and writes: what came between is a conflict as well. */
+static void a_write_between_look_and_task_is_a_conflict_and_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "POST " VALUE "there?op=incr HTTP/1.1\r\n" HOST "If-Unmodified-Since: " FAR_AHEAD
+        "\r\n\r\n",
+        "PATCH " VALUE "there HTTP/1.1\r\n" HOST "If-Unmodified-Since: " FAR_AHEAD
+        "\r\nContent-Type: application/merge-patch+json\r\nContent-Length: 1\r\n\r\n9",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(changes); i++) {
+        struct world_client second = {0};
+        start_plain();
+        server_world_connect(&world, &second);
+        server_world_run_ms(&world, 10);
+        ask("PUT " VALUE "there HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n5");
+        world.is_store_stopped = true; /* until the look and the other write are in its queue */
+        say(&client, changes[i]);
+        server_world_run_ms(&world, 10);
+        say(&second, "PUT " VALUE "there HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n7");
+        server_world_run_ms(&world, 10);
+        world.is_store_stopped = false;
+        server_world_run_ms(&world, SETTLE_MS);
+        const char *answer = hear(&client);
+        expect_begin(changes[i], answer, "HTTP/1.1 409 Conflict");
+        expect_has(changes[i], answer, ":write-conflict\"");
+        expect_begin("the other", hear(&second), "HTTP/1.1 204");
+        expect_has("the value", ask("GET " VALUE "there HTTP/1.1\r\n" HOST "\r\n"), "\r\n\r\n7");
+        server_world_forget(&world, &second);
+        stop();
+    }
+}
+
 static void a_silent_store_ends_the_look_and_the_connection_stays_in_step(void **state)
 {
     (void)state;
@@ -230,6 +263,7 @@ int main(void)
         ONE(a_head_is_the_get_without_its_body),
         ONE(the_exact_date_of_the_value_is_not_before_it),
         ONE(a_write_between_look_and_write_is_a_conflict_and_changes_nothing),
+        ONE(a_write_between_look_and_task_is_a_conflict_and_changes_nothing),
         ONE(a_silent_store_ends_the_look_and_the_connection_stays_in_step),
         ONE(more_tags_than_a_request_may_name_are_refused_by_name),
     };

@@ -262,6 +262,7 @@ static void choice_lists_match_the_enums(void **state)
         {CONFIG_KEY_rate_limits_by, "client", CONFIG_LIMIT_BY_CLIENT},
         {CONFIG_KEY_routes_backend, "values", CONFIG_BACKEND_VALUES},
         {CONFIG_KEY_routes_backend, "echo", CONFIG_BACKEND_ECHO},
+        {CONFIG_KEY_routes_backend, "job", CONFIG_BACKEND_JOB},
     };
     size_t choice_count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
