@@ -145,8 +145,8 @@ shallow()
 
 everything()
 {
-    local -a quick=(-Doptimization=1 -Dc_args=-g1) # to build: what a sanitizer adds is slow to optimize;
-    # and of the second compiler the warnings are what counts
+    # To build: what a sanitizer adds is slow to optimize, and of the second compiler the warnings count.
+    local -a quick=(-Doptimization=1 -Dc_args=-g1)
     suite lint 120 var/test/lint.result tests/lint/check_tree.py
     suite lint-test 60 var/test/lint-test.result tests/lint/check_tree_test.py
     if build_suite gcc build-test gcc -Dhot_asserts=true; then
