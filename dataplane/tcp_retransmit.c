@@ -118,8 +118,8 @@ static struct packet *probe_packet(struct tcp_stack *stack, struct tcp_connectio
 }
 
 /*
- * RFC 8985 7.3: new data if there is any, else the last segment again. Nothing into a full port: what
- * it is to stand in for has probably not left yet.
+ * RFC 8985 7.3: new data if there is any, else the last segment again. Nothing into a full port:
+ * what it is to stand in for has probably not left yet.
  */
 void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold)
