@@ -237,6 +237,21 @@ def other_thread_counts(world):
         client.close()
 
 
+@system_test('SIGTERM waits for a job; after the restart its writes are there and nobody knows it', 20)
+def drain_waits_for_jobs(world):
+    server = world.start()
+    keys = [f'job-{number:04}' for number in range(1000)]
+    body = '[' + ','.join(f'{{"key":"{key}","value":"{key}"}}' for key in keys) + ']'
+    place = Client().request('PUT', '/v1/ns/demo/bulk', body, {'Prefer': 'respond-async'})['location']
+    server.term()
+    server.start()
+    client = Client()
+    answer = client.request('GET', place)
+    check(answer.status == 404 and b'no-such-job' in answer.body, f'{place}: {answer}')
+    for key in keys:
+        check_equal(client.get(key).body, key.encode(), key)
+
+
 @system_test('ETags grow across delete, kill -9 and restart', 30)
 def versions_grow(world):
     server = world.start()
