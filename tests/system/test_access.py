@@ -201,3 +201,22 @@ def preconditions_and_deprecation(world):
                     (200, '@1767225600', 'Fri, 01 Jan 2027 00:00:00 GMT',
                      '</v1/ns/strict/>; rel="successor-version"'))
     check_equal(ask('GET', value('strict'))['deprecation'], '')
+
+
+@system_test('jobs and Idempotency-Keys are of one client each', 20)
+def jobs_of_clients(world):
+    alice, alice_line = new_key('alice')
+    bob, bob_line = new_key('bob')
+    server_with_keys(world, [alice_line, bob_line])
+    answer = ask('POST', '/v1/ns/open/purge', alice, body=b'{"prefix":""}', Prefer='respond-async')
+    check_equal(answer.status, 202, answer)
+    place = answer['location']
+    wait_for(lambda: ask('GET', place, alice).status == 303, 10, 'the end of the job')
+    for stranger in (bob, None):
+        for method, path in (('GET', place), ('GET', place + '/result'), ('DELETE', place)):
+            check_equal(type_of(ask(method, path, stranger)), 'no-such-job', f'{method} {path}')
+    check_equal(ask('GET', place + '/result', alice).status, 200)
+
+    once = {'Idempotency-Key': '"order-1"'}
+    for client, sums in ((alice, b'1'), (bob, b'2'), (None, b'3'), (alice, b'1'), (bob, b'2')):
+        check_equal(ask('POST', value('open') + '?op=incr', client, **once).body, sums)
