@@ -128,12 +128,15 @@ static void time_goes_on_past_the_width_of_a_word(void **state)
 /* ---- several workers ---------------------------- */
 
 #define THREADS 4u
-#define CHARGES 20000u
-#define QUOTA 30000u
+#define CHARGES 200000u
+#define QUOTA 600000u
+
+static pthread_barrier_t gate;
 
 static void *charge_away(void *argument)
 {
     uint32_t *taken = argument;
+    pthread_barrier_wait(&gate);
     for (uint32_t i = 0; i < CHARGES; i++) {
         struct limit_outcome outcome = charge(TAG(7), START_NS, QUOTA);
         taken[0] += outcome.is_taken && !outcome.is_contended;
@@ -147,12 +150,14 @@ static void all_workers_together_take_exactly_the_quota(void **state)
     (void)state;
     pthread_t threads[THREADS];
     uint32_t taken[THREADS][16] = {{0}}, counted = 0;
+    pthread_barrier_init(&gate, NULL, THREADS);
     for (uint32_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, charge_away, taken[i]), 0);
     for (uint32_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
         counted += taken[i][0];
     }
+    pthread_barrier_destroy(&gate);
     /* Those let through in a crowd were not counted; the rest is exact to the last one. */
     counted += charge_times(TAG(7), START_NS, QUOTA, QUOTA);
     assert_int_equal(counted, QUOTA);
