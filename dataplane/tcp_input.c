@@ -247,14 +247,17 @@ static inline uint32_t candidate(struct tcp_stack *stack, uint32_t hash)
     return index;
 }
 
-/* The packet at the head of its send queue, which the segment is likely to acknowledge. */
+/*
+ * The packet at the head of its send queue, which the segment is likely to acknowledge. Where there
+ * is none an address near zero is asked for in vain, which costs less than to look.
+ */
 static inline void prefetch_acknowledged(const struct tcp_stack *stack, uint32_t index)
 {
     if (UNLIKELY(index & TCP_NO_SLOT_INDEX))
         return;
-    const struct packet *head = stack->slots[index].connection.send_head;
-    prefetch_write(head);
-    prefetch_write(&head->next);
+    uintptr_t head = (uintptr_t)stack->slots[index].connection.send_head;
+    prefetch_write((const void *)head);
+    prefetch_write((const void *)(head + offsetof(struct packet, next)));
 }
 
 /*
