@@ -45,7 +45,7 @@ void tcp_established(struct tcp_stack *stack, struct tcp_connection *connection,
     struct tcp_cold *cold = connection_cold(connection);
     connection->state = TCP_ESTABLISHED;
     connection->snd_una = packet->rx.acknowledgement;
-    if (!cold->retransmitted_syn && cold->syn_sent_us != 0)
+    if (cold->syn_sent_us != 0)
         tcp_round_trip(stack, connection, (uint32_t)(stack->now_ns / 1000) - cold->syn_sent_us);
     cold->snd_wnd_bytes_max = connection->snd_wnd_bytes;
     tcp_loss_give_back(cold); /* that of a SYN sent again */

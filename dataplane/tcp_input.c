@@ -435,8 +435,12 @@ static void unacceptable(struct tcp_stack *stack, struct tcp_connection *connect
             !seq_after(packet->rx.sequence + packet->rx.payload_bytes, connection->rcv_nxt)) {
             note_duplicate(connection, cold, packet->rx.sequence, packet->rx.payload_bytes);
             tcp_predictability(connection, cold);
-            if (is_of_the_peer(stack, connection, packet))
+            if (is_of_the_peer(stack, connection, packet)) {
                 connection->last_received_tick = stack->now_tick;
+                /* RFC 7323 4.3: from an older echo the peer would measure its own timeout. */
+                if (connection->flags & CONNECTION_TIMESTAMPS)
+                    connection->ts_recent = packet->rx.timestamp_value;
+            }
         }
         /* Two hosts can answer each other for ever only with segments that carry nothing. */
         if (packet->rx.payload_bytes > 0 && !(flags & TCP_FLAG_SYN))

@@ -191,11 +191,28 @@ static void take_path(struct tcp_stack *stack, struct tcp_connection *connection
 }
 
 /*
+ * When the SYN-ACK left that is answered now; 0: nobody knows. Of several the echoed timestamp
+ * tells (RFC 7323 4.1), if it is young enough not to be that of one whose answer was lost.
+ */
+static uint32_t answered_sent_us(const struct tcp_stack *stack,
+                                 const struct tcp_half_open *half_open, const struct packet *packet)
+{
+    if (half_open->retries == 0 && !half_open->sent_twice)
+        return half_open->sent_us; /* of a cookie: 0 */
+    uint32_t sent_tick = packet->rx.timestamp_echo - half_open->timestamp_offset;
+    uint32_t ticks = u32_max(stack->now_tick - sent_tick, 1);
+    if (!(half_open->flags & CONNECTION_TIMESTAMPS) || ticks > tcp_ticks_of_ms(TCP_RTO_INITIAL_MS))
+        return 0;
+    return (uint32_t)(stack->now_ns / 1000) - ticks * TCP_TICK_US;
+}
+
+/*
  * The connection as it is just before its acknowledgement is looked at; that is the caller's next
  * step. NULL: no slot.
  */
 static struct tcp_connection *open_connection(struct tcp_stack *stack,
                                               const struct tcp_half_open *half_open,
+                                              const struct packet *packet,
                                               const struct network_flow *flow)
 {
     struct tcp_connection *connection =
@@ -216,7 +233,7 @@ static struct tcp_connection *open_connection(struct tcp_stack *stack,
     cold->peer_mss_bytes = half_open->peer_mss_bytes;
     cold->peer_scales = half_open->peer_scales;
     cold->timestamp_offset = half_open->timestamp_offset;
-    cold->syn_sent_us = half_open->sent_twice ? 0 : half_open->sent_us; /* of a cookie: 0 */
+    cold->syn_sent_us = answered_sent_us(stack, half_open, packet);
     cold->retransmitted_syn = half_open->retries > 0;
     cold->last_sent_tick = stack->now_tick;
     take_path(stack, connection, cold, half_open);
@@ -353,7 +370,7 @@ struct tcp_connection *tcp_half_open_input(struct tcp_stack *stack, struct tcp_h
         tcp_syn_table_remove(stack, half_open);
         return refuse_source(stack, packet, flow);
     }
-    struct tcp_connection *connection = open_connection(stack, half_open, flow);
+    struct tcp_connection *connection = open_connection(stack, half_open, packet, flow);
     if (!connection) { /* the entry stays: the peer's next acknowledgement may find a slot */
         tcp_drop(stack, packet, DROP_TCP_CONNECTIONS_FULL);
         return NULL;
@@ -408,7 +425,7 @@ struct tcp_connection *tcp_listen_acknowledged(struct tcp_stack *stack, struct p
     }
     if (UNLIKELY(!tcp_source_limit_allows(&stack->source_limit, flow)))
         return refuse_source(stack, packet, flow);
-    struct tcp_connection *connection = open_connection(stack, &half_open, flow);
+    struct tcp_connection *connection = open_connection(stack, &half_open, packet, flow);
     if (!connection) {
         tcp_drop(stack, packet, DROP_TCP_CONNECTIONS_FULL);
         return NULL;

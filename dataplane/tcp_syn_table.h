@@ -20,8 +20,12 @@
 struct network_flow;
 struct tcp_stack;
 
-#define TCP_SYN_ACK_RETRIES_MAX 5u /* after 1, 2, 4, 8 and 16 s; forgotten after 63 s */
-#define TCP_SYN_ACK_TIMEOUT_US 1000000u
+/*
+ * RFC 6298 2.1: 1 s or more. More, so that the peer's SYN comes again first: the answer to that one
+ * echoes its timestamp, and ours would be taken for a round trip of a second.
+ */
+#define TCP_SYN_ACK_TIMEOUT_US 1250000u
+#define TCP_SYN_ACK_RETRIES_MAX 5u /* after 1.25, 2.5, 5, 10, 20 s; forgotten after 79 s */
 
 struct tcp_half_open {
     /* as in line 0 of a connection */

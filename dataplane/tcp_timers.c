@@ -154,6 +154,7 @@ static void syn_timed_out(struct tcp_stack *stack, struct tcp_connection *connec
         }
         tcp_loss_take(cold)->backoff++;
         cold->retransmitted_syn = true;
+        cold->syn_sent_us = 0;
         count(stack->counters, COUNTER_TCP_RETRANSMITS_TIMEOUT);
     } else if (gave_up_on_peer(stack, connection, cold, stack->now_tick)) {
         return;

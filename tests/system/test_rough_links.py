@@ -22,16 +22,20 @@ GOODPUT_ROUNDS = depth('GANNET_GOODPUT_ROUNDS', 5)
 # The congestion control of the kernel's end, and which direction it matters for: the sender's.
 KERNEL_CONGESTION = os.environ.get('GANNET_GOODPUT_CONGESTION', 'cubic')
 LOSS_PERCENT = depth('GANNET_GOODPUT_LOSS', 10)
-# Short transfers scatter by a factor of ten, as timeouts fall: only the long form can judge the 20 %.
-RATIO_MIN = 0.8 if GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9 else 0.03
-LONG_ENOUGH_S = int(60 + GOODPUT_MIB * GOODPUT_ROUNDS * 60)
+# Short transfers scatter by a factor of a thousand, as timeouts fall: only the long form can compare rates.
+IS_LONG = GOODPUT_MIB >= 64 and GOODPUT_ROUNDS >= 9
+RATIO_MIN = 0.8
+# Each loss of the same segment doubles a wait that may begin at 3 s: eight in a row are one in a million.
+LONG_ENOUGH_S = int(600 + GOODPUT_MIB * GOODPUT_ROUNDS * 60)
 VALUES_MIB = 256 + int(GOODPUT_MIB * GOODPUT_ROUNDS * 1.5)
 
 BULK = {
     'workers': {'poll': 'adaptive', 'idle_us': 20, 'sleep_us': 20},
     'memory': {'packets': 16384, 'values_mib': VALUES_MIB},
     'http': {'body_max': 128 * MIB, 'body_memory_mib': VALUES_MIB * 3 // 4, 'body_rate_min': 1,
-             'body_rate_over_ms': 120000},
+             'body_rate_over_ms': 600000, 'head_timeout_ms': 600000, 'idle_timeout_ms': 600000,
+             'write_timeout_ms': 600000},
+    'tcp': {'user_timeout_s': 600},  # bad luck is no failure
     'store': {'segment_mib': 256, 'request_timeout_ms': 60000},
 }
 
@@ -108,11 +112,11 @@ RECOVERY_COUNTERS = ('retransmits_fast', 'retransmits_timeout', 'retransmits_pro
                      'spurious_recoveries')
 
 
-def show_recovery(server):
+def recovery(server):
+    """{counter: count}"""
     metrics = server.metrics()
-    found = {name: int(sum(value for (metric, _), value in metrics.samples.items()
-                           if metric == f'gannet_tcp_{name}_total')) for name in RECOVERY_COUNTERS}
-    print('gannet: ' + ', '.join(f'{name} {count}' for name, count in found.items()), flush=True)
+    return {name: int(sum(value for (metric, _), value in metrics.samples.items()
+                          if metric == f'gannet_tcp_{name}_total')) for name in RECOVERY_COUNTERS}
 
 
 def compare(world, mib, rounds, prepare, *changes):
@@ -138,7 +142,7 @@ def compare(world, mib, rounds, prepare, *changes):
             prepare(link)
         for which in (0, 1):
             in_threads([lambda n=n: transfer(which, n) for n in range(rounds)], LONG_ENOUGH_S)
-        show_recovery(server)
+        print('gannet: ' + ', '.join(f'{name} {count}' for name, count in recovery(server).items()), flush=True)
         return [show(f'{mib} MiB {way}, {rounds} rounds', rates[0, way], rates[1, way]) for way in ('up', 'down')]
     finally:
         kernel.stop()
@@ -156,9 +160,12 @@ def goodput_with_loss(world):
     for link in links:
         lost, carried = link.frames()
         print(f'{lost} frames lost, {carried} carried')
-        check(LOSS_PERCENT * 0.7 < 100 * lost / (lost + carried) < LOSS_PERCENT * 1.3, 'as many as wanted')
+        check(LOSS_PERCENT * 0.5 < 100 * lost / (lost + carried) < LOSS_PERCENT * 1.5, 'as many as wanted')
+    # Of 450 segments down some 45 are lost; few of them at the end of what was sent, where only waiting helps.
+    check(recovery(world.servers[0])['retransmits_fast'] >= 10, 'SACK tells what is lost')
     for ratio, way in zip(ratios, ('up', 'down')):
-        check(ratio >= RATIO_MIN, f'{way}: {ratio:.2f} of the kernel\'s goodput, wanted {RATIO_MIN}')
+        if IS_LONG:
+            check(ratio >= RATIO_MIN, f'{way}: {ratio:.2f} of the kernel\'s goodput, wanted {RATIO_MIN}')
 
 
 # About what a busy radio link does, at 5 ms: one frame in ten is up to two round trips late.

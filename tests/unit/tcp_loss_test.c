@@ -142,7 +142,7 @@ static void a_handshake_that_timed_out_is_followed_by_patience(void **state)
     uint32_t length = tcp_options_write_syn(options, &plain);
     peer_send(&peer, (struct peer_segment){.flags = S, .options = options, .option_bytes = length});
     peer_discard(&peer);
-    assert_in_range(peer_wait(&peer, 3000), 900, 1100);
+    assert_in_range(peer_wait(&peer, 3000), 1240, 1260);
     peer_expect(&peer, A | S, 0, 1, 0);
     acknowledge(1);
     assert_int_equal(info().cwnd_bytes, MSS); /* RFC 5681 3.1 */

@@ -69,10 +69,10 @@ static void a_lost_syn_ack_is_sent_again_and_a_repeated_syn_answered(void **stat
     peer_send(&peer, (struct peer_segment){.flags = S});
     peer_expect(&peer, S | A, 0, 1, 0);
     uint32_t passed = peer_wait(&peer, 3000);
-    assert_in_range(passed, 990, 1010);
+    assert_in_range(passed, 1240, 1260);
     peer_expect(&peer, S | A, 0, 1, 0);
     passed = peer_wait(&peer, 5000); /* doubled */
-    assert_in_range(passed, 1990, 2010);
+    assert_in_range(passed, 2490, 2510);
     peer_expect(&peer, S | A, 0, 1, 0);
     peer_send(&peer, (struct peer_segment){.flags = S});
     peer_expect(&peer, S | A, 0, 1, 0);
