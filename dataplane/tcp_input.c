@@ -368,10 +368,8 @@ static bool refused_by_timestamp(struct tcp_stack *stack, struct tcp_connection 
 static bool sequence_is_acceptable(const struct tcp_connection *connection,
                                    const struct packet *packet)
 {
-    uint32_t left = connection->rcv_nxt;
-    uint32_t window = connection->rcv_edge - left;
-    uint32_t sequence = packet->rx.sequence;
-    uint32_t length = tcp_segment_length(packet);
+    uint32_t left = connection->rcv_nxt, window = connection->rcv_edge - left;
+    uint32_t sequence = packet->rx.sequence, length = tcp_segment_length(packet);
     if (length == 0) /* the edge itself too: a peer that has filled the window acknowledges there */
         return seq_between(left, sequence, connection->rcv_edge);
     if (window == 0)
