@@ -50,7 +50,7 @@ static void scripts_fail_where_they_are_wrong(void **state)
         {"another number of bytes", HEAD "open\napp holds 1\n", "0 bytes wait to be read"},
         {"another event", HEAD "open\napp sees opened\n", "the application saw:\n"},
         {"another counter", HEAD "open\ncounter tcp_connections_opened +2\n", "it is +1"},
-        {"too early", HEAD "< SYN seq 0\n> any\n+ 1500..2000ms\n", "sent after 1000."},
+        {"too early", HEAD "< SYN seq 0\n> any\n+ 1500..2000ms\n", "sent after 1250."},
         {"never", HEAD "open\n+ 1..10ms\n", "nothing was sent in that time"},
         {"sent while time passed", HEAD "< SYN seq 0\n> any\n+ 2s\n", "name:5: before this line"},
         {"no such count", HEAD "< SYN seq 0\n> any 2..3\n", "1 were sent"},

@@ -243,7 +243,7 @@ static void a_syn_ack_is_sent_again_until_it_is_given_up(void **state)
     driver_inject(&driver, (struct injected){.flags = SYN});
     for (uint32_t tries = 0; tries <= 3; tries++) {
         struct sent_segment sent = driver_expect(&driver, SYN | ACK, 0, 1, 0);
-        driver_expect_at(&driver, &sent, first_us + ((1u << tries) - 1) * 1000u * MS);
+        driver_expect_at(&driver, &sent, first_us + ((1u << tries) - 1) * 1250u * MS);
     }
     struct sent_segment sent;
     uint32_t more = 0;

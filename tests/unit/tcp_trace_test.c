@@ -170,7 +170,7 @@ static void an_opening_that_never_ends_is_told(void **state)
     (void)state;
     choose_peer();
     peer_send(&peer, (struct peer_segment){.flags = S});
-    peer_sleep(&peer, 70000);
+    peer_sleep(&peer, 80000);
     uint32_t got = trace_ring_copy(peer.config.trace, events, EVENTS_MAX);
     assert_int_equal(got, 1 + 1 + 1 + 5 + 1); /* SYN, SYN-ACK, state, five more SYN-ACKs, the end */
     assert_int_equal(events[got - 2].kind, TRACE_SENT);
