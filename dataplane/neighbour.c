@@ -235,6 +235,33 @@ struct packet *neighbour_hold(struct neighbour *neighbour, struct packet *packet
     return gives_way;
 }
 
+/* ---- a link that was down ---- */
+
+/* The whole link is asked. The address there is may be wrong now, but serves until the answer. */
+static void ask_again(struct neighbour_table *table, struct neighbour *neighbour, uint64_t now_ns)
+{
+    if (!is_waiting(neighbour)) { /* with too many waiting it keeps its address */
+        wait_for_answer(table, neighbour, NEIGHBOUR_RESOLVING, now_ns);
+        return;
+    }
+    neighbour->state = NEIGHBOUR_RESOLVING;
+    neighbour->tries = 0; /* what was asked while the link was down does not count */
+    ask_at(table, neighbour, now_ns);
+}
+
+void neighbour_forget_port(struct neighbour_table *table, uint8_t port_index, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < (table->bucket_mask + 1) * BUCKET_ENTRIES; i++) {
+        struct neighbour *neighbour = &table->entries[i];
+        if (neighbour->state == NEIGHBOUR_FREE || neighbour->key.port_index != port_index)
+            continue;
+        if (neighbour->is_pinned || neighbour->state == NEIGHBOUR_RESOLVING)
+            ask_again(table, neighbour, now_ns);
+        else
+            forget(table, neighbour); /* only RESOLVING ones hold packets */
+    }
+}
+
 /* ---- learning ---- */
 
 /* RFC 4861 7.2.5 (and RFC 826's merge, which is an override that answers nothing). */

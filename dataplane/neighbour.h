@@ -118,6 +118,12 @@ uint32_t neighbour_due(struct neighbour_table *table, uint64_t now_ns,
 /* Is anything due at now_ns? One comparison: for every round. */
 bool neighbour_is_due(const struct neighbour_table *table, uint64_t now_ns);
 
+/*
+ * What was known of the port's link may be wrong: it was down, and may lead elsewhere now. Looks at
+ * every entry. Those of the port are forgotten; pinned ones are asked for on the whole link again.
+ */
+void neighbour_forget_port(struct neighbour_table *table, uint8_t port_index, uint64_t now_ns);
+
 /* Changes when an address that was handed out is no longer right. */
 void neighbour_change_generation(struct neighbour_table *table);
 /* No gateway any more: forgotten like any other. */

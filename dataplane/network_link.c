@@ -332,6 +332,7 @@ static void greet_again(struct network *network, uint8_t port_index)
 {
     struct network_link *link = &network->ports[port_index].link;
     count(network->counters, COUNTER_NETWORK_LINK_UPS);
+    neighbour_forget_port(network->neighbours, port_index, network->now_ns);
     link->step = STEP_ANNOUNCE;
     link->next_step_ns = network->now_ns;
     link->solicitations_left = SOLICITATIONS;

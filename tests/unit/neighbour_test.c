@@ -297,6 +297,46 @@ static int start(void **state)
     return 0;
 }
 
+static void a_link_that_was_down_may_lead_to_other_neighbours(void **state)
+{
+    (void)state;
+    struct neighbour_table *table = neighbour_table_create(64, &siphash);
+    struct neighbour_key elsewhere = {.ip_version = 4, .port_index = 1, .ip = {9}};
+    struct neighbour_key gateway = {.ip_version = 4, .ip = {7}};
+    struct neighbour_question questions[16];
+    struct neighbour_failures failures;
+    struct neighbour_held released;
+    struct neighbour_news news = {.key = gateway, .is_answer = true};
+    memcpy(news.mac, frames_peer_mac, 6);
+    neighbour_resolve(table, &gateway, no_mac, true, 0);
+    neighbour_learn(table, &news, 0, &released);
+    neighbour_resolve(table, &elsewhere, no_mac, false, 0);
+    news.key = elsewhere;
+    neighbour_learn(table, &news, 0, &released);
+    resolve(table, 1, 0);
+    learn(table, 1, frames_peer_mac, true, true, 0);
+    resolve(table, 2, 0);
+    due(table, 0, questions, &failures);
+    uint32_t generation = neighbour_generation(table);
+
+    neighbour_forget_port(table, 0, NS_PER_MS);
+    assert_null(find(table, 1)); /* with its old address */
+    assert_int_not_equal(neighbour_generation(table), generation);
+    assert_int_equal(neighbour_state(neighbour_find(table, &elsewhere)), NEIGHBOUR_REACHABLE);
+    assert_int_equal(neighbour_state(neighbour_find(table, &gateway)), NEIGHBOUR_RESOLVING);
+    assert_memory_equal(neighbour_mac(neighbour_find(table, &gateway)), frames_peer_mac, 6);
+    assert_int_equal(due(table, NS_PER_MS, questions, &failures), 2); /* the gateway and 2 */
+    for (uint32_t i = 0; i < 2; i++)
+        assert_memory_equal(questions[i].mac, no_mac, 6);
+
+    generation = neighbour_generation(table);
+    news = (struct neighbour_news){.key = gateway, .is_answer = true, .is_override = true};
+    memcpy(news.mac, new_mac, 6);
+    assert_true(neighbour_learn(table, &news, 2 * NS_PER_MS, &released));
+    assert_int_not_equal(neighbour_generation(table), generation); /* it is another one now */
+    neighbour_table_destroy(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +351,7 @@ int main(void)
         cmocka_unit_test(strangers_do_not_fill_the_table),
         cmocka_unit_test(the_table_is_bounded_and_evicts_who_was_not_used),
         cmocka_unit_test(a_scan_of_the_prefix_is_held_back),
+        cmocka_unit_test(a_link_that_was_down_may_lead_to_other_neighbours),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

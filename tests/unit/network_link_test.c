@@ -292,6 +292,30 @@ static void a_link_that_comes_up_is_greeted_again(void **state)
     rig_down(&rig);
 }
 
+/* A new machine may be at an old address: nothing is sent to the one that was there. */
+static void behind_a_link_that_comes_up_are_other_machines(void **state)
+{
+    (void)state;
+    static const uint8_t new_mac[6] = {2, 0, 0, 0, 0, 0x77};
+    struct rig rig;
+    struct frame_bytes frame;
+    struct network_flow flow = {.ip_version = 4};
+    uint8_t mac[6];
+    rig_up(&rig, (struct rig_options){0});
+    pass(&rig, 0);
+    frame_arp(&frame, broadcast, 1, frames_peer_mac, frames_peer_ipv4, frames_our_ipv4);
+    deliver(&rig, &frame);
+    memcpy(flow.remote, frames_peer_ipv4, 4);
+    memcpy(flow.peer_mac, new_mac, 6);
+    assert_true(network_answer_mac(rig.network, &flow, mac));
+    assert_memory_equal(mac, frames_peer_mac, 6);
+    network_link_came_up(rig.network, 0);
+    pass(&rig, SECOND_NS);
+    assert_false(network_answer_mac(rig.network, &flow, mac));
+    assert_memory_equal(mac, new_mac, 6); /* where the question came from */
+    rig_down(&rig);
+}
+
 /* ---- groups ---- */
 
 static void the_groups_of_both_addresses_are_reported(void **state)
@@ -597,6 +621,7 @@ int main(void)
         cmocka_unit_test(what_is_ours_already_is_defended_now_and_then),
         cmocka_unit_test(all_workers_give_up_an_address),
         cmocka_unit_test(a_link_that_comes_up_is_greeted_again),
+        cmocka_unit_test(behind_a_link_that_comes_up_are_other_machines),
         cmocka_unit_test(the_groups_of_both_addresses_are_reported),
         cmocka_unit_test(a_query_is_answered_in_its_version_and_time),
         cmocka_unit_test(the_router_is_the_one_that_advertises),
