@@ -18,7 +18,7 @@ ENTRY_BYTES = 512  # of cache memory per key of the largest set, with room
 
 def against_connections(bench: Bench) -> None:
     """All rows in turn, so that the first and the last see the same machine. Answers wait for acknowledgements,
-    up to 40 ms where a connection's next request is further away: hence the packets."""
+    up to 20 ms where a connection's next request is further away: hence the packets."""
     loads = loads_of(bench, bench.depth.many_connections, 0) + \
         loads_of(bench, bench.depth.open_connections, FEW_ACTIVE)
     most = max(load.connections for load in loads)
