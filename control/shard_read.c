@@ -26,6 +26,8 @@ int read_attach(struct store *store)
         job->buffer = aligned_alloc(BLOCK_BYTES, READ_BUFFER_BYTES); /* touched only when used */
         if (job->buffer == NULL || !extent_copy_init(&job->copy))
             return -ENOMEM;
+        job->next = store->read_jobs_free;
+        store->read_jobs_free = job;
     }
     return 0;
 }
@@ -127,25 +129,45 @@ static bool answer_accepted(struct store *store, struct shard_operation *operati
     return true;
 }
 
+static struct read_job **bucket_of(struct store *store, uint64_t version)
+{
+    return &store->read_buckets[version % READ_BUCKETS];
+}
+
 /* Versions are unique in a shard only. */
 static struct read_job *job_of(struct store *store, const struct index_entry *entry)
 {
-    for (uint32_t i = 0; store->read_jobs_busy > 0 && i < store->read_jobs_count; i++) {
-        struct read_job *job = &store->read_jobs[i];
-        if (store->read_versions[i] == entry->version && job->state != READ_FREE &&
-            job->segment_id == entry->segment_id && job->offset_units == entry->offset_units)
-            return job;
-    }
-    return NULL;
+    struct read_job *job = *bucket_of(store, entry->version);
+    while (job != NULL && (job->version != entry->version || job->segment_id != entry->segment_id ||
+                           job->offset_units != entry->offset_units))
+        job = job->next;
+    return job;
 }
 
-static struct read_job *job_free(struct store *store)
+/* A free one, now under way. NULL: all are. */
+static struct read_job *job_take(struct store *store, uint64_t version)
 {
-    for (uint32_t i = 0;
-         store->read_jobs_busy < store->read_jobs_count && i < store->read_jobs_count; i++)
-        if (store->read_versions[i] == 0 && store->read_jobs[i].state == READ_FREE)
-            return &store->read_jobs[i];
-    return NULL;
+    struct read_job *job = store->read_jobs_free, **bucket = bucket_of(store, version);
+    if (job == NULL)
+        return NULL;
+    store->read_jobs_free = job->next;
+    store->read_jobs_busy++;
+    job->version = version;
+    job->next = *bucket;
+    *bucket = job;
+    return job;
+}
+
+static void job_put_back(struct store *store, struct read_job *job)
+{
+    struct read_job **at = bucket_of(store, job->version);
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    job->state = READ_FREE;
+    job->next = store->read_jobs_free;
+    store->read_jobs_free = job;
+    store->read_jobs_busy--;
 }
 
 static uint64_t job_offset(const struct read_job *job)
@@ -169,15 +191,12 @@ static void job_start(struct store *store, struct read_job *job, const struct in
     job->segment_id = entry->segment_id;
     job->offset_units = entry->offset_units;
     job->record_bytes = index_entry_bytes(entry);
-    job->version = entry->version;
     job->segment = segment_table_get(&store->set->table, entry->segment_id);
     job->attempt_count = 0;
     job->waiters = (struct operation_list){0};
     job->copy.blob = NULL;
     job->copy.fd = -1;
     atomic_fetch_add(&job->segment->readers, 1); /* keeps it from being recycled */
-    store->read_versions[job - store->read_jobs] = job->version;
-    store->read_jobs_busy++;
     job_read_record(store, job);
 }
 
@@ -209,7 +228,7 @@ void read_submit(struct store *store, struct shard_operation *operation)
         return;
     struct read_job *job = job_of(store, entry);
     if (job == NULL) {
-        job = job_free(store);
+        job = job_take(store, entry->version);
         if (job == NULL) {
             operation_list_append(&store->read_queue, operation);
             return;
@@ -269,9 +288,7 @@ static void job_finish(struct store *store, struct read_job *job, enum shard_sta
         blob_release(store->stock, job->copy.blob);
     job->copy.blob = NULL;
     segment_release(job->segment);
-    job->state = READ_FREE;
-    store->read_versions[job - store->read_jobs] = 0;
-    store->read_jobs_busy--;
+    job_put_back(store, job);
 }
 
 /* Somebody waits for exactly this version, and it still is the key's. */

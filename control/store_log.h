@@ -36,6 +36,7 @@
 #define CONTROL_THREADS_MAX 64u
 #define BATCH_ENTRIES_MAX 4096u
 #define BATCH_BUCKETS 4096u
+#define READ_BUCKETS 256u
 #define READ_JOBS_MAX 256u /* more would only queue up in the device; else control.io_depth */
 #define READ_BUFFER_BYTES (80u * 1024u)
 #define EXTENT_JOBS_MAX 8u
@@ -211,7 +212,8 @@ enum read_state {
 };
 
 struct read_job {
-    uint8_t state; /* enum read_state */
+    struct read_job *next; /* among the free ones, or those of its bucket */
+    uint8_t state;         /* enum read_state */
     uint8_t attempt_count;
     uint32_t segment_id, offset_units, record_bytes;
     uint64_t version;
@@ -432,7 +434,8 @@ struct store {
     struct operation_list done;
     struct stream stream;
     struct read_job *read_jobs;
-    uint64_t read_versions[READ_JOBS_MAX]; /* of the jobs; 0: free. Searched instead of them */
+    struct read_job *read_jobs_free;
+    struct read_job *read_buckets[READ_BUCKETS]; /* those under way, by version */
     uint32_t read_jobs_count, read_jobs_busy;
     struct extent_job *extent_jobs;
     uint32_t extent_jobs_busy;

@@ -427,8 +427,10 @@ static enum http_parse_status parse_front(struct api_handler *handler, struct tc
                                           const uint8_t **head)
 {
     uint32_t run_bytes = tcp_receive_run(tcp, head);
-    enum http_parse_status status =
-        http_parse_request(*head, run_bytes, &handler->limits, &handler->http);
+    enum http_parse_status status = handler->parsed_status;
+    if (handler->parsed_front != tcp)
+        status = http_parse_request(*head, run_bytes, &handler->limits, &handler->http);
+    handler->parsed_front = NULL;
     if (status != HTTP_PARSE_PARTIAL || tcp_receive_bytes(tcp) == run_bytes)
         return status;
     uint32_t bytes = tcp_receive_peek(tcp, 0, handler->scratch, API_SCRATCH_BYTES);

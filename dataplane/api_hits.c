@@ -40,8 +40,8 @@ static bool read_plain_head(struct api_handler *handler, const uint8_t *bytes, u
     if (LIKELY(http_repeat_match(&handler->repeat, &handler->limits, bytes, length, target,
                                  head_bytes)))
         return true;
-    if (http_parse_request(bytes, length, &handler->limits, &handler->http) != HTTP_PARSE_DONE ||
-        !http_plain_value(&handler->http, target))
+    handler->parsed_status = http_parse_request(bytes, length, &handler->limits, &handler->http);
+    if (handler->parsed_status != HTTP_PARSE_DONE || !http_plain_value(&handler->http, target))
         return false;
     if (UNLIKELY(handler->config.access_ring != NULL) &&
         http_find_field(&handler->http, "traceparent"))
@@ -60,7 +60,7 @@ static NO_INLINE bool is_plain_namespace(const struct api_handler *handler, stru
 
 /*
  * What the connection's first packet holds of plain GETs, up to the first other request. False:
- * nothing.
+ * nothing; the caller serves that request now, and need not parse it again.
  */
 bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp)
 {
@@ -72,8 +72,11 @@ bool hits_collect(struct api_handler *handler, struct tcp_connection *tcp)
     while (length > 0 && handler->hit_count - before < PIPELINE_MAX) {
         struct api_hit *hit = &handler->hits[handler->hit_count];
         struct value_target target;
-        if (!read_plain_head(handler, bytes, length, &target, &hit->head_bytes))
+        if (!read_plain_head(handler, bytes, length, &target, &hit->head_bytes)) {
+            if (handler->hit_count == before)
+                handler->parsed_front = tcp;
             break;
+        }
         if (UNLIKELY(handler->settings->has_careful_namespaces) &&
             !is_plain_namespace(handler, target.space))
             break;

@@ -123,10 +123,19 @@ static bool read_date(const struct http_request *http, const char *name, uint64_
     return true;
 }
 
+static bool may_be_conditional(const struct http_request *http)
+{
+    return http_may_have_field(http, "if-match") || http_may_have_field(http, "if-none-match") ||
+           http_may_have_field(http, "if-modified-since") ||
+           http_may_have_field(http, "if-unmodified-since");
+}
+
 static enum http_problem read_conditions(const struct http_request *http, uint64_t wall_ms,
                                          struct api_request *request, const char **detail)
 {
     request->tags.count = 0;
+    if (LIKELY(!may_be_conditional(http)))
+        return HTTP_PROBLEM_NONE;
     enum etag_verdict match =
         etag_list_parse(http, "if-match", ETAG_STRONG, &request->tags, &request->if_match);
     enum etag_verdict none =

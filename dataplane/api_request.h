@@ -77,9 +77,11 @@ struct api_request {
 
 static inline void api_request_copy(struct api_request *to, const struct api_request *from)
 {
-    memcpy(to, from,
-           offsetof(struct api_request, bytes) + from->key_bytes + from->attributes_bytes +
-               from->query_bytes + from->scope_bytes);
+    memcpy(to, from, offsetof(struct api_request, tags));
+    to->tags.count = from->tags.count;
+    memcpy(to->tags.at, from->tags.at, from->tags.count * sizeof(from->tags.at[0]));
+    memcpy(to->bytes, from->bytes,
+           from->key_bytes + from->attributes_bytes + from->query_bytes + from->scope_bytes);
 }
 
 /* Where the scope is. */

@@ -114,6 +114,8 @@ struct api_handler {
     const struct route_table *routes; /* of the settings, as config.server is */
     struct http_limits limits;
     struct http_repeat repeat;
+    const struct tcp_connection *parsed_front; /* `http` is of the front of its queue; NULL: no */
+    enum http_parse_status parsed_status;      /* what the parser said of that */
     struct http_clock clock;
     struct round_time time;
     struct http_connection *connections; /* the pool */

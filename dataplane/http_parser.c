@@ -651,11 +651,9 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
     return finish_head(&parser);
 }
 
-const struct http_field *http_find_field(const struct http_request *request, const char *name)
+const struct http_field *http_look_for_field(const struct http_request *request, const char *name,
+                                             uint32_t name_bytes)
 {
-    size_t name_bytes = strlen(name);
-    if (!(request->name_lengths & http_name_length_bit((uint32_t)name_bytes)))
-        return NULL;
     for (uint32_t i = 0; i < request->field_count; i++)
         if (request->fields[i].name.bytes == name_bytes &&
             http_slice_is(request->fields[i].name, name))

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "include/http_text.h"
 
@@ -94,8 +95,23 @@ enum http_parse_status http_parse_request(const uint8_t *bytes, uint32_t length,
                                           const struct http_limits *limits,
                                           struct http_request *request);
 
-/* The first field of that name (lower-case `name`), or NULL. */
-const struct http_field *http_find_field(const struct http_request *request, const char *name);
+/* The first field of that name (lower-case), or NULL. */
+const struct http_field *http_look_for_field(const struct http_request *request, const char *name,
+                                             uint32_t name_bytes);
+
+/* False: there is none of that name. For literals: a bit test by the name's length. */
+static inline bool http_may_have_field(const struct http_request *request, const char *name)
+{
+    return request->name_lengths & http_name_length_bit((uint32_t)strlen(name));
+}
+
+static inline const struct http_field *http_find_field(const struct http_request *request,
+                                                       const char *name)
+{
+    return http_may_have_field(request, name)
+               ? http_look_for_field(request, name, (uint32_t)strlen(name))
+               : NULL;
+}
 
 /*
  * Chunked bodies: state between calls; zero-initialised. Its bounds: 15 digits of chunk size, 256

@@ -17,8 +17,16 @@ static int hex_digit_value(uint8_t digit)
 bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room,
                          uint32_t *out_bytes)
 {
-    uint32_t written = 0;
-    for (uint32_t i = 0; i < encoded.bytes; i++) {
+    *out_bytes = 0;
+    if (encoded.bytes == 0)
+        return true;
+    const uint8_t *escape = memchr(encoded.at, '%', encoded.bytes);
+    uint32_t plain = escape != NULL ? (uint32_t)(escape - encoded.at) : encoded.bytes;
+    if (plain > room)
+        return false;
+    memcpy(out, encoded.at, plain);
+    uint32_t written = plain;
+    for (uint32_t i = plain; i < encoded.bytes; i++) {
         uint8_t byte = encoded.at[i];
         if (byte == '%') {
             if (encoded.bytes - i < 3)
@@ -38,7 +46,7 @@ bool http_percent_decode(struct http_slice encoded, uint8_t *out, uint32_t room,
     return true;
 }
 
-bool http_query_parameter(struct http_slice query, const char *name, struct http_slice *value)
+bool http_look_for_parameter(struct http_slice query, const char *name, struct http_slice *value)
 {
     size_t name_bytes = strlen(name);
     uint32_t at = 0;
@@ -77,14 +85,14 @@ bool http_parse_decimal(struct http_slice text, uint64_t *value)
     return true;
 }
 
-bool http_slice_is(struct http_slice slice, const char *lower_case)
+bool http_bytes_are(const uint8_t *at, const char *lower_case, uint32_t bytes)
 {
-    for (uint32_t i = 0; i < slice.bytes; i++) {
-        uint8_t byte = slice.at[i];
+    for (uint32_t i = 0; i < bytes; i++) {
+        uint8_t byte = at[i];
         if (byte >= 'A' && byte <= 'Z')
             byte |= 0x20;
-        if (lower_case[i] == '\0' || byte != (uint8_t)lower_case[i])
+        if (byte != (uint8_t)lower_case[i])
             return false;
     }
-    return lower_case[slice.bytes] == '\0';
+    return true;
 }
