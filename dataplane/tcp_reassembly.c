@@ -214,15 +214,17 @@ static void out_of_order(struct tcp_stack *stack, struct tcp_connection *connect
     tcp_send_ack(stack, connection); /* at once, one per segment: RFC 5681 4.2 */
 }
 
-static void give_up_queue(struct tcp_stack *stack, struct tcp_loss *loss)
+/* Returns how many packets that were. */
+static uint32_t give_up_queue(struct tcp_stack *stack, struct tcp_loss *loss)
 {
+    uint32_t given_up = loss->out_of_order_count;
     while (loss->out_of_order) {
         struct packet *packet = loss->out_of_order;
         queue_remove(loss, NULL, packet);
         stack_packet_free(stack, packet);
-        count(stack->counters, COUNTER_TCP_OUT_OF_ORDER_PRUNED);
     }
     loss->sack_recent_count = 0;
+    return given_up;
 }
 
 /*
@@ -236,7 +238,8 @@ void tcp_reassembly_prune(struct tcp_stack *stack)
             return;
         if (stack->prune_next >= stack->losses_begun)
             stack->prune_next = 0;
-        give_up_queue(stack, &stack->losses[stack->prune_next++]);
+        uint32_t given_up = give_up_queue(stack, &stack->losses[stack->prune_next++]);
+        count_many(stack->counters, COUNTER_TCP_OUT_OF_ORDER_PRUNED, given_up);
     }
 }
 
@@ -295,6 +298,8 @@ void tcp_reassembly_receive(struct tcp_stack *stack, struct tcp_connection *conn
         acknowledge_in_order(stack, connection, cold,
                              tcp_segment_is_full(connection, payload_bytes), had_holes,
                              connection->last_ack_sent != before);
+    if (has_fin && cold->loss->out_of_order != NULL) /* nothing can be beyond it */
+        give_up_queue(stack, tcp_loss_take(cold));
     if (connection->flags & CONNECTION_UNPREDICTABLE) /* no hole is left, or others made one go */
         tcp_predictability(connection, cold);
     if (has_fin)
