@@ -154,13 +154,6 @@ static int start_memory(struct server *server)
     return result;
 }
 
-static void stop_memory(struct server *server)
-{
-    for (uint32_t i = 0; i < server->worker_count; i++)
-        blob_stock_destroy(server->stocks[i]);
-    blob_pool_destroy(server->shared.blobs);
-}
-
 static int start_cache(struct server *server)
 {
     struct response_cache_config config = {
@@ -171,11 +164,6 @@ static int start_cache(struct server *server)
         .hash_seed = server->shared.cache_hash_seed,
     };
     return response_cache_create(&config, &server->shared.cache);
-}
-
-static void stop_cache(struct server *server)
-{
-    response_cache_destroy(server->shared.cache);
 }
 
 static int start_fabric(struct server *server)
@@ -319,8 +307,9 @@ static const struct {
     {"ports", start_ports, stop_ports},
     {"settings", start_settings, stop_settings},
     {"rate limits", start_rate_limits, stop_rate_limits},
-    {"value memory", start_memory, stop_memory},
-    {"cache", start_cache, stop_cache},
+    /* These two end with the process: rte_free() writes zeros over all that it is given. */
+    {"value memory", start_memory, NULL},
+    {"cache", start_cache, NULL},
     {"rings", start_fabric, stop_fabric},
     {"store", start_store, stop_store},
     {"control threads", start_controls, stop_controls},

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # tests/fuzz/run.sh [NAME [SECONDS]]: builds the fuzz targets with clang in build-fuzz and runs NAME
-# (fuzz_http_parser or http_parser), or "all", which is the default, for SECONDS each (30). Ends with 1
-# when a target found something; its input is kept in build-fuzz/crashes/NAME/, and every later run
-# tries it again first. What one run learns is kept in build-fuzz/corpus/NAME/ for the next.
+# (fuzz_http_parser or http_parser), or "all", which is the default, for SECONDS each (30), as many at a time
+# as there are cores. Ends with 1 when a target found something; its input is kept in
+# build-fuzz/crashes/NAME/, and every later run tries it again first. What one run learns is kept in
+# build-fuzz/corpus/NAME/ for the next.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 wanted=${1:-all}
@@ -31,15 +32,16 @@ if [ ${#targets[@]} -eq 0 ]; then
     exit 2
 fi
 
-failed=0
-for name in "${targets[@]}"; do
+# One target; what it prints comes at once, since as many run at the same time as there are cores.
+run_target()
+{
+    local name=$1 crasher log=$build/crashes/$1.log failed=0
+    local -a seeds=() run=("$build/tests/fuzz/$name" -artifact_prefix="$build/crashes/$name/" -timeout=10
+        -rss_limit_mb=2048)
     mkdir -p "$build/corpus/$name" "$build/crashes/$name"
-    seeds=()
     if [ -d "tests/fuzz/corpus/$name" ]; then
         seeds+=("tests/fuzz/corpus/$name")
     fi
-    run=("$build/tests/fuzz/$name" -artifact_prefix="$build/crashes/$name/" -timeout=10 -rss_limit_mb=2048)
-    log=$build/crashes/$name.log
     for crasher in "$build/crashes/$name"/*; do
         if [ -f "$crasher" ] && ! "${run[@]}" "$crasher" >"$log" 2>&1; then
             echo "$name: still fails on $crasher"
@@ -48,12 +50,15 @@ for name in "${targets[@]}"; do
     done
     if "${run[@]}" -max_total_time="$seconds" -max_len=4096 -print_final_stats=1 \
         "$build/corpus/$name" "${seeds[@]}" >"$log" 2>&1; then
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        echo "$name: $runs inputs, nothing found"
+        echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
     else
-        tail -40 "$log"
-        echo "$name: FAILED, input in $build/crashes/$name/, log in $log"
+        printf '%s\n%s: FAILED, input in %s, log in %s\n' \
+            "$(tail -40 "$log")" "$name" "$build/crashes/$name/" "$log"
         failed=1
     fi
-done
-exit $failed
+    return $failed
+}
+
+export build seconds
+export -f run_target
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I NAME bash -c 'set -euo pipefail; run_target NAME' || exit 1

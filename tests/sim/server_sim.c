@@ -19,6 +19,7 @@
 #include "include/log.h"
 #include "include/random.h"
 #include "tests/sim/server_judge.h"
+#include "tests/support/depth.h"
 #include "tests/support/server_world.h"
 
 #define CLIENTS_MAX 5u
@@ -27,6 +28,7 @@
 #define NONE UINT32_MAX
 #define TIME_LIMIT_NS (UINT64_C(4000) * NS_PER_S)
 #define STEPS_MAX 3000000u
+#define SEEDS_IN_CI 1000u
 
 enum ending {
     END_FIN = 0,    /* after the last answer */
@@ -702,7 +704,9 @@ int main(int count, char **values)
     if (one != UINT64_MAX)
         return run_seed(one, is_traced, values[0]) ? 0 : 1;
     uint64_t first = argument(count, values, "--first", 1);
-    uint64_t seeds = argument(count, values, "--seeds", 200);
+    uint64_t seeds = argument(count, values, "--seeds", 0);
+    if (seeds == 0)
+        depth_choose_seeds(SEEDS_IN_CI, &first, &seeds);
     uint64_t answers = 0, refusals = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         if (!run_seed(seed, false, values[0]))

@@ -560,7 +560,9 @@ class World:
         signal.alarm(0)
         for server in self.servers:
             with contextlib.suppress(Exception):
-                server.stop()
+                server.process.terminate()
+                time.sleep(0.05)
+                server.stop()  # the second signal: nobody waits for the connections that tests leave open
         for link in self.links:
             with contextlib.suppress(Exception):
                 link.remove()
