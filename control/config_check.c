@@ -219,6 +219,13 @@ static void check_address(struct check *check, uint32_t index, const struct addr
         report(check, keys->gateway_id, index, "outside %s = %s", keys->address_name, address);
 }
 
+static void check_formed_address(struct check *check, uint32_t index, char *gateway6)
+{
+    none_is_empty(gateway6);
+    if (gateway6[0])
+        report(check, CONFIG_KEY_ports_gateway6, index, "ipv6 = auto finds its own");
+}
+
 /* ---- ports ------------------------------------------------------------ */
 
 static void check_offloads(struct check *check, uint32_t index)
@@ -318,7 +325,7 @@ static void check_port(struct check *check, uint32_t index)
         AF_INET6,
         CONFIG_KEY_ports_ipv6,
         CONFIG_KEY_ports_gateway6,
-        "an IPv6 address with its prefix such as 2001:db8::10/64",
+        "auto, an IPv6 address with its prefix such as 2001:db8::10/64",
         "an IPv6 address such as 2001:db8::1",
         "ipv6"};
     struct config_ports *port = &check->config->ports[index];
@@ -330,8 +337,12 @@ static void check_port(struct check *check, uint32_t index)
         if (strcmp(check->config->ports[other].device, port->device) == 0)
             report(check, CONFIG_KEY_ports_device, index, "ports[%u] has the same device", other);
     check_address(check, index, &ipv4, port->ipv4, port->gateway);
-    check_address(check, index, &ipv6, port->ipv6, port->gateway6);
-    if (port->router6 == CONFIG_ROUTER6_ADVERTISED && port->gateway6[0])
+    if (strcmp(port->ipv6, "auto") == 0)
+        check_formed_address(check, index, port->gateway6);
+    else
+        check_address(check, index, &ipv6, port->ipv6, port->gateway6);
+    if (port->router6 == CONFIG_ROUTER6_ADVERTISED && port->gateway6[0] &&
+        strcmp(port->ipv6, "auto") != 0)
         report(check, CONFIG_KEY_ports_gateway6, index, "router6 = advertised finds its own");
     if (port->ipv6[0] && port->mtu < 1280)
         report(check, CONFIG_KEY_ports_mtu, index, "IPv6 needs at least 1280 (RFC 8200)");

@@ -36,6 +36,12 @@ struct text_buffer;
 
 #define SERVER_METRICS_COUNT 13u
 
+/* As logged: network_formed_address. */
+struct formed_address {
+    uint8_t ip[16];
+    bool is_there, is_deprecated;
+};
+
 struct server {
     const char *config_path;
     struct server_config config; /* as started; what a reload changes is in `settings` */
@@ -72,6 +78,7 @@ struct server {
     bool is_link_down[NETWORK_PORTS_MAX];
     _Atomic uint32_t link_downs[NETWORK_PORTS_MAX];
     uint32_t addresses_taken; /* as logged: network_addresses_taken */
+    struct formed_address formed[NETWORK_PORTS_MAX];
     struct stats_source sources[SERVER_METRICS_COUNT];
     _Atomic(const char *) hanging; /* what hangs, or NULL */
     _Atomic bool is_ready;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "control/control_loop.h"
 #include "control/server.h"
@@ -64,11 +66,40 @@ static void watch_addresses(struct server *server)
             log_error("port %u: another station has ports.ipv4 = %s already: we do not use it; "
                       "give one of them another address and restart",
                       port, config->ipv4);
-        if (news >> (port * 2 + 1) & 1)
+        if (!(news >> (port * 2 + 1) & 1))
+            continue;
+        if (strcmp(config->ipv6, "auto") == 0)
+            log_error("port %u: another station has the IPv6 address formed of a router's prefix "
+                      "and our link address already: we do not use it; two stations have the same "
+                      "link address",
+                      port);
+        else
             log_error("port %u: another station has ports.ipv6 = %s, or our link-local address, "
                       "already: we do not use them; change one and restart",
                       port, config->ipv6);
     }
+}
+
+/* The address that clients need is in no configuration: the log says it whenever it changes. */
+static void watch_formed_address(struct server *server, uint32_t port)
+{
+    struct formed_address *logged = &server->formed[port], now = {0};
+    char before[INET6_ADDRSTRLEN], after[INET6_ADDRSTRLEN];
+    now.is_there =
+        network_formed_address(server->networks[0], (uint8_t)port, now.ip, &now.is_deprecated);
+    bool is_same = memcmp(now.ip, logged->ip, sizeof(now.ip)) == 0;
+    inet_ntop(AF_INET6, logged->ip, before, sizeof(before));
+    inet_ntop(AF_INET6, now.ip, after, sizeof(after));
+    if (now.is_there && (!logged->is_there || !is_same))
+        log_info("port %u: IPv6 address %s/64, formed of a router's prefix and the link address",
+                 port, after);
+    else if (!now.is_there && logged->is_there)
+        log_warning("port %u: no router vouches for IPv6 address %s any more: it is not used now",
+                    port, before);
+    else if (now.is_deprecated && !logged->is_deprecated)
+        log_warning("port %u: routers deprecate IPv6 address %s: it is still answered", port,
+                    after);
+    *logged = now;
 }
 
 static void sweep_limits(struct server *server)
@@ -86,6 +117,9 @@ void server_watch(struct server *server, struct service_notify *notify)
     sweep_limits(server);
     watch_links(server);
     watch_addresses(server);
+    for (uint32_t port = 0; port < nic_port_count(server->nic); port++)
+        if (strcmp(server->config.ports[port].ipv6, "auto") == 0)
+            watch_formed_address(server, port);
     server_settings_collect(server->settings);
     const char *hanging = find_hanging_thread(server);
     const char *before = atomic_exchange_explicit(&server->hanging, hanging, memory_order_relaxed);

@@ -47,8 +47,10 @@ struct ipv6_header {
 static_assert(sizeof(struct ipv6_header) == IPV6_HEADER_BYTES, "wire format");
 
 struct ipv6_addresses {
-    uint8_t global[16];     /* the configured one; zero: this port speaks no IPv6 */
+    uint8_t global[16];     /* zero: this port speaks no IPv6; while it forms its own: link_local */
     uint8_t link_local[16]; /* fe80::/64 and the port's interface identifier */
+    uint8_t former[16];     /* formed of a prefix before: still answered (slaac.h) */
+    bool has_former;
 };
 
 extern const uint8_t ipv6_all_nodes[16];
@@ -77,7 +79,8 @@ static inline bool ipv6_is_link_local(const uint8_t address[16])
 
 static inline bool ipv6_is_ours(const uint8_t address[16], const struct ipv6_addresses *ours)
 {
-    return ipv6_equal(address, ours->global) || ipv6_equal(address, ours->link_local);
+    return ipv6_equal(address, ours->global) || ipv6_equal(address, ours->link_local) ||
+           (ours->has_former && ipv6_equal(address, ours->former));
 }
 
 /*

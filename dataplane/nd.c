@@ -8,9 +8,13 @@
 #define FIXED_BYTES 24u
 #define OPTION_SOURCE_LINK 1u
 #define OPTION_TARGET_LINK 2u
+#define OPTION_PREFIX 3u
 #define OPTION_MTU 5u
 #define OPTION_BYTES 8u
+#define OPTION_PREFIX_BYTES 32u
 #define ROUTER_FIXED_BYTES 16u
+#define PREFIX_ON_LINK 0x80u
+#define PREFIX_AUTONOMOUS 0x40u
 
 static void put_checksum(uint8_t *out, uint16_t bytes, const uint8_t source[16],
                          const uint8_t destination[16])
@@ -101,6 +105,21 @@ void nd_write_address_check(uint8_t *out, const uint8_t target[16], const uint8_
 
 /* ---- routers ---- */
 
+static void read_prefix(const uint8_t *option, struct nd_router *out)
+{
+    be32_t valid, preferred;
+    if (!(option[3] & PREFIX_AUTONOMOUS) || out->prefix_count == ND_PREFIXES_MAX)
+        return;
+    struct nd_prefix *prefix = &out->prefixes[out->prefix_count++];
+    prefix->bits = option[2];
+    prefix->is_on_link = option[3] & PREFIX_ON_LINK;
+    memcpy(&valid, option + 4, 4);
+    memcpy(&preferred, option + 8, 4);
+    prefix->valid_s = be32_load(valid);
+    prefix->preferred_s = be32_load(preferred);
+    memcpy(prefix->prefix, option + 16, 16);
+}
+
 static void read_router_option(const uint8_t *option, uint32_t bytes, struct nd_router *out)
 {
     if (option[0] == OPTION_SOURCE_LINK && bytes == OPTION_BYTES &&
@@ -111,6 +130,8 @@ static void read_router_option(const uint8_t *option, uint32_t bytes, struct nd_
         be32_t mtu;
         memcpy(&mtu, option + 4, 4);
         out->mtu = (uint16_t)(be32_load(mtu) > UINT16_MAX ? UINT16_MAX : be32_load(mtu));
+    } else if (option[0] == OPTION_PREFIX && bytes == OPTION_PREFIX_BYTES) {
+        read_prefix(option, out);
     }
 }
 

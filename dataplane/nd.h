@@ -7,8 +7,8 @@
  * Threading: any.
  * Units:     bytes.
  * Errors:    nd_parse returns the drop reason; DROP_NONE is success.
- * Source:    RFC 4861 sections 4.1 to 4.4, 6.1 and 7.1 (validation), 7.2; RFC 4862 section 5.4
- *            (checks).
+ * Source:    RFC 4861 sections 4.1 to 4.4, 4.6.2, 6.1 and 7.1 (validation), 7.2; RFC 4862 section
+ *            5.4 (checks).
  */
 #ifndef GANNET_ND_H
 #define GANNET_ND_H
@@ -58,12 +58,23 @@ void nd_write_address_check(uint8_t *out, const uint8_t target[16], const uint8_
 
 /* ---- routers ---- */
 
-/* Of a router advertisement; its prefixes are not used: what is on the link is configured. */
+#define ND_PREFIXES_MAX 4u /* more of one advertisement are not looked at */
+
+/* One that hosts may form addresses from (its A flag is set). */
+struct nd_prefix {
+    uint8_t prefix[16];
+    uint8_t bits;
+    bool is_on_link;
+    uint32_t valid_s, preferred_s; /* UINT32_MAX: for ever */
+};
+
 struct nd_router {
     uint16_t lifetime_s; /* 0: no router for us */
     uint16_t mtu;        /* 0: it does not say */
     bool has_link_address;
     uint8_t link_address[6];
+    uint32_t prefix_count;
+    struct nd_prefix prefixes[ND_PREFIXES_MAX];
 };
 
 enum drop_reason nd_parse_router(const uint8_t *ip, const uint8_t *bytes, uint32_t length,

@@ -47,6 +47,9 @@ static void set_up_port(struct network_port *port, const struct network_port_con
     memcpy(port->gateway6, config->gateway6, 16);
     port->mtu6 = config->mtu;
     port->learns_router6 = config->learns_router6;
+    port->forms_address6 = config->forms_address6;
+    if (config->forms_address6 && ipv6_is_zero(config->ipv6))
+        memcpy(port->ipv6.global, port->ipv6.link_local, 16); /* until one is formed */
     /* until the first chores */
     port->link = (struct network_link){
         .report_at_ns = UINT64_MAX, .next_step_ns = UINT64_MAX, .defend_after_ns = UINT64_MAX};
@@ -321,6 +324,19 @@ static enum verdict nd_answer(struct network *network, struct frame *frame,
     return VERDICT_CONSUMED;
 }
 
+/* RFC 4862 5.4.3 and 5.4.4: an address that we check is somebody else's, or about to be. */
+static enum verdict formed_check_input(struct network *network, struct frame *frame,
+                                       const struct nd_message *message)
+{
+    uint8_t source[16];
+    memcpy(source, frame->ip + offsetof(struct ipv6_header, source), 16);
+    bool is_conflict = message->type == ND_ADVERTISEMENT || ipv6_is_zero(source);
+    if (!is_conflict || ethernet_address_equal(frame->bytes + 6, frame->port->mac))
+        return drop(network, frame, DROP_ARP_NOT_OURS);
+    network_formed_conflict(network, frame->port_index, message->target);
+    return drop(network, frame, DROP_ARP_CONFLICT);
+}
+
 static enum verdict nd_input(struct network *network, struct frame *frame, const uint8_t *bytes)
 {
     struct nd_message message;
@@ -329,6 +345,8 @@ static enum verdict nd_input(struct network *network, struct frame *frame, const
     enum drop_reason why = nd_parse(frame->ip, bytes, frame->view.transport_bytes, &message);
     if (why != DROP_NONE)
         return drop(network, frame, why);
+    if (UNLIKELY(network_is_checking_formed(frame->port, message.target)))
+        return formed_check_input(network, frame, &message);
     bool is_ours = ipv6_is_ours(message.target, &frame->port->ipv6);
     if (message.type == ND_ADVERTISEMENT) {
         if (is_ours) {
@@ -350,6 +368,19 @@ static enum verdict nd_input(struct network *network, struct frame *frame, const
     return nd_answer(network, frame, &message);
 }
 
+static void tell_prefixes(struct network *network, uint8_t port_index,
+                          const struct nd_router *router)
+{
+    for (uint32_t i = 0; i < router->prefix_count; i++) {
+        struct network_note note = {
+            .kind = NETWORK_NOTE_PREFIX,
+            .prefix = {.port_index = port_index, .prefix = router->prefixes[i]}};
+        network_take_prefix(network, &note.prefix);
+        if (network->board)
+            bulletin_post(network->board, network->worker_index, &note);
+    }
+}
+
 static enum verdict router_input(struct network *network, struct frame *frame, const uint8_t *bytes)
 {
     struct nd_router router;
@@ -368,6 +399,8 @@ static enum verdict router_input(struct network *network, struct frame *frame, c
     network_take_router(network, &note.router);
     if (network->board)
         bulletin_post(network->board, network->worker_index, &note);
+    if (frame->port->forms_address6)
+        tell_prefixes(network, frame->port_index, &router);
     if (router.has_link_address) {
         struct neighbour_news news = {.key = {.ip_version = 6, .port_index = frame->port_index},
                                       .is_override = true};

@@ -54,6 +54,7 @@ struct network_port_config {
     uint8_t ipv6[16];
     uint8_t gateway6[16];
     bool learns_router6; /* gateway6 comes from router advertisements */
+    bool forms_address6; /* and so does the address: slaac.h */
 };
 
 struct network_config {
@@ -200,6 +201,10 @@ uint32_t network_port_count(const struct network *network);
  */
 uint32_t network_addresses_taken(const struct network *network);
 void network_link_came_up(struct network *network, uint8_t port_index);
+
+/* From the main thread. The address that a port formed of a prefix; false: it has none. */
+bool network_formed_address(const struct network *network, uint8_t port_index, uint8_t out[16],
+                            bool *is_deprecated);
 
 /* Once per round: neighbours' retries and ageing, announcements at start, news from other workers.
  * Bounded work per call. */

@@ -108,11 +108,12 @@ static void check_addresses(struct network *network, uint8_t port_index)
         return;
     report_groups(network, port_index, MLD_CHANGE_TO_EXCLUDE, no_address); /* to hear the answer */
     network_send_address_check(network, port_index, port->ipv6.link_local);
-    network_send_address_check(network, port_index, port->ipv6.global);
+    if (!ipv6_equal(port->ipv6.global, port->ipv6.link_local))
+        network_send_address_check(network, port_index, port->ipv6.global);
 }
 
 /* Gratuitous ARP and unsolicited advertisements: switches and old neighbours learn where we are. */
-static void announce(struct network *network, uint8_t port_index)
+void network_announce(struct network *network, uint8_t port_index)
 {
     struct network_port *port = &network->ports[port_index];
     struct packet *packet;
@@ -123,11 +124,19 @@ static void announce(struct network *network, uint8_t port_index)
     if (ipv6_is_zero(port->ipv6.global))
         return;
     ethernet_group_of_ipv6(ipv6_all_nodes, mac);
-    network_send_nd(network, port_index, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.global,
-                    port->ipv6.global, ipv6_all_nodes, mac);
+    if (!ipv6_equal(port->ipv6.global, port->ipv6.link_local))
+        network_send_nd(network, port_index, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.global,
+                        port->ipv6.global, ipv6_all_nodes, mac);
     network_send_nd(network, port_index, ND_ADVERTISEMENT, ND_FLAG_OVERRIDE, port->ipv6.link_local,
                     port->ipv6.link_local, ipv6_all_nodes, mac);
     report_groups(network, port_index, MLD_CHANGE_TO_EXCLUDE, port->ipv6.link_local);
+}
+
+void network_mark_taken(struct network *network, uint8_t port_index, uint8_t ip_version)
+{
+    uint32_t bit = 1u << (port_index * 2 + (ip_version == 6));
+    uint32_t taken = atomic_load_explicit(&network->taken, memory_order_relaxed);
+    atomic_store_explicit(&network->taken, taken | bit, memory_order_relaxed); /* one writer */
 }
 
 void network_give_up_address(struct network *network, uint8_t port_index, uint8_t ip_version)
@@ -137,9 +146,7 @@ void network_give_up_address(struct network *network, uint8_t port_index, uint8_
         memset(port->ipv4.address, 0, 4);
     else
         memset(port->ipv6.global, 0, 16);
-    uint32_t bit = 1u << (port_index * 2 + (ip_version == 6));
-    uint32_t taken = atomic_load_explicit(&network->taken, memory_order_relaxed);
-    atomic_store_explicit(&network->taken, taken | bit, memory_order_relaxed); /* one writer */
+    network_mark_taken(network, port_index, ip_version);
 }
 
 uint32_t network_addresses_taken(const struct network *network)
@@ -170,7 +177,7 @@ void network_conflict(struct network *network, uint8_t port_index, uint8_t ip_ve
         bulletin_post(network->board, network->worker_index, &note);
     } else if (network->now_ns >= link->defend_after_ns) {
         link->defend_after_ns = network->now_ns + DEFEND_NS;
-        announce(network, port_index);
+        network_announce(network, port_index);
     }
 }
 
@@ -297,12 +304,12 @@ static void take_step(struct network *network, uint8_t port_index)
         link->step = STEP_ANNOUNCE;
         break;
     case STEP_ANNOUNCE:
-        announce(network, port_index);
+        network_announce(network, port_index);
         link->next_step_ns = network->now_ns + ANNOUNCE_NS;
         link->step = STEP_ANNOUNCE_AGAIN;
         break;
     default:
-        announce(network, port_index);
+        network_announce(network, port_index);
         link->next_step_ns = NEVER;
         break;
     }
@@ -336,6 +343,7 @@ static void greet_again(struct network *network, uint8_t port_index)
     link->step = STEP_ANNOUNCE;
     link->next_step_ns = network->now_ns;
     link->solicitations_left = SOLICITATIONS;
+    slaac_doubt(&network->ports[port_index].slaac);
 }
 
 void network_do_chores(struct network *network)
@@ -354,6 +362,7 @@ void network_do_chores(struct network *network)
             take_step(network, i);
         report_if_due(network, i);
         look_after_router(network, i);
+        network_age_formed(network, i);
     }
     network_expire_fragments(network);
 }

@@ -419,6 +419,14 @@ uint32_t network_port_count(const struct network *network)
 
 /* ---- time ---- */
 
+static void take_away(struct network *network, const struct network_taken *taken)
+{
+    if (ipv6_is_zero(taken->formed))
+        network_give_up_address(network, taken->port_index, taken->ip_version);
+    else
+        network_give_up_formed(network, taken->port_index, taken->formed);
+}
+
 static void read_bulletin(struct network *network)
 {
     struct network_note notes[NOTES_PER_ROUND];
@@ -433,7 +441,10 @@ static void read_bulletin(struct network *network)
             network_raise_icmp_error(network, &notes[i].icmp_error);
             break;
         case NETWORK_NOTE_ADDRESS_TAKEN:
-            network_give_up_address(network, notes[i].taken.port_index, notes[i].taken.ip_version);
+            take_away(network, &notes[i].taken);
+            break;
+        case NETWORK_NOTE_PREFIX:
+            network_take_prefix(network, &notes[i].prefix);
             break;
         default:
             network_take_router(network, &notes[i].router);

@@ -22,6 +22,7 @@
 #include "dataplane/neighbour.h"
 #include "dataplane/network.h"
 #include "dataplane/rate_limit.h"
+#include "dataplane/slaac.h"
 #include "include/capture_ring.h"
 #include "include/random.h"
 
@@ -60,7 +61,9 @@ struct network_port {
     uint8_t gateway6[16];
     uint16_t mtu6; /* at most mtu: routers may say so */
     bool learns_router6;
+    bool forms_address6;
     struct network_link link;
+    struct slaac slaac;
     uint32_t tx_first, tx_end; /* those that wait, in order */
     uint32_t tx_captured;      /* so many of the first that wait were captured already */
     bool is_full;              /* it did not take all it was given last */
@@ -85,8 +88,10 @@ struct network {
     bool has_started;
     bool checks_addresses;
     struct random random;
-    _Atomic uint32_t links_up; /* ports whose link came up, set by the main thread */
-    _Atomic uint32_t taken;    /* addresses given up: bit port * 2, one more for IPv6 */
+    _Atomic uint32_t links_up;   /* ports whose link came up, set by the main thread */
+    _Atomic uint32_t taken;      /* addresses given up: bit port * 2, one more for IPv6 */
+    _Atomic uint32_t deprecated; /* ports whose formed address is */
+    _Atomic uint64_t formed_prefixes[NETWORK_PORTS_MAX]; /* as in memory; zero: nothing is formed */
     uint32_t icmp_error_count;
     struct network_icmp_error icmp_errors[NETWORK_ICMP_ERRORS_MAX];
     struct network_port ports[NETWORK_PORTS_MAX];
@@ -98,6 +103,7 @@ enum network_note_kind {
     NETWORK_NOTE_ICMP_ERROR,
     NETWORK_NOTE_ADDRESS_TAKEN,
     NETWORK_NOTE_ROUTER,
+    NETWORK_NOTE_PREFIX,
 };
 
 struct network_router {
@@ -107,9 +113,15 @@ struct network_router {
     uint8_t address[16];
 };
 
+struct network_prefix {
+    uint8_t port_index;
+    struct nd_prefix prefix;
+};
+
 struct network_taken {
     uint8_t port_index;
     uint8_t ip_version;
+    uint8_t formed[16]; /* zero: it is the configured one */
 };
 
 struct network_note {
@@ -118,6 +130,7 @@ struct network_note {
         struct neighbour_news neighbour;
         struct network_icmp_error icmp_error;
         struct network_router router;
+        struct network_prefix prefix;
         struct network_taken taken;
         uint8_t bytes[BULLETIN_NOTE_BYTES - 4];
     };
@@ -177,7 +190,19 @@ void network_group_query(struct network *network, uint8_t port_index,
 void network_conflict(struct network *network, uint8_t port_index, uint8_t ip_version);
 bool network_is_checking(const struct network *network, uint8_t port_index);
 void network_give_up_address(struct network *network, uint8_t port_index, uint8_t ip_version);
+void network_mark_taken(struct network *network, uint8_t port_index, uint8_t ip_version);
 void network_take_router(struct network *network, const struct network_router *router);
+/* Tells the link where our addresses are. */
+void network_announce(struct network *network, uint8_t port_index);
+
+/* ---- network_slaac.c ---- */
+
+void network_take_prefix(struct network *network, const struct network_prefix *heard);
+/* Is it an address that we are about to use, if nobody else does? */
+bool network_is_checking_formed(const struct network_port *port, const uint8_t ip[16]);
+void network_formed_conflict(struct network *network, uint8_t port_index, const uint8_t ip[16]);
+void network_give_up_formed(struct network *network, uint8_t port_index, const uint8_t ip[16]);
+void network_age_formed(struct network *network, uint8_t port_index);
 
 /* ---- network_errors.c ---- */
 

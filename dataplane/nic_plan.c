@@ -238,12 +238,16 @@ int nic_plan_addresses(uint32_t port_index, const struct config_ports *config,
                     port_index, config->ipv4);
     if (config->ipv4_addresses > 1)
         out->ipv4_further = (uint32_t)config->ipv4_addresses - 1;
-    if (config->ipv6[0] &&
-        !parse_prefix(AF_INET6, config->ipv6, 128, out->ipv6, &out->ipv6_prefix_bits))
+    if (strcmp(config->ipv6, "auto") == 0) {
+        out->forms_address6 = out->learns_router6 = true;
+        out->ipv6_prefix_bits = 128; /* until a router says what is on the link */
+    } else if (config->ipv6[0] &&
+               !parse_prefix(AF_INET6, config->ipv6, 128, out->ipv6, &out->ipv6_prefix_bits)) {
         return fail(error,
-                    "port %u: ports.ipv6 = %.60s: allowed an address and prefix, such as "
+                    "port %u: ports.ipv6 = %.60s: allowed auto or an address and prefix, such as "
                     "2001:db8::10/64",
                     port_index, config->ipv6);
+    }
     if (config->gateway[0] && inet_pton(AF_INET, config->gateway, out->gateway4) != 1)
         return fail(error, "port %u: ports.gateway = %.60s: allowed an IPv4 address", port_index,
                     config->gateway);

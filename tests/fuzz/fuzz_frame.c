@@ -25,6 +25,7 @@ static struct network *make_network(struct fake_nic *nic)
     struct network_port_config port = {.queue = fake_nic_queue(nic, 0),
                                        .mtu = 1500,
                                        .learns_router6 = true,
+                                       .forms_address6 = true,
                                        .ipv4_prefix_bits = 24,
                                        .ipv6_prefix_bits = 64};
     memcpy(port.ipv4, frames_our_ipv4, 4);

@@ -3,6 +3,9 @@
 import contextlib
 import hashlib
 import os
+import re
+import socket
+import struct
 import subprocess
 import time
 
@@ -26,6 +29,44 @@ def taken_address(world):
     got = run('curl', '-sS', '-m', '5', '-o', '/dev/null', '-w', '%{http_code}',
               f'http://[{SERVER_IPV6}]{VALUES}nothing')
     check_equal(got.stdout, b'404', 'IPv6 is served')
+
+
+def checksum(data):
+    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def advertise(prefix, valid_s, preferred_s):
+    """A router's advertisement to all nodes, as a frame: no router lifetime, one prefix of 64 bits."""
+    mac, source = bytes.fromhex('0200000000fe'), bytes.fromhex('fe80' + '00' * 13 + 'fe')
+    group = bytes.fromhex('ff02' + '00' * 13 + '01')
+    option = struct.pack('!BBBBIII', 3, 4, 64, 0xc0, valid_s, preferred_s, 0)
+    option += socket.inet_pton(socket.AF_INET6, prefix)
+    message = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 0, 0, 0) + option
+    pseudo = source + group + struct.pack('!II', len(message), 58)
+    message = message[:2] + struct.pack('!H', checksum(pseudo + message)) + message[4:]
+    header = struct.pack('!IHBB', 6 << 28, len(message), 58, 255) + source + group
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+        link.bind((CLIENT_END, 0))
+        link.send(bytes.fromhex('333300000001') + mac + b'\x86\xdd' + header + message)
+
+
+@system_test('an IPv6 address is formed of a router\'s prefix, logged, and answered, deprecated as well', 20)
+def formed_address(world):
+    server = world.server({'ports': [{
+        'device': 'net_af_packet0,iface=gannet0', 'queues': 1, 'ipv4': f'{SERVER_IPV4}/24',
+        'ipv6': 'auto'}]}).start()
+    run('ip', '-6', 'addr', 'add', 'fd97::1/64', 'dev', CLIENT_END, 'nodad')
+    for lifetimes, sentence in (((7200, 3600), r'IPv6 address (fd97:\S+)/64'),
+                                ((7200, 0), r'routers deprecate IPv6 address (fd97:\S+):')):
+        advertise('fd97::', *lifetimes)
+        wait_for(lambda: re.search(sentence, server.log_text()), 8, sentence)  # pylint: disable=cell-var-from-loop
+        address = re.search(sentence, server.log_text()).group(1)
+        got = run('curl', '-6', '-sS', '-m', '5', '-o', '/dev/null', '-w', '%{http_code}',
+                  f'http://[{address}]{VALUES}nothing')
+        check_equal(got.stdout, b'404', f'IPv6 is served at {address}')
 
 
 class NarrowRouter:

@@ -250,6 +250,20 @@ static void addresses_are_read_or_refused_by_name(void **state)
     }
 }
 
+static void an_address_may_come_from_a_router(void **state)
+{
+    (void)state;
+    char error[NIC_PLAN_SENTENCE_BYTES] = "";
+    static const uint8_t nothing[16];
+    struct network_port_config out;
+    struct config_ports config = default_config();
+    snprintf(config.ipv4, sizeof(config.ipv4), "%s", "");
+    snprintf(config.ipv6, sizeof(config.ipv6), "%s", "auto");
+    assert_int_equal(nic_plan_addresses(0, &config, &out, error), 0);
+    assert_true(out.forms_address6 && out.learns_router6);
+    assert_memory_equal(out.ipv6, nothing, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +274,7 @@ int main(void)
         cmocka_unit_test(an_mtu_the_card_cannot_do_is_refused_by_name),
         cmocka_unit_test(descriptors_are_clamped_and_it_is_said),
         cmocka_unit_test(addresses_are_read_or_refused_by_name),
+        cmocka_unit_test(an_address_may_come_from_a_router),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
