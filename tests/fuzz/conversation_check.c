@@ -77,7 +77,8 @@ static uint32_t check_sent(const struct tcp_stack *stack, const struct tcp_conne
 /* Nobody waits for an event that cannot come. */
 static void check_timers(const struct tcp_connection *connection, const struct tcp_cold *cold)
 {
-    if (connection->snd_nxt != connection->snd_una)
+    /* After a RST a closed connection may linger for what is unread, its FIN not acknowledged. */
+    if (connection->snd_nxt != connection->snd_una && connection->state != TCP_TIME_WAIT)
         ASSERT(connection->retransmit_tick != 0);
     if (connection->send_next && connection->snd_nxt == connection->snd_una &&
         connection->state != TCP_SYN_SENT && !(connection->flags & CONNECTION_ON_OUTPUT))

@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# tests/fuzz/run.sh [NAME [SECONDS]]: builds the fuzz targets with clang in build-fuzz and runs NAME
+# tests/fuzz/run.sh [NAME [SECONDS]]: builds the fuzz targets with clang in build-sanitizers and runs NAME
 # (fuzz_http_parser or http_parser), or "all", which is the default, for SECONDS each (30), as many at a time
 # as there are cores. Ends with 1 when a target found something; its input is kept in
-# build-fuzz/crashes/NAME/, and every later run tries it again first. What one run learns is kept in
-# build-fuzz/corpus/NAME/ for the next.
+# build-sanitizers/crashes/NAME/, and every later run tries it again first. What one run learns is kept in
+# build-sanitizers/corpus/NAME/ for the next.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 wanted=${1:-all}
 seconds=${2:-30}
-build=build-fuzz
+build=build-sanitizers
 
 if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: tests/fuzz/run.sh [NAME|all [SECONDS]]" >&2
     exit 2
 fi
 if [ ! -f $build/build.ninja ]; then
-    CC=clang meson setup $build -Dfuzzers=true -Dhot_asserts=true >/dev/null
+    # as `./dev test` does, whose tests run from the same folder
+    CC=clang meson setup $build -Dfuzzers=true -Dsanitize=address -Dhot_asserts=true -Doptimization=1 \
+        -Dc_args=-g1 >/dev/null
 fi
 ninja -C $build fuzzers >/dev/null || { ninja -C $build fuzzers | tail -40; exit 1; }
 

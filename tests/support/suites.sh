@@ -3,7 +3,7 @@
 # What `./dev test` runs, in order. Sourced by ./dev.
 #
 # Each suite prints one line with its time. The last line is "N passed, N failed". All of it should end within 15
-# minutes on two cores and takes about 25, half of it compiling; each suite has a limit in seconds. --long lifts it
+# minutes on two cores and takes about 22, a third of it compiling; each suite has a limit in seconds. --long lifts it
 # and deepens what is seeded.
 
 passed=0
@@ -145,7 +145,7 @@ shallow()
 
 everything()
 {
-    # To build: what a sanitizer adds is slow to optimize, and of the second compiler the warnings count.
+    # To build: what a sanitizer adds is slow to optimize.
     local -a quick=(-Doptimization=1 -Dc_args=-g1)
     suite lint 120 var/test/lint.result tests/lint/check_tree.py
     suite lint-test 60 var/test/lint-test.result tests/lint/check_tree_test.py
@@ -155,14 +155,13 @@ everything()
         meson_suite link build-test 60 --suite system
         run_system system 500 build-test/gannet
     fi
-    if build_suite clang build-clang clang -Dhot_asserts=true "${quick[@]}"; then
-        meson_suite clang-unit build-clang 240 --suite unit
-    fi
-    if build_suite asan build-asan gcc -Dsanitize=address -Dhot_asserts=true "${quick[@]}"; then
-        meson_suite asan-unit build-asan 300 --suite unit
-        shallow meson_suite asan-sim build-asan 420 tcp_sim store_crash_sim store_model \
+    # The second compiler, its warnings, the sanitizers and the fuzzers in one build: as tests/fuzz/run.sh has it.
+    if build_suite clang build-sanitizers clang -Dfuzzers=true -Dsanitize=address -Dhot_asserts=true "${quick[@]}"; then
+        shallow meson_suite asan-unit build-sanitizers 300 --suite unit
+        shallow meson_suite asan-sim build-sanitizers 420 tcp_sim store_crash_sim store_model \
             coherence_model "coherence_model log" server_sim
-        run_system asan-system 200 build-asan/gannet --short
+        run_system asan-system 200 build-sanitizers/gannet --short
+        suite fuzz 300 var/test/fuzz.result tests/fuzz/run.sh all "$GANNET_FUZZ_SECONDS"
     fi
     if build_step tsan build-tsan build_thread_tests build-tsan gcc -Dsanitize=thread -Dhot_asserts=true \
         "${quick[@]}"; then
@@ -170,7 +169,6 @@ everything()
         meson_suite tsan-threads build-tsan 300 $(thread_tests)
     fi
     suite budget 240 var/test/budget.result tests/bench/budget/run.py --check
-    suite fuzz 300 var/test/fuzz.result tests/fuzz/run.sh all "$GANNET_FUZZ_SECONDS"
 }
 
 only_matching()

@@ -158,7 +158,7 @@ static inline void client_prefetch_idle(const struct generator *generator)
         uint32_t index = queue->indices[(queue->head + PREFETCH_AHEAD) & queue->mask];
         const char *tcp = (const char *)generator->clients[index].tcp;
         __builtin_prefetch(&generator->slots[(size_t)index << generator->slot_shift]);
-        for (uint32_t line = 0; line < 3; line++)
+        for (uint32_t line = 0; tcp != NULL && line < 3; line++)
             __builtin_prefetch(tcp + (size_t)line * CACHE_LINE_BYTES);
     }
 }
