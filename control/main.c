@@ -192,9 +192,12 @@ static int start_store(struct server *server)
     if (result != 0)
         return result;
     result = store_set_open(&server->config, server->recovery_io, &server->stores);
-    if (result != 0)
+    if (result != 0) {
         io_loop_destroy(server->recovery_io);
-    return result;
+        return result;
+    }
+    server->shared.space_counts = store_set_space_counts(server->stores);
+    return 0;
 }
 
 static void stop_store(struct server *server)

@@ -12,7 +12,8 @@
 #define THREADS_MAX 8u
 #define RECORDS_PER_THREAD_MIN 20000u /* fewer are done before a thread has begun */
 
-static void supersede(struct store_set *set, uint32_t shard, struct index_entry *entry)
+static void supersede(struct store_set *set, uint32_t shard, const struct recovered_record *record,
+                      struct index_entry *entry)
 {
     uint32_t flags = index_entry_flags(entry);
     segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
@@ -20,6 +21,7 @@ static void supersede(struct store_set *set, uint32_t shard, struct index_entry 
     if (flags & INDEX_TOMBSTONE)
         return;
     entry->stale_puts++;
+    store_count_value(set, shard, record->key, record->key_bytes, entry, VALUE_IS_GONE);
     if (flags & INDEX_EXTENT) {
         uint8_t key[8];
         store_extent_key(key, entry->version);
@@ -66,13 +68,13 @@ static bool apply_record(struct store_set *set, uint32_t shard,
         shard_index_insert(&set->indexes[shard], record->key, record->key_bytes);
     if (entry == NULL)
         return false;
-    bool is_known = entry->record_bytes_flags != 0;
+    bool is_known = entry->sizes_flags != 0;
     if (is_known && !is_newer(record, entry)) {
         entry->stale_puts += is_put(record);
         return true;
     }
     if (is_known)
-        supersede(set, shard, entry);
+        supersede(set, shard, record, entry);
     uint32_t flags = is_put(record) ? 0 : INDEX_TOMBSTONE;
     if (record->flags & RECORD_EXTENT)
         flags |= INDEX_EXTENT;
@@ -80,9 +82,16 @@ static bool apply_record(struct store_set *set, uint32_t shard,
     entry->expires_at_ms = record->expires_at_ms;
     entry->segment_id = record->segment_id;
     entry->offset_units = record->offset_units;
-    index_entry_set(entry, record->record_bytes, flags);
-    segment_live_add(segment_table_get(&set->table, record->segment_id), record->record_bytes);
-    return (flags & INDEX_EXTENT) == 0 || note_extent(set, shard, record);
+    bool is_extent = (flags & INDEX_EXTENT) != 0;
+    index_entry_set(entry, record->record_bytes, is_extent ? 0 : record->value_bytes, flags);
+    struct segment *segment = segment_table_get(&set->table, record->segment_id);
+    ASSERT(segment != NULL); /* it is where the record was found */
+    segment_live_add(segment, record->record_bytes);
+    if (is_extent && !note_extent(set, shard, record))
+        return false;
+    if (is_put(record))
+        store_count_value(set, shard, record->key, record->key_bytes, entry, VALUE_IS_THERE);
+    return true;
 }
 
 static void apply_shard(struct recovered_index *recovered, uint32_t shard)

@@ -9,6 +9,7 @@
 #include "dataplane/response_cache.h"
 #include "include/blob.h"
 #include "include/counters.h"
+#include "include/space_counts.h"
 
 static void write_port_counter(struct text_buffer *text, const char *name, const char *device,
                                const char *direction, uint64_t value)
@@ -120,6 +121,26 @@ static void write_store(void *context, struct text_buffer *text, const char *nam
     }
 }
 
+static void write_space(void *context, struct text_buffer *text, const char *name, bool is_bytes)
+{
+    const struct space_counts *counts = ((const struct server *)context)->shared.space_counts;
+    struct space_count space;
+    for (uint32_t at = 0; space_counts_next(counts, &at, &space);) {
+        const struct stats_label labels[] = {{"namespace", space.name}};
+        stats_sample(text, name, labels, 1, is_bytes ? space.value_bytes : space.keys);
+    }
+}
+
+static void write_space_keys(void *context, struct text_buffer *text, const char *name)
+{
+    write_space(context, text, name, false);
+}
+
+static void write_space_bytes(void *context, struct text_buffer *text, const char *name)
+{
+    write_space(context, text, name, true);
+}
+
 static void write_sync_method(void *context, struct text_buffer *text, const char *name)
 {
     struct store_status status;
@@ -198,6 +219,9 @@ static const struct {
      false, write_ring_depths},
     {"gannet_connections", "open connections per worker", false, write_connections},
     {"gannet_store", "the store as a whole", false, write_store},
+    {"gannet_namespace_keys", "values that each namespace holds", false, write_space_keys},
+    {"gannet_namespace_value_bytes", "bytes of these values, without keys and fields", false,
+     write_space_bytes},
     {"gannet_value_memory_bytes", "memory for bodies and large cache entries", false,
      write_value_memory},
     {"gannet_cache", "what each worker's cache part holds", false, write_cache},

@@ -240,8 +240,10 @@ void commit_advance(struct store *store)
 /* ---- the commit is durable: make it visible ---- */
 
 /* What the key's newest record was is now superseded. */
-static void supersede(struct store *store, uint32_t shard, struct index_entry *entry)
+static void supersede(struct store *store, const struct record_header *record,
+                      struct index_entry *entry)
 {
+    uint32_t shard = record->virtual_shard;
     uint32_t flags = index_entry_flags(entry);
     if (flags & INDEX_PLACEHOLDER)
         return;
@@ -252,7 +254,8 @@ static void supersede(struct store *store, uint32_t shard, struct index_entry *e
         return;
     entry->stale_puts++;
     if (index_entry_is_value(entry))
-        atomic_fetch_sub_explicit(&store->set->key_count[shard], 1, memory_order_relaxed);
+        store_count_value(store->set, shard, record_key(record), record->key_bytes, entry,
+                          VALUE_IS_GONE);
     if (flags & INDEX_EXTENT)
         store_drop_extent(store, shard, entry->version);
 }
@@ -267,7 +270,7 @@ static void apply_write(struct store *store, const struct batch_entry *write,
     if (entry == NULL || write->index_shape != index->shape)
         entry = shard_index_find(index, record_key(record), record->key_bytes);
     ASSERT(entry != NULL);
-    supersede(store, shard, entry);
+    supersede(store, record, entry);
     uint32_t flags = 0;
     if (!record_is_put(record))
         flags = INDEX_TOMBSTONE;
@@ -277,14 +280,15 @@ static void apply_write(struct store *store, const struct batch_entry *write,
     entry->expires_at_ms = record->expires_at_ms;
     entry->segment_id = segment->id;
     entry->offset_units = (uint32_t)((frame_offset + write->record_offset) / RECORD_ALIGN_BYTES);
-    index_entry_set(entry, record->record_bytes, flags);
+    index_entry_set(entry, record->record_bytes, record_inline_bytes(record), flags);
     segment_live_add(segment, record->record_bytes);
     if (record->flags & RECORD_EXTENT)
         atomic_fetch_add_explicit(&store->set->extent_bytes,
                                   round_up_to(record->value_bytes, BLOCK_BYTES),
                                   memory_order_relaxed);
     if (record_is_put(record))
-        atomic_fetch_add_explicit(&store->set->key_count[shard], 1, memory_order_relaxed);
+        store_count_value(store->set, shard, record_key(record), record->key_bytes, entry,
+                          VALUE_IS_THERE);
     count_many(store->counters, COUNTER_STORE_BYTES_ACCEPTED,
                record->key_bytes + record->attributes_bytes + record->value_bytes);
 }
@@ -315,8 +319,8 @@ static void apply_relocation(struct store *store, const struct batch_entry *relo
                               index_entry_bytes(entry));
     if (put_became_delete) {
         if (index_entry_is_value(entry))
-            atomic_fetch_sub_explicit(&store->set->key_count[record->virtual_shard], 1,
-                                      memory_order_relaxed);
+            store_count_value(store->set, record->virtual_shard, record_key(record),
+                              record->key_bytes, entry, VALUE_IS_GONE);
         if (flags & INDEX_EXTENT)
             store_drop_extent(store, record->virtual_shard, entry->version);
         flags = INDEX_TOMBSTONE;
@@ -325,7 +329,7 @@ static void apply_relocation(struct store *store, const struct batch_entry *relo
     entry->segment_id = store->stream.segment->id;
     entry->offset_units =
         (uint32_t)((frame_offset + relocation->record_offset) / RECORD_ALIGN_BYTES);
-    index_entry_set(entry, record->record_bytes, flags);
+    index_entry_set(entry, record->record_bytes, record_inline_bytes(record), flags);
     if ((flags & INDEX_EXPIRED) == 0)
         segment_live_add(store->stream.segment, record->record_bytes);
 }

@@ -113,18 +113,18 @@ static void drop_entry(struct store *store, const struct record_header *record,
 {
     struct store_set *set = store->set;
     uint32_t flags = index_entry_flags(entry), shard = record->virtual_shard;
+    const uint8_t *key = record_key(record);
     if ((flags & INDEX_EXPIRED) == 0)
         segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
                               index_entry_bytes(entry));
     if (index_entry_is_value(entry))
-        atomic_fetch_sub_explicit(&set->key_count[shard], 1, memory_order_relaxed);
+        store_count_value(set, shard, key, record->key_bytes, entry, VALUE_IS_GONE);
     if (flags & INDEX_EXTENT)
         store_drop_expired_extent(store, shard, entry->version);
-    const uint8_t *key = record_key(record);
     if (evaluate_is_pending(store, key_hash_shard(key, record->key_bytes), key,
                             record->key_bytes)) {
         *entry = (struct index_entry){0};
-        index_entry_set(entry, 0, INDEX_PLACEHOLDER);
+        index_entry_set(entry, 0, 0, INDEX_PLACEHOLDER);
     } else {
         shard_index_erase(&set->indexes[shard], key, record->key_bytes);
     }
@@ -426,16 +426,17 @@ void compaction_free_done(struct store *store, struct store_io *io)
 /* ---- expiry ---- */
 
 /* It stops counting as live, so that its segment becomes a victim; a large value goes at once. */
-static void expire(struct store *store, uint32_t shard, struct index_entry *entry)
+static void expire(struct store *store, uint32_t shard, const uint8_t *key, uint32_t key_bytes,
+                   struct index_entry *entry)
 {
     struct store_set *set = store->set;
     uint32_t flags = index_entry_flags(entry);
     segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
                           index_entry_bytes(entry));
-    atomic_fetch_sub_explicit(&set->key_count[shard], 1, memory_order_relaxed);
+    store_count_value(set, shard, key, key_bytes, entry, VALUE_IS_GONE);
     if (flags & INDEX_EXTENT)
         store_drop_expired_extent(store, shard, entry->version);
-    index_entry_set(entry, index_entry_bytes(entry),
+    index_entry_set(entry, index_entry_bytes(entry), index_entry_value_bytes(entry),
                     (flags & ~(uint32_t)INDEX_EXTENT) | INDEX_EXPIRED);
 }
 
@@ -462,7 +463,8 @@ static void sweep(struct store *store)
         }
         if (!index_entry_is_value(entry) || index_entry_is_visible(entry, wall_ms))
             continue;
-        expire(store, compactor->sweep_shard, entry);
+        expire(store, compactor->sweep_shard, compactor->sweep_key, compactor->sweep_key_bytes,
+               entry);
         expired_count++;
     }
     if (expired_count >= SWEEP_SOON_KEYS)

@@ -212,8 +212,8 @@ static struct index_entry *index_prepare(struct store *store, struct shard_opera
     }
     struct index_entry *entry =
         known != NULL ? known : shard_index_insert(index, key, operation->key_bytes);
-    if (entry != NULL && entry->record_bytes_flags == 0)
-        index_entry_set(entry, 0, INDEX_PLACEHOLDER);
+    if (entry != NULL && entry->sizes_flags == 0)
+        index_entry_set(entry, 0, 0, INDEX_PLACEHOLDER);
     if (entry == NULL && extent != NULL) {
         uint8_t extent_key[8];
         store_extent_key(extent_key, version);

@@ -245,6 +245,12 @@ static inline const uint8_t *record_attributes(const struct record_header *recor
     return record_key(record) + record->key_bytes;
 }
 
+/* Of the value, those that lie in the record. */
+static inline uint32_t record_inline_bytes(const struct record_header *record)
+{
+    return record->flags & RECORD_EXTENT ? 0 : record->value_bytes;
+}
+
 static inline const uint8_t *record_value(const struct record_header *record)
 {
     return record_attributes(record) + record->attributes_bytes;

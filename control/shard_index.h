@@ -31,36 +31,47 @@ enum index_flag {
     INDEX_EXTENT = 8,      /* the value is in an extent */
 };
 
+/* What a record has beside its value: 11 bits of an entry; the record has 17. */
+#define INDEX_OVERHEAD_BYTES_MAX 2047u
+
 struct index_entry {
     uint64_t version;
     uint64_t expires_at_ms; /* 0: never */
     uint32_t segment_id;
-    uint32_t offset_units;       /* of RECORD_ALIGN_BYTES */
-    uint32_t record_bytes_flags; /* bytes << 4 | enum index_flag */
-    uint32_t stale_puts;         /* older PUT records of this key still on disk */
+    uint32_t offset_units; /* of RECORD_ALIGN_BYTES */
+    uint32_t sizes_flags;  /* record's bytes << 15 | other than the value << 4 | flags */
+    uint32_t stale_puts;   /* older PUT records of this key still on disk */
 };
 
 static_assert(sizeof(struct index_entry) == 32, "memory per key is a documented figure");
 
 static inline uint32_t index_entry_bytes(const struct index_entry *entry)
 {
-    return entry->record_bytes_flags >> 4;
+    return entry->sizes_flags >> 15;
+}
+
+/* Not of a value in an extent: its entry there knows. */
+static inline uint32_t index_entry_value_bytes(const struct index_entry *entry)
+{
+    return index_entry_bytes(entry) - (entry->sizes_flags >> 4 & INDEX_OVERHEAD_BYTES_MAX);
 }
 
 static inline uint32_t index_entry_flags(const struct index_entry *entry)
 {
-    return entry->record_bytes_flags & 15u;
+    return entry->sizes_flags & 15u;
 }
 
-static inline void index_entry_set(struct index_entry *entry, uint32_t record_bytes, uint32_t flags)
+/* `value_bytes`: of them, those of the value itself. */
+static inline void index_entry_set(struct index_entry *entry, uint32_t record_bytes,
+                                   uint32_t value_bytes, uint32_t flags)
 {
-    entry->record_bytes_flags = record_bytes << 4 | flags;
+    entry->sizes_flags = record_bytes << 15 | (record_bytes - value_bytes) << 4 | flags;
 }
 
 /* A value that can be read, as far as the index knows; whether it expired is for the caller. */
 static inline bool index_entry_is_value(const struct index_entry *entry)
 {
-    return (entry->record_bytes_flags & (INDEX_PLACEHOLDER | INDEX_TOMBSTONE | INDEX_EXPIRED)) == 0;
+    return (entry->sizes_flags & (INDEX_PLACEHOLDER | INDEX_TOMBSTONE | INDEX_EXPIRED)) == 0;
 }
 
 struct index_node;

@@ -215,28 +215,25 @@ static void note_record(void *context, struct segment *segment, uint64_t offset,
     recovered_index_add(&recovery->recovered, segment, offset, record);
 }
 
-/* Counts what is visible and forgets tombstones that shadow nothing. */
+/* Forgets tombstones that shadow nothing. */
 static void settle_shard(struct recovery *recovery, uint32_t shard)
 {
     struct store_set *set = recovery->set;
     struct shard_index *index = &set->indexes[shard];
     uint8_t key[KEY_BYTES_MAX];
     uint32_t key_bytes = 0;
-    uint64_t values = index->entry_count;
     struct index_entry *entry;
     while (atomic_load(&recovery->recovered.tombstone_count) > 0 &&
            (entry = shard_index_next(index, key, key_bytes, key_bytes > 0, key, &key_bytes)) !=
                NULL) {
         if ((index_entry_flags(entry) & INDEX_TOMBSTONE) == 0)
             continue;
-        values--;
         if (entry->stale_puts > 0)
             continue;
         segment_live_subtract(segment_table_get(&set->table, entry->segment_id),
                               index_entry_bytes(entry));
         shard_index_erase(index, key, key_bytes);
     }
-    atomic_store(&set->key_count[shard], values);
 }
 
 static int settle_extents(struct recovery *recovery)

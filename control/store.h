@@ -36,6 +36,7 @@ struct io_loop;
 struct io_operation;
 struct server_config;
 struct shard_operation;
+struct space_counts;
 struct store;
 struct store_set;
 
@@ -91,6 +92,8 @@ struct store_status {
     bool is_full;           /* refuses PUT with 507 */
 };
 void store_set_status(const struct store_set *set, struct store_status *status);
+/* What each namespace holds; values that have expired count until the next sweep finds them. */
+const struct space_counts *store_set_space_counts(const struct store_set *set);
 
 /*
  * Until then no file of the store is removed and no segment recycled (a backup is reading them); 0

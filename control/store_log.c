@@ -266,6 +266,26 @@ static void drop_extent(struct store *store, uint32_t shard, uint64_t version,
     cleanup_file_after(store, name, after_sequence);
 }
 
+static uint64_t value_bytes_of(const struct store_set *set, uint32_t shard,
+                               const struct index_entry *entry)
+{
+    if ((index_entry_flags(entry) & INDEX_EXTENT) == 0)
+        return index_entry_value_bytes(entry);
+    uint8_t key[8];
+    store_extent_key(key, entry->version);
+    const struct index_entry *extent = shard_index_find(&set->extents[shard], key, sizeof(key));
+    return extent == NULL ? 0 : extent_entry_bytes(extent); /* a recovery that has no memory */
+}
+
+void store_count_value(struct store_set *set, uint32_t shard, const void *key, uint32_t key_bytes,
+                       const struct index_entry *entry, enum value_change change)
+{
+    int64_t value_bytes = (int64_t)value_bytes_of(set, shard, entry);
+    atomic_fetch_add_explicit(&set->key_count[shard], (uint64_t)(int64_t)change,
+                              memory_order_relaxed);
+    space_counts_add(set->space_counts, shard, key, key_bytes, change, change * value_bytes);
+}
+
 /* What supersedes it is written, but with sync: interval not durable yet. */
 void store_drop_extent(struct store *store, uint32_t shard, uint64_t version)
 {
@@ -320,8 +340,10 @@ static struct store_set *set_create(const struct server_config *config,
     if (set == NULL)
         return NULL;
     set->super = aligned_alloc(BLOCK_BYTES, sizeof(*set->super));
-    if (set->super == NULL || segment_table_init(&set->table) < 0) {
+    if (set->super == NULL || space_counts_create(&set->space_counts) < 0 ||
+        segment_table_init(&set->table) < 0) {
         free(set->super);
+        space_counts_destroy(set->space_counts);
         free(set);
         return NULL;
     }
@@ -363,6 +385,7 @@ static void set_destroy(struct store_set *set)
     }
     index_memory_destroy(&set->index_memory);
     segment_table_destroy(&set->table);
+    space_counts_destroy(set->space_counts);
     pthread_mutex_destroy(&set->super_mutex);
     pthread_mutex_destroy(&set->compaction.mutex);
     pthread_mutex_destroy(&set->directory_turn.mutex);
@@ -702,6 +725,11 @@ void store_set_status(const struct store_set *set, struct store_status *status)
     for (uint32_t thread = 0; thread < set->thread_count; thread++)
         status->scrub_pass_ms =
             earlier(status->scrub_pass_ms, atomic_load(&set->scrub_pass_ms[thread]));
+}
+
+const struct space_counts *store_set_space_counts(const struct store_set *set)
+{
+    return set->space_counts;
 }
 
 bool store_set_hold(struct store_set *set, uint64_t until_ns)

@@ -32,6 +32,7 @@
 #include "control/store.h"
 #include "include/assert_policy.h"
 #include "include/shard_operation.h"
+#include "include/space_counts.h"
 
 #define CONTROL_THREADS_MAX 64u
 #define BATCH_ENTRIES_MAX 4096u
@@ -47,6 +48,8 @@
 #define TRANSFER_RETRIES_MAX 16u
 
 static_assert(READ_BUFFER_BYTES >= RECORD_BYTES_MAX + 2 * BLOCK_BYTES, "any record, aligned");
+static_assert(RECORD_BYTES_MAX < 1u << 17, "an index entry has 17 bits for it");
+static_assert(RECORD_BYTES_MAX - EXTENT_VALUE_BYTES_MIN <= INDEX_OVERHEAD_BYTES_MAX, "as well");
 
 /* Sizes that follow from the configuration; simulations choose smaller ones. */
 struct store_sizes {
@@ -395,6 +398,7 @@ struct store_set {
     struct shard_index extents[VIRTUAL_SHARDS];
     uint64_t next_version[VIRTUAL_SHARDS];
     _Atomic uint64_t key_count[VIRTUAL_SHARDS]; /* visible values */
+    struct space_counts *space_counts;          /* the same, by namespace */
     /* the superblock, under its mutex */
     pthread_mutex_t super_mutex;
     bool super_is_writing;
@@ -544,6 +548,14 @@ static inline uint64_t extent_entry_checksum(const struct index_entry *entry)
 {
     return (uint64_t)entry->segment_id << 32 | entry->offset_units;
 }
+
+enum value_change { VALUE_IS_THERE = 1, VALUE_IS_GONE = -1 };
+/*
+ * The entry became or ceases to be a value (index_entry_is_value): keeps the counts of shard and
+ * namespace. While its extent, if it has one, is in the index.
+ */
+void store_count_value(struct store_set *set, uint32_t shard, const void *key, uint32_t key_bytes,
+                       const struct index_entry *entry, enum value_change change);
 
 /* The value of this version is superseded or gone for good: its extent may be removed. */
 void store_drop_extent(struct store *store, uint32_t shard, uint64_t version);

@@ -12,6 +12,7 @@
 #include "include/api_task.h"
 #include "include/counters.h"
 #include "include/server_config.h"
+#include "include/space_counts.h"
 
 #define PROBLEM_BYTES_MAX 1024u
 #define NAMESPACES_END_BYTES 4u /* "]}\n" */
@@ -398,9 +399,24 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Neither: there are more namespaces than are counted. */
+static void write_counts(const struct space_counts *counts, const char *name,
+                         struct http_writer *body)
+{
+    struct space_count count;
+    if (!counts || !space_counts_read(counts, name, &count)) {
+        HTTP_WRITE_LITERAL(body, ",\"keys\":null,\"value_bytes\":null");
+        return;
+    }
+    HTTP_WRITE_LITERAL(body, ",\"keys\":");
+    http_write_decimal(body, count.keys);
+    HTTP_WRITE_LITERAL(body, ",\"value_bytes\":");
+    http_write_decimal(body, count.value_bytes);
+}
+
 /* The settings that a client can notice. Its name needs no quoting: the characters were checked. */
 static void write_namespace(const struct server_config *server, uint32_t index,
-                            struct http_writer *body)
+                            const struct space_counts *counts, struct http_writer *body)
 {
     static const char *const policies[] = {"through", "around", "behind"};
     const struct config_namespaces *space = &server->namespaces[index];
@@ -428,6 +444,7 @@ static void write_namespace(const struct server_config *server, uint32_t index,
         HTTP_WRITE_LITERAL(body, "null");
     else
         http_write_json_string(body, schema, (uint32_t)strlen(schema));
+    write_counts(counts, space->name, body);
     HTTP_WRITE_LITERAL(body, "}");
 }
 
@@ -460,7 +477,7 @@ static bool list_namespaces(struct api_handler *handler, const struct api_reques
             continue; /* left out by a reload, or not the client's business */
         struct http_writer one = http_writer_on(handler->output, API_OUTPUT_BYTES);
         http_write_text(&one, comma);
-        write_namespace(server, i, &one);
+        write_namespace(server, i, handler->config.space_counts, &one);
         uint32_t needed = list->length_bytes + http_writer_bytes(&one) + NAMESPACES_END_BYTES;
         if (needed > list->capacity_bytes &&
             !blob_reserve(handler->config.stock, list, 2 * list->capacity_bytes))

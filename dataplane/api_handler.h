@@ -30,6 +30,7 @@ struct response_cache;
 struct server_config;
 struct shard_client;
 struct shard_operation;
+struct space_counts;
 struct task_client;
 struct tcp_stack;
 
@@ -47,6 +48,7 @@ struct api_config {
     uint64_t random_seed;
     struct access_ring *access_ring; /* NULL: no access log */
     struct limit_table *limit_table;
+    const struct space_counts *space_counts; /* NULL: nobody counts */
     struct limited_clients *limited_clients; /* NULL: nobody asks whom we refuse */
     struct siphash_key siphash_key;
 };

@@ -267,6 +267,7 @@ static int create_parts(struct core *core, const struct core_config *config)
                              .random_seed = config->random_seed,
                              .access_ring = config->access_ring,
                              .limit_table = shared->limits,
+                             .space_counts = shared->space_counts,
                              .limited_clients = config->limited,
                              .siphash_key = shared->siphash_key};
     return api_create(&api, core->settings, &core->api);

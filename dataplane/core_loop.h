@@ -39,6 +39,7 @@ struct server_config;
 struct shard_client;
 struct shard_fabric;
 struct sleeper;
+struct space_counts;
 struct task_client;
 struct tcp_stack;
 struct trace_ring;
@@ -68,6 +69,7 @@ struct core_shared {
     uint64_t cache_hash_seed;
     struct siphash_key siphash_key;
     struct limit_table *limits; /* who has asked how much */
+    const struct space_counts *space_counts;
 };
 
 struct core {

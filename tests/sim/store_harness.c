@@ -270,6 +270,44 @@ bool harness_settle(struct harness *harness)
     return false;
 }
 
+static uint64_t entry_value_bytes(const struct store_set *set, uint32_t shard,
+                                  const struct index_entry *entry)
+{
+    uint8_t key[8];
+    if ((index_entry_flags(entry) & INDEX_EXTENT) == 0)
+        return index_entry_value_bytes(entry);
+    store_extent_key(key, entry->version);
+    return extent_entry_bytes(shard_index_find(&set->extents[shard], key, sizeof(key)));
+}
+
+void harness_check_counts(const struct harness *harness)
+{
+    const struct store_set *set = harness->set;
+    struct space_counts *found;
+    ASSERT(space_counts_create(&found) == 0);
+    for (uint32_t shard = 0; shard < VIRTUAL_SHARDS; shard++) {
+        uint8_t key[KEY_BYTES_MAX];
+        uint32_t key_bytes = 0;
+        uint64_t values = 0;
+        const struct index_entry *entry;
+        while ((entry = shard_index_next(&set->indexes[shard], key, key_bytes, key_bytes > 0, key,
+                                         &key_bytes)) != NULL) {
+            if (!index_entry_is_value(entry))
+                continue;
+            values++;
+            space_counts_add(found, 0, key, key_bytes, 1,
+                             (int64_t)entry_value_bytes(set, shard, entry));
+        }
+        ASSERT(atomic_load(&set->key_count[shard]) == values);
+    }
+    struct space_count counted, expected;
+    for (uint32_t at = 0; space_counts_next(set->space_counts, &at, &counted);) {
+        ASSERT(space_counts_read(found, counted.name, &expected));
+        ASSERT(counted.keys == expected.keys && counted.value_bytes == expected.value_bytes);
+    }
+    space_counts_destroy(found);
+}
+
 void harness_idle(struct harness *harness, uint64_t ns)
 {
     uint64_t until = io_now_ns(harness->loops[0]) + ns;

@@ -67,6 +67,8 @@ uint8_t *harness_copy_value(struct shard_operation *operation, uint8_t *out);
 void harness_round(struct harness *harness);
 /* Until nothing is in flight. False: it does not end (or the machine crashed). */
 bool harness_settle(struct harness *harness);
+/* The counts of shards and namespaces are what a walk of the index finds; else it aborts. */
+void harness_check_counts(const struct harness *harness);
 /* Idle rounds for so long. */
 void harness_idle(struct harness *harness, uint64_t ns);
 

@@ -227,6 +227,34 @@ static void check_listing(struct harness *harness, const struct reference *refer
     listing_walk_end(&walk);
 }
 
+#define SWEPT_AFTER_NS UINT64_C(3000000000)
+#define SWEEP_MS_MAX 2500u
+
+/* Values that expired a moment ago may be counted. */
+static void check_counts(struct harness *harness, const struct reference *references)
+{
+    struct space_count counted, least = {0}, most = {0};
+    harness_idle(harness, SWEPT_AFTER_NS);
+    uint64_t wall_ms = io_wall_ms(harness->loops[0]);
+    for (uint32_t key = 0; key < KEYS; key++) {
+        const struct reference *reference = &references[key];
+        uint64_t expires_at_ms =
+            reference->expires_at_ms == 0 ? (UINT64_MAX >> 1) : reference->expires_at_ms;
+        if (!reference->exists || expires_at_ms + SWEEP_MS_MAX < wall_ms)
+            continue;
+        most.keys++;
+        most.value_bytes += reference->bytes;
+        if (expires_at_ms <= wall_ms)
+            continue;
+        least.keys++;
+        least.value_bytes += reference->bytes;
+    }
+    assert_true(space_counts_read(store_set_space_counts(harness->set), "ns", &counted));
+    assert_in_range(counted.keys, least.keys, most.keys);
+    assert_in_range(counted.value_bytes, least.value_bytes, most.value_bytes);
+    harness_check_counts(harness);
+}
+
 static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state)
 {
     (void)state;
@@ -248,6 +276,7 @@ static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state
         harness.config.store.compact_dead_percent = 30;
         for (uint32_t start = 0; start < ARRAY_COUNT(thread_counts); start++) {
             assert_int_equal(harness_open(&harness, thread_counts[start]), 0);
+            harness_check_counts(&harness);
             for (uint64_t step = 1; step <= STEPS_PER_START; step++) {
                 model_step(&harness, references, version_max, &random, start * 1000 + step);
                 if (random_chance(&random, 20))
@@ -261,6 +290,7 @@ static void answers_like_a_map_over_restarts_with_1_4_and_2_threads(void **state
                     harness_idle(&harness, UINT64_C(60000000));
                 check_listing(&harness, references, "");
             }
+            check_counts(&harness, references);
             if (start % 2 == 0)
                 harness_close(&harness);
             else

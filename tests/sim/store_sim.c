@@ -344,10 +344,12 @@ static void recover_and_check(struct harness *harness, const struct run *run, st
     recovery_syncs = io_simulator_syncs(harness->sim) - syncs;
     if (oracle.has_failed)
         return;
+    harness_check_counts(harness);
     read_everything(&oracle);
     work(&oracle, random, 15);
     if (!harness_settle(harness))
         FAIL(&oracle, "work after the restart does not end");
+    harness_check_counts(harness);
     harness_idle(harness, UINT64_C(300000000));
     harness_close(harness);
     reopen(harness, thread_counts[random_below(random, 4)]);

@@ -185,6 +185,47 @@ def keys(world):
         check(status in (400, 404), f'key {bad!r}: {status}')
 
 
+def counts(client, namespace='demo'):
+    listed = json.loads(client.request('GET', '/v1/ns').body)['namespaces']
+    one = json.loads(client.request('GET', f'/v1/ns/{namespace}').body)
+    alone = [space.keys() for space in listed if space['name'] == namespace]  # a sweep may come between
+    check_equal(alone, [one.keys()], 'listed as alone')
+    return one['keys'], one['value_bytes']
+
+
+@system_test('a namespace says how many keys it has and how many bytes, also after kill -9 with other threads', 20, True)
+def namespace_counts(world):
+    server = world.start()
+    client = world.client()
+    check_equal(counts(client), (0, 0), 'nothing there')
+    client.put('small', b'x' * 100, Meta_Owner='alice')
+    client.put('large', b'y' * 200_000)
+    client.put('gone', b'z' * 7)
+    client.put('brief?ttl=1', b'b' * 50)
+    client.request('PUT', '/v1/ns/other/values/small', b'other')
+    check_equal(counts(client), (4, 200_157), 'four keys')
+    client.put('small', b'x' * 10)
+    client.delete('gone')
+    client.delete('never')
+    wait_for(lambda: counts(client) == (2, 200_010), 10, 'overwritten, deleted, expired')
+    check_equal(counts(client, 'other'), (1, 5), 'the other namespace')
+    server.kill9()
+    server.change({'control': {'threads': 2}})
+    server.start()
+    client = world.client()
+    check_equal(counts(client), (2, 200_010), 'after kill -9')
+    client.put('large', b'small now')
+    check_equal(counts(client), (2, 19), 'a large value became a small one')
+    metrics = server.metrics()
+    check_equal(metrics.total('namespace_keys', namespace='demo'), 2, 'gannet_namespace_keys')
+    check_equal(metrics.total('namespace_value_bytes', namespace='other'), 5, 'gannet_namespace_value_bytes')
+    client.request('POST', '/v1/ns/demo/purge', b'{"prefix":""}', {'Content-Type': 'application/json'})
+    check_equal(counts(client), (2, 19), 'a purge takes them out of the caches only')
+    client.request('POST', '/v1/ns/demo/bulk/delete', b'{"keys":["small","large"]}',
+                   {'Content-Type': 'application/json'})
+    check_equal(counts(client), (0, 0), 'deleted')
+
+
 @system_test('backend: echo answers method, target and body', 20, True)
 def echo(world):
     world.start()

@@ -61,10 +61,10 @@ static const struct {
      "{\"name\":\"small\",\"ttl\":0,\"value_max\":1000,\"sync\":\"commit\","
      "\"write_policy\":\"through\",\"cache_control\":\"no-cache\",\"require_precondition\":false,"
      "\"require_idempotency_key\":false,"
-     "\"schema\":null}\n",
+     "\"schema\":null,\"keys\":null,\"value_bytes\":null}\n",
      NULL, false},
     {"HEAD of a namespace", "HEAD /v1/ns/small HTTP/1.1\r\n" HOST "\r\n", "200 OK",
-     "Content-Length: 1", "{", false},
+     "Content-Length: 2", "{", false},
     {"HEAD of the namespaces", "HEAD /v1/ns HTTP/1.1\r\n" HOST "\r\n", "200 OK",
      "Content-Length: ", "{", false},
     {"echo", "GET /echo/x HTTP/1.1\r\n" HOST "\r\n", "200 OK", "\r\n\r\nGET /echo/x HTTP/1.1", NULL,
