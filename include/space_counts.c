@@ -27,7 +27,8 @@ struct space_cell {
 struct space_counts {
     struct space_name names[SLOTS];
     alignas(GUARD_BYTES) struct space_cell cells[STRIPES][SLOTS];
-    pthread_mutex_t mutex; /* of new names */
+    _Atomic uint32_t latest[STRIPES]; /* the slot that was added to last: often the next one too */
+    pthread_mutex_t mutex;            /* of new names */
     _Atomic uint32_t name_count;
 };
 
@@ -83,21 +84,36 @@ static uint32_t add_name(struct space_counts *counts, const char *name, uint32_t
     return at;
 }
 
+static bool is_name(const struct space_name *slot, const char *name, uint32_t name_bytes)
+{
+    return atomic_load_explicit(&slot->bytes, memory_order_acquire) == name_bytes &&
+           memcmp(slot->text, name, name_bytes) == 0;
+}
+
+static uint32_t slot_of(struct space_counts *counts, const char *name, uint32_t name_bytes)
+{
+    bool is_there;
+    uint32_t at = find_slot(counts, name, name_bytes, &is_there);
+    return is_there ? at : add_name(counts, name, name_bytes);
+}
+
 void space_counts_add(struct space_counts *counts, uint32_t stripe, const void *key,
                       uint32_t key_bytes, int64_t keys, int64_t value_bytes)
 {
-    bool is_there;
+    _Atomic uint32_t *latest = &counts->latest[stripe % STRIPES];
     uint32_t searched =
         key_bytes < NAMESPACE_NAME_BYTES_MAX + 1 ? key_bytes : NAMESPACE_NAME_BYTES_MAX + 1;
     const char *end = memchr(key, '\0', searched);
     if (!end || end == key)
         return; /* no key of ours */
     uint32_t name_bytes = (uint32_t)(end - (const char *)key);
-    uint32_t at = find_slot(counts, key, name_bytes, &is_there);
-    if (!is_there)
-        at = add_name(counts, key, name_bytes);
-    if (at == NOT_COUNTED)
-        return;
+    uint32_t at = atomic_load_explicit(latest, memory_order_relaxed);
+    if (!is_name(&counts->names[at], key, name_bytes)) {
+        at = slot_of(counts, key, name_bytes);
+        if (at == NOT_COUNTED)
+            return;
+        atomic_store_explicit(latest, at, memory_order_relaxed);
+    }
     struct space_cell *cell = &counts->cells[stripe % STRIPES][at];
     atomic_fetch_add_explicit(&cell->keys, keys, memory_order_relaxed);
     atomic_fetch_add_explicit(&cell->value_bytes, value_bytes, memory_order_relaxed);

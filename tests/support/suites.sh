@@ -3,8 +3,8 @@
 # What `./dev test` runs, in order. Sourced by ./dev.
 #
 # Each suite prints one line with its time. The last line is "N passed, N failed". All of it should end within 15
-# minutes on two cores and takes about 22, a third of it compiling; each suite has a limit in seconds. --long lifts it
-# and deepens what is seeded.
+# minutes on two cores and takes about 22, a third of it compiling; each suite has a limit in seconds. --long lifts
+# it and deepens what is seeded.
 
 passed=0
 failed=0
@@ -156,7 +156,8 @@ everything()
         run_system system 500 build-test/gannet
     fi
     # The second compiler, its warnings, the sanitizers and the fuzzers in one build: as tests/fuzz/run.sh has it.
-    if build_suite clang build-sanitizers clang -Dfuzzers=true -Dsanitize=address -Dhot_asserts=true "${quick[@]}"; then
+    if build_suite clang build-sanitizers clang -Dfuzzers=true -Dsanitize=address -Dhot_asserts=true \
+        "${quick[@]}"; then
         shallow meson_suite asan-unit build-sanitizers 300 --suite unit
         shallow meson_suite asan-sim build-sanitizers 420 tcp_sim store_crash_sim store_model \
             coherence_model "coherence_model log" server_sim

@@ -193,7 +193,7 @@ def counts(client, namespace='demo'):
     return one['keys'], one['value_bytes']
 
 
-@system_test('a namespace says how many keys it has and how many bytes, also after kill -9 with other threads', 20, True)
+@system_test('a namespace says how many keys and bytes it has, also after kill -9 with other threads', 20, True)
 def namespace_counts(world):
     server = world.start()
     client = world.client()

@@ -45,6 +45,7 @@ FILES = [
     (r'control/control_loop\.c', 'control loop', {}),
     (r'control/io_(loop_simulator|simulator_disk|loop)\.c', 'disk', {}),
     (r'control/\w+\.c', 'store', {}),
+    (r'include/space_counts\.[ch]', 'store', {}),
     (r'tests/support/fake_nic\.c', 'port', {}),
     (r'tests/.*\.c', 'harness', {}),
 ]
