@@ -100,13 +100,13 @@ static uint32_t slot_of(struct space_counts *counts, const char *name, uint32_t 
 void space_counts_add(struct space_counts *counts, uint32_t stripe, const void *key,
                       uint32_t key_bytes, int64_t keys, int64_t value_bytes)
 {
-    _Atomic uint32_t *latest = &counts->latest[stripe % STRIPES];
     uint32_t searched =
         key_bytes < NAMESPACE_NAME_BYTES_MAX + 1 ? key_bytes : NAMESPACE_NAME_BYTES_MAX + 1;
     const char *end = memchr(key, '\0', searched);
     if (!end || end == key)
         return; /* no key of ours */
     uint32_t name_bytes = (uint32_t)(end - (const char *)key);
+    _Atomic uint32_t *latest = &counts->latest[stripe % STRIPES];
     uint32_t at = atomic_load_explicit(latest, memory_order_relaxed);
     if (!is_name(&counts->names[at], key, name_bytes)) {
         at = slot_of(counts, key, name_bytes);

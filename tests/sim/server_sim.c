@@ -366,10 +366,10 @@ static void take_answer(struct client *client, struct answer *answer)
 /* One answer from the front of what came; false when it is not complete. */
 static bool parse_answer(struct client *client)
 {
-    const uint8_t *at = client->net.received + client->parsed_bytes;
     uint32_t bytes = client->net.received_bytes - client->parsed_bytes;
     if (bytes == 0)
         return false;
+    const uint8_t *at = client->net.received + client->parsed_bytes;
     if (client->queue_count == 0 || client->server_closes) {
         fail("bytes came that nobody asked for");
         return false;
