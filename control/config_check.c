@@ -337,13 +337,13 @@ static void check_port(struct check *check, uint32_t index)
         if (strcmp(check->config->ports[other].device, port->device) == 0)
             report(check, CONFIG_KEY_ports_device, index, "ports[%u] has the same device", other);
     check_address(check, index, &ipv4, port->ipv4, port->gateway);
-    if (strcmp(port->ipv6, "auto") == 0)
+    if (config_ipv6_is_formed(port)) {
         check_formed_address(check, index, port->gateway6);
-    else
+    } else {
         check_address(check, index, &ipv6, port->ipv6, port->gateway6);
-    if (port->router6 == CONFIG_ROUTER6_ADVERTISED && port->gateway6[0] &&
-        strcmp(port->ipv6, "auto") != 0)
-        report(check, CONFIG_KEY_ports_gateway6, index, "router6 = advertised finds its own");
+        if (port->router6 == CONFIG_ROUTER6_ADVERTISED && port->gateway6[0])
+            report(check, CONFIG_KEY_ports_gateway6, index, "router6 = advertised finds its own");
+    }
     if (port->ipv6[0] && port->mtu < 1280)
         report(check, CONFIG_KEY_ports_mtu, index, "IPv6 needs at least 1280 (RFC 8200)");
     check_offloads(check, index);

@@ -67,7 +67,7 @@ static void print_ports(FILE *file, const struct server_config *config)
         if (port->ipv4[0])
             fprintf(file, "             %s, gateway %s\n", port->ipv4,
                     port->gateway[0] ? port->gateway : "none");
-        if (strcmp(port->ipv6, "auto") == 0)
+        if (config_ipv6_is_formed(port))
             fprintf(file, "             IPv6 address and gateway: from a router's advertisements "
                           "(the log says which)\n");
         else if (port->ipv6[0])

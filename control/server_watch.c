@@ -68,7 +68,7 @@ static void watch_addresses(struct server *server)
                       port, config->ipv4);
         if (!(news >> (port * 2 + 1) & 1))
             continue;
-        if (strcmp(config->ipv6, "auto") == 0)
+        if (config_ipv6_is_formed(config))
             log_error("port %u: another station has the IPv6 address formed of a router's prefix "
                       "and our link address already: we do not use it; two stations have the same "
                       "link address",
@@ -118,7 +118,7 @@ void server_watch(struct server *server, struct service_notify *notify)
     watch_links(server);
     watch_addresses(server);
     for (uint32_t port = 0; port < nic_port_count(server->nic); port++)
-        if (strcmp(server->config.ports[port].ipv6, "auto") == 0)
+        if (config_ipv6_is_formed(&server->config.ports[port]))
             watch_formed_address(server, port);
     server_settings_collect(server->settings);
     const char *hanging = find_hanging_thread(server);

@@ -238,7 +238,7 @@ int nic_plan_addresses(uint32_t port_index, const struct config_ports *config,
                     port_index, config->ipv4);
     if (config->ipv4_addresses > 1)
         out->ipv4_further = (uint32_t)config->ipv4_addresses - 1;
-    if (strcmp(config->ipv6, "auto") == 0) {
+    if (config_ipv6_is_formed(config)) {
         out->forms_address6 = out->learns_router6 = true;
         out->ipv6_prefix_bits = 128; /* until a router says what is on the link */
     } else if (config->ipv6[0] &&

@@ -5,6 +5,7 @@
 
 #include "dataplane/ipv6.h"
 #include "include/clock.h"
+#include "include/compiler.h"
 
 #define PREFIX_BITS 64u /* what an EUI-64 leaves: other prefixes form no address (5.5.3 d) */
 #define TWO_HOURS_NS (UINT64_C(7200) * NS_PER_S)
@@ -62,7 +63,7 @@ bool slaac_hear(struct slaac *slaac, const struct nd_prefix *prefix, const uint8
         return false;
     memcpy(heard.ip, prefix->prefix, 8);
     memcpy(heard.ip + 8, link_local + 8, 8);
-    for (uint32_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+    for (uint32_t i = 0; i < ARRAY_COUNT(known); i++) {
         if (!is_of(known[i], heard.ip))
             continue;
         renew(known[i], prefix, now_ns);

@@ -92,4 +92,10 @@ static inline bool config_text_is_none(const char *text)
     return text[0] == '\0' || strcmp(text, "none") == 0;
 }
 
+/* ports.ipv6: auto; a router says which address it is. */
+static inline bool config_ipv6_is_formed(const struct config_ports *port)
+{
+    return strcmp(port->ipv6, "auto") == 0;
+}
+
 #endif
