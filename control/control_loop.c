@@ -10,6 +10,7 @@
 #include "control/io_loop.h"
 #include "control/loop_thread.h"
 #include "control/store.h"
+#include "control/thread_pin.h"
 #include "include/assert_policy.h"
 #include "include/blob.h"
 #include "include/clock.h"
@@ -195,6 +196,8 @@ static int open_on_thread(void *context, const char *thread_name)
     struct control_loop *loop = context;
     if (!loop->config.counters)
         loop->config.counters = counters_register(thread_name);
+    if (loop->config.server->workers.poll == CONFIG_POLL_ADAPTIVE)
+        thread_never_interrupts(); /* core_loop.c yields to it */
     return open_parts(loop);
 }
 

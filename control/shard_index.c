@@ -273,20 +273,25 @@ struct index_entry *shard_index_find(const struct shard_index *index, const void
     return is_equal ? (struct index_entry *)(void *)cell_at(node, at) : NULL;
 }
 
-const struct index_node *shard_index_prefetch_page(const struct shard_index *index, const void *key,
-                                                   uint32_t key_bytes)
+const struct index_node *shard_index_top(const struct shard_index *index)
 {
-    const struct index_node *node = index->root;
-    if (node == NULL)
-        return NULL;
-    while (!node->is_leaf)
-        node = *child_slot((struct index_node *)node, node_child_for(node, key, key_bytes));
-    node_prefetch(node);
-    return node;
+    if (index->root != NULL)
+        node_prefetch(index->root);
+    return index->root;
+}
+
+bool shard_index_prefetch_below(const struct index_node **page, const void *key, uint32_t key_bytes)
+{
+    struct index_node *node = (struct index_node *)(uintptr_t)*page;
+    if (node == NULL || node->is_leaf)
+        return false;
+    *page = *child_slot(node, node_child_for(node, key, key_bytes));
+    node_prefetch(*page);
+    return true;
 }
 
 /* A guess, since only prefixes of the prefix and of the suffix count; mostly it is right. */
-void shard_index_prefetch_entry(const struct index_node *page, const void *key, uint32_t key_bytes)
+void shard_index_prefetch_cell(const struct index_node *page, const void *key, uint32_t key_bytes)
 {
     if (page == NULL || key_bytes < page->prefix_bytes)
         return;
@@ -296,7 +301,7 @@ void shard_index_prefetch_entry(const struct index_node *page, const void *key, 
         return;
     const uint8_t *cell = cell_at(page, at);
     __builtin_prefetch(cell);
-    __builtin_prefetch(cell + sizeof(struct index_entry)); /* the suffix; not always another line */
+    __builtin_prefetch(cell + payload_bytes(page)); /* the suffix; not always another line */
 }
 
 /* ---- rebuilding nodes ---- */

@@ -91,12 +91,14 @@ struct index_entry *shard_index_find(const struct shard_index *index, const void
                                      uint32_t key_bytes);
 
 /*
- * In two steps, many keys at a time between them: load the page in which a find or an insert of the
- * key will end, then its entry. NULL from the first: nothing to load.
+ * The way of a find or an insert, a step for each of many keys before the next: what a step reads
+ * was loaded while the other keys took theirs. From the top page (NULL: empty) its cell for the
+ * key, then the page below, until that is false: the page is a leaf, and its cell the entry.
  */
-const struct index_node *shard_index_prefetch_page(const struct shard_index *index, const void *key,
-                                                   uint32_t key_bytes);
-void shard_index_prefetch_entry(const struct index_node *page, const void *key, uint32_t key_bytes);
+const struct index_node *shard_index_top(const struct shard_index *index);
+void shard_index_prefetch_cell(const struct index_node *page, const void *key, uint32_t key_bytes);
+bool shard_index_prefetch_below(const struct index_node **page, const void *key,
+                                uint32_t key_bytes);
 
 /* The entry of the key, zeroed if it is new. NULL: no memory. */
 struct index_entry *shard_index_insert(struct shard_index *index, const void *key,

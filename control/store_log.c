@@ -532,15 +532,17 @@ void store_expect(const struct store *store, struct shard_operation *const *oper
             __builtin_prefetch(bytes + line * CACHE_LINE_BYTES);
     }
     const struct index_node *pages[STORE_EXPECT_MAX];
-    for (uint32_t i = 0; i < count; i++) {
-        struct shard_operation *operation = operations[i];
-        pages[i] =
-            shard_index_prefetch_page(&store->set->indexes[shard_of_hash(operation->shard_hash)],
-                                      operation_key(operation), operation->key_bytes);
-    }
     for (uint32_t i = 0; i < count; i++)
-        shard_index_prefetch_entry(pages[i], operation_key(operations[i]),
-                                   operations[i]->key_bytes);
+        pages[i] = shard_index_top(&store->set->indexes[shard_of_hash(operations[i]->shard_hash)]);
+    for (bool is_above = true; is_above;) {
+        is_above = false;
+        for (uint32_t i = 0; i < count; i++)
+            shard_index_prefetch_cell(pages[i], operation_key(operations[i]),
+                                      operations[i]->key_bytes);
+        for (uint32_t i = 0; i < count; i++)
+            is_above |= shard_index_prefetch_below(&pages[i], operation_key(operations[i]),
+                                                   operations[i]->key_bytes);
+    }
 }
 
 void store_submit(struct store *store, struct shard_operation *operation)

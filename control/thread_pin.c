@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "include/log.h"
 #include "include/server_config.h"
@@ -51,6 +52,14 @@ static int pin_to(const uint16_t *cores, uint32_t count)
 int thread_pin(const struct core_list *cores)
 {
     return cores->core_count == 0 ? 0 : pin_to(cores->cores, cores->core_count);
+}
+
+void thread_never_interrupts(void)
+{
+    struct sched_param none = {0};
+    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
+        log_warning("cores: SCHED_BATCH: %s; control threads interrupt workers on their cores",
+                    strerror(errno));
 }
 
 int thread_pin_one(const struct core_list *cores, uint32_t index)

@@ -26,6 +26,7 @@
 #define TASKS_PER_ROUND 16u
 #define BURST_FEW 16u
 #define FULL_ROUNDS_BEFORE_MORE 8u
+#define YIELD_NS_MAX NS_PER_MS /* a control thread on this core waits no longer than this */
 
 /*
  * Few frames a round while few wait: the first answers are on their way while the next requests are
@@ -181,6 +182,21 @@ static void sleep_while_idle(struct core *core)
     response_cache_online(core->shared->cache, core->index);
 }
 
+/*
+ * What is asked of a control thread may need this very core. It does not interrupt rounds (which
+ * made small commits of large ones): it gets the core after a round without work, or once in a
+ * while.
+ */
+static void yield_to_control(struct core *core, uint32_t work)
+{
+    if (LIKELY(shard_client_in_flight(core->shards) == 0))
+        return;
+    if (work > 0 && core->time.now_ns - core->yielded_ns < YIELD_NS_MAX)
+        return;
+    core->yielded_ns = core->time.now_ns;
+    give_way();
+}
+
 void core_run(struct core *core)
 {
     const struct server_config *server = core->shared->server;
@@ -197,6 +213,8 @@ void core_run(struct core *core)
         uint32_t work = core_run_once(core, &time);
         counter_bump(&core->rounds, 1);
         show_levels(core);
+        if (may_sleep)
+            yield_to_control(core, work);
 
         uint64_t end_ns = clock_now_ns(); /* this round's end is the next one's start */
         if (work > 0) {

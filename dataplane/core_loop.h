@@ -88,6 +88,7 @@ struct core {
     enum core_phase phase;
     uint64_t idle_since_ns;
     uint64_t levels_shown_ns;
+    uint64_t yielded_ns;
     uint32_t rx_burst; /* frames taken from a port this round: adapts, at most workers.rx_burst */
     uint32_t full_rounds; /* in a row, in which a port had all of them */
 

@@ -95,6 +95,17 @@ static void apply_as_owner(struct shard_client *client, struct shard_operation *
     response_cache_apply(client->config.cache, client->config.worker, operation, time->wall_ms);
 }
 
+/* Where the cache has the keys, and what it has there, loaded for all of them at once. */
+static void expect_in_cache(const struct shard_client *client,
+                            struct shard_operation *const *operations, uint32_t count)
+{
+    const struct cache_bucket *buckets[POLL_BATCH];
+    for (uint32_t i = 0; i < count; i++)
+        buckets[i] = response_cache_bucket(client->config.cache, operations[i]->cache_hash);
+    for (uint32_t i = 0; i < count; i++)
+        response_cache_guess(buckets[i], operations[i]->cache_hash);
+}
+
 static uint32_t poll_control(struct shard_client *client, uint32_t control,
                              const struct round_time *time, struct shard_operation **home,
                              uint32_t limit)
@@ -105,6 +116,7 @@ static uint32_t poll_control(struct shard_client *client, uint32_t control,
     uint32_t homed = 0;
     uint32_t got = message_ring_pop(fabric->reply[control][worker], batch,
                                     limit < POLL_BATCH ? limit : POLL_BATCH);
+    expect_in_cache(client, batch, got);
     for (uint32_t i = 0; i < got; i++) {
         struct shard_operation *operation = batch[i];
         apply_as_owner(client, operation, time);

@@ -4,6 +4,7 @@
  *            losing one.
  *
  * Purpose:   a sleeping consumer is woken by one eventfd write; a busy one never costs a syscall.
+ *            Who shares a core with a consumer lets it run.
  * Ownership: the consumer owns the sleeper; producers hold a pointer to it.
  * Threading: sleeper_* by the consumer only; wake by any thread.
  * Units:     nanoseconds.
@@ -19,6 +20,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -88,6 +90,12 @@ static inline void wake_if_asleep(struct sleeper *sleeper)
         ssize_t ignored = write(sleeper->event_fd, &one, sizeof(one));
         (void)ignored;
     }
+}
+
+/* Who was woken and waits for this core has it now (sched(7)); nothing if nobody waits. */
+static inline void give_way(void)
+{
+    sched_yield();
 }
 
 #endif

@@ -2,6 +2,7 @@
 """What was acknowledged is there: after kill -9, after restarts with other threads, after a full disk."""
 import contextlib
 import http.client
+import os
 import random
 import signal
 import socket
@@ -10,7 +11,7 @@ import threading
 import time
 
 from harness import (BINARY, VALUES, Client, RawConnection, check, check_equal, depth, digest, in_threads,
-                     random_bytes, system_test, wait_for)
+                     random_bytes, system_test, wait_for, wrk)
 
 KILL_ROUNDS = depth('GANNET_KILL_ROUNDS', 20)
 
@@ -325,6 +326,33 @@ def compaction(world):
     client = Client()
     for key, value in values.items():
         check_equal(digest(client.get(key).body), digest(value), f'{key} after a restart')
+
+
+@system_test('on a core they share, control threads wait for a round to end, but not for all work', 60)
+def shared_core(world):
+    core = 1 % os.cpu_count()
+    server = world.start({'workers': {'cores': [core], 'poll': 'adaptive'}, 'control': {'cores': [core]}})
+
+    def policies():
+        return {os.sched_getscheduler(thread) for thread, name in server.threads().items()
+                if name.startswith('control')}
+
+    check_equal(policies(), {os.SCHED_BATCH}, 'a control thread beside an adaptive worker')
+    client = Client()
+    client.put('hot', b'x')
+    took = []
+
+    def ask():
+        for number in range(200):
+            started = time.monotonic()
+            check_equal(client.get(f'never-{number}').status, 404, 'a key that was not asked for yet')
+            took.append(time.monotonic() - started)
+
+    in_threads([lambda: wrk(VALUES + 'hot', seconds=3, connections=16), ask], 30)
+    took.sort()
+    check(took[len(took) // 2] < 0.05, f'a miss beside cached reads took {took[len(took) // 2] * 1000:.1f} ms')
+    server.restart({'workers': {'poll': 'busy'}, 'control': {'cores': 'none'}})
+    check_equal(policies(), {os.SCHED_OTHER}, 'beside one that never yields')
 
 
 @system_test('control.io: threads - where the kernel refuses io_uring - keeps values like io_uring does', 30)

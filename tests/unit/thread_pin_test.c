@@ -75,6 +75,16 @@ static void threads_go_round_the_list(void **state)
     assert_int_equal(CPU_COUNT(&both), 2);
 }
 
+static void one_that_never_interrupts_says_so_to_the_scheduler(void **state)
+{
+    (void)state;
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    thread_never_interrupts();
+    assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+    struct sched_param none = {0};
+    assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+}
+
 static void a_core_that_is_not_there_is_refused(void **state)
 {
     (void)state;
@@ -107,6 +117,7 @@ int main(void)
         cmocka_unit_test_teardown(an_empty_list_changes_nothing, restore),
         cmocka_unit_test_teardown(threads_go_round_the_list, restore),
         cmocka_unit_test_teardown(a_core_that_is_not_there_is_refused, restore),
+        cmocka_unit_test(one_that_never_interrupts_says_so_to_the_scheduler),
         cmocka_unit_test(long_names_are_cut),
     };
     sched_getaffinity(0, sizeof(at_start), &at_start);
