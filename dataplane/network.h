@@ -150,7 +150,6 @@ struct network_header {
     uint8_t header_bytes;                /* Ethernet + VLAN + IP */
     uint8_t network_offset;              /* 14 or 18: the mbuf's l2_len */
     uint8_t ip_version;
-    uint16_t mtu; /* of the port: largest IP packet */
     /* Sum of both addresses and the protocol, in memory order (checksum.h): add the TCP length as a
      * big-endian word and the segment itself. */
     uint32_t pseudo_sum;
@@ -190,7 +189,8 @@ void network_flush(struct network *network);
 uint32_t network_unsent(const struct network *network, uint8_t port_index);
 
 uint32_t network_offloads(const struct network *network, uint8_t port_index); /* enum nic_offload */
-uint16_t network_mtu(const struct network *network, uint8_t port_index);
+/* The largest IP packet; routers may lower that of IPv6, and then the generation changes. */
+uint16_t network_mtu(const struct network *network, uint8_t port_index, uint8_t ip_version);
 uint32_t network_port_count(const struct network *network);
 
 /* ---- time ---- */

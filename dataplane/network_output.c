@@ -282,7 +282,6 @@ static void write_header(const struct network_port *port, const struct network_f
         out->pseudo_sum = checksum_pseudo_ipv6(flow->local, flow->remote, IP_PROTOCOL_TCP);
     }
     out->ip_version = flow->ip_version;
-    out->mtu = is_ipv4 ? port->mtu : port->mtu6;
 }
 
 enum network_path_status network_path(struct network *network, const struct network_flow *flow,
@@ -407,9 +406,10 @@ uint32_t network_offloads(const struct network *network, uint8_t port_index)
     return network->ports[port_index].offloads;
 }
 
-uint16_t network_mtu(const struct network *network, uint8_t port_index)
+uint16_t network_mtu(const struct network *network, uint8_t port_index, uint8_t ip_version)
 {
-    return network->ports[port_index].mtu;
+    const struct network_port *port = &network->ports[port_index];
+    return ip_version == 6 ? port->mtu6 : port->mtu;
 }
 
 uint32_t network_port_count(const struct network *network)

@@ -68,9 +68,11 @@ static void template_keep(struct tcp_template *template, const struct network_he
     template->ip_sum = is_ipv4 ? checksum_add(0, ip, IPV4_HEADER_BYTES) : 0;
 }
 
-static NO_INLINE void path_refresh(struct tcp_stack *stack, struct tcp_connection *connection,
+/* True: segments must be smaller now, since the link takes less (RFC 4861 4.6.4). */
+static NO_INLINE bool path_refresh(struct tcp_stack *stack, struct tcp_connection *connection,
                                    struct tcp_cold *cold)
 {
+    uint16_t mss_before = connection->mss_bytes;
     struct network_flow flow;
     struct network_header fresh;
     tcp_flow_of(stack, connection, &flow);
@@ -83,6 +85,10 @@ static NO_INLINE void path_refresh(struct tcp_stack *stack, struct tcp_connectio
     }
     if (status == NETWORK_PATH_READY)
         cold->network_generation = network_generation(stack->network);
+    if (connection->state < TCP_ESTABLISHED) /* what the peer takes is not known yet */
+        return false;
+    tcp_mss_update(stack, connection);
+    return connection->mss_bytes < mss_before;
 }
 
 static inline bool path_is_usable(struct tcp_stack *stack, struct tcp_connection *connection,
@@ -90,6 +96,18 @@ static inline bool path_is_usable(struct tcp_stack *stack, struct tcp_connection
 {
     if (UNLIKELY(cold->network_generation != network_generation(stack->network)))
         path_refresh(stack, connection, cold);
+    return LIKELY(cold->path_known);
+}
+
+/* Also false when `packet` was cut for segments larger than now: it is cut anew next round. */
+static inline bool path_takes(struct tcp_stack *stack, struct tcp_connection *connection,
+                              struct tcp_cold *cold, const struct packet *packet)
+{
+    if (UNLIKELY(cold->network_generation != network_generation(stack->network)) &&
+        path_refresh(stack, connection, cold) && packet->tx.payload_bytes > connection->mss_bytes) {
+        connection_wants_output(stack, connection);
+        return false;
+    }
     return LIKELY(cold->path_known);
 }
 
@@ -214,6 +232,14 @@ static inline void finish_bare(struct tcp_stack *stack, uint8_t port_index, stru
         write_checksum(frame, header, 0);
 }
 
+static inline struct packet *packet_or_count(struct tcp_stack *stack)
+{
+    struct packet *packet = stack_packet_alloc(stack);
+    if (UNLIKELY(!packet))
+        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
+    return packet;
+}
+
 /* ---- what a connection says in its header ---- */
 
 /* The window to announce; the promised edge only moves right, and not by silly amounts. */
@@ -280,10 +306,11 @@ static ALWAYS_INLINE void plan_connection(struct tcp_stack *stack,
     plan->window = window_field(stack, connection, flags & TCP_FLAG_SYN);
 }
 
-static uint16_t announced_mss(const struct tcp_stack *stack, const struct network_header *path)
+static uint16_t announced_mss(const struct tcp_stack *stack, uint8_t port_index, uint8_t ip_version)
 {
-    uint32_t network_bytes = path->ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
-    uint32_t mss = path->mtu - network_bytes - TCP_HEADER_BYTES;
+    uint32_t network_bytes = ip_version == 6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    uint32_t mtu = network_mtu(stack->network, port_index, ip_version);
+    uint32_t mss = mtu - network_bytes - TCP_HEADER_BYTES;
     if (UNLIKELY(stack->config.mss_max_bytes != 0))
         mss = u32_min(mss, stack->config.mss_max_bytes);
     return (uint16_t)mss;
@@ -294,7 +321,7 @@ static void plan_syn_options(struct tcp_stack *stack, struct tcp_connection *con
 {
     bool is_answer = connection->state == TCP_SYN_RECEIVED; /* both opened at once */
     struct tcp_syn_options options = {
-        .mss_bytes = announced_mss(stack, plan->path),
+        .mss_bytes = announced_mss(stack, cold->port_index, plan->path->ip_version),
         .has_timestamps = is_answer ? (connection->flags & CONNECTION_TIMESTAMPS) != 0
                                     : stack->config.offer_timestamps,
         .has_sack =
@@ -324,7 +351,7 @@ struct packet *tcp_frame_bare(struct tcp_stack *stack, struct tcp_connection *co
 {
     if (!path_is_usable(stack, connection, cold))
         return NULL;
-    struct packet *frame = stack_packet_alloc(stack);
+    struct packet *frame = packet_or_count(stack);
     if (UNLIKELY(!frame))
         return NULL;
     struct frame_plan plan;
@@ -384,13 +411,14 @@ static NO_INLINE struct packet *frame_fresh(struct tcp_stack *stack, const struc
                                             const struct packet *packet,
                                             const struct frame_plan *plan, uint32_t segment_bytes)
 {
-    struct packet *frame = stack_packet_alloc(stack);
+    struct packet *frame = packet_or_count(stack);
     if (!frame)
         return NULL;
     struct written_header header =
         write_headers(packet_append(frame, (uint16_t)plan_header_bytes(plan)), plan);
     if (packet->tx.blob) {
         if (!append_blob(stack, frame, packet, may_chain(stack, cold))) {
+            count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
             packet_free(frame);
             return NULL;
         }
@@ -436,7 +464,7 @@ static inline struct packet *frame_in_place(struct tcp_stack *stack, const struc
 struct packet *tcp_frame_data(struct tcp_stack *stack, struct tcp_connection *connection,
                               struct tcp_cold *cold, struct packet *packet, uint8_t flags)
 {
-    if (UNLIKELY(!path_is_usable(stack, connection, cold)))
+    if (UNLIKELY(!path_takes(stack, connection, cold, packet)))
         return NULL;
     struct frame_plan plan;
     plan.payload_bytes = packet->tx.payload_bytes;
@@ -540,11 +568,9 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
         return;
     if (!reply->mac)
         network_answer_mac(stack->network, flow, mac);
-    struct packet *frame = stack_packet_alloc(stack);
-    if (!frame) {
-        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
+    struct packet *frame = packet_or_count(stack);
+    if (!frame)
         return;
-    }
     struct frame_plan plan;
     plan.mac = reply->mac ? reply->mac : mac;
     plan.payload_bytes = 0;
@@ -561,7 +587,7 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
     plan_reply_path(template, flow, &addresses6, &plan);
     if (reply->syn_options) {
         struct tcp_syn_options options = *reply->syn_options;
-        options.mss_bytes = announced_mss(stack, plan.path);
+        options.mss_bytes = announced_mss(stack, flow->port_index, flow->ip_version);
         plan.more_option_bytes = (uint8_t)tcp_options_write_syn(plan.more_options, &options);
     }
     struct written_header header =
@@ -573,12 +599,10 @@ void tcp_frame_reply(struct tcp_stack *stack, const struct network_flow *flow,
 void tcp_mss_update(struct tcp_stack *stack, struct tcp_connection *connection)
 {
     struct tcp_cold *cold = connection_cold(connection);
-    uint32_t mtu = connection_template(stack, connection, cold)->header.mtu;
-    if (mtu == 0)
-        mtu = 1280; /* no frame has left yet */
+    bool is_ipv6 = connection->flags & CONNECTION_IPV6;
+    uint32_t mtu = network_mtu(stack->network, cold->port_index, is_ipv6 ? 6 : 4);
     if (cold->path_mtu != 0)
         mtu = u32_min(mtu, cold->path_mtu);
-    bool is_ipv6 = connection->flags & CONNECTION_IPV6;
     uint32_t mss = mtu - (is_ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES) - TCP_HEADER_BYTES;
     if (cold->peer_mss_bytes != 0)
         mss = u32_min(mss, cold->peer_mss_bytes);

@@ -60,10 +60,8 @@ static inline bool transmit(struct tcp_stack *stack, struct tcp_connection *conn
     if (UNLIKELY(packet->tx.flags & TX_FIN)) /* alone it has nothing to push */
         flags = packet->tx.payload_bytes > 0 ? flags | TCP_FLAG_FIN : TCP_FLAG_ACK | TCP_FLAG_FIN;
     struct packet *frame = tcp_frame_data(stack, connection, cold, packet, flags);
-    if (UNLIKELY(!frame)) {
-        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
+    if (UNLIKELY(!frame))
         return false;
-    }
     if (is_first)
         connection->snd_nxt += packet_sequence_bytes(packet);
     else
@@ -326,11 +324,8 @@ static void send_bare(struct tcp_stack *stack, struct tcp_connection *connection
 {
     struct tcp_cold *cold = connection_cold(connection);
     struct packet *frame = tcp_frame_bare(stack, connection, cold, sequence, flags);
-    if (!frame) {
-        count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
-        return;
-    }
-    tcp_send_frame(stack, cold->port_index, frame, cold->next_hop_mac, TRACE_SENT);
+    if (frame)
+        tcp_send_frame(stack, cold->port_index, frame, cold->next_hop_mac, TRACE_SENT);
 }
 
 void tcp_send_syn(struct tcp_stack *stack, struct tcp_connection *connection)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is sent again, and why: known losses, the retransmission timer, tail loss probes. */
 #include "dataplane/tcp_congestion.h"
+#include "dataplane/tcp_frame.h"
 #include "dataplane/tcp_internal.h"
 #include "dataplane/tcp_loss.h"
 #include "dataplane/tcp_output.h"
@@ -125,6 +126,7 @@ void tcp_loss_probe(struct tcp_stack *stack, struct tcp_connection *connection,
                     struct tcp_cold *cold)
 {
     struct tcp_loss *loss = tcp_loss_take(cold);
+    tcp_frame_find_path(stack, connection, cold); /* segments may have to be smaller */
     bool has_room = network_has_room(stack->network, cold->port_index);
     bool is_new = has_room && loss->lost_bytes == 0 && tcp_output_probe(stack, connection, cold);
     struct packet *again = has_room && !is_new ? probe_packet(stack, connection) : NULL;

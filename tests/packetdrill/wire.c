@@ -43,6 +43,12 @@ uint32_t network_offloads(const struct network *network, uint8_t port_index)
     return 0; /* the stack sums and cuts by itself */
 }
 
+uint16_t network_mtu(const struct network *network, uint8_t port_index, uint8_t ip_version)
+{
+    (void)port_index, (void)ip_version;
+    return network->mtu;
+}
+
 bool network_has_room(const struct network *network, uint8_t port_index)
 {
     (void)network, (void)port_index;
@@ -52,6 +58,7 @@ bool network_has_room(const struct network *network, uint8_t port_index)
 enum network_path_status network_path(struct network *network, const struct network_flow *flow,
                                       struct network_header *out)
 {
+    (void)network;
     bool is_ipv4 = flow->ip_version == 4;
     memset(out, 0, sizeof(*out));
     out->network_offset = ethernet_write(out->bytes, peer_mac, our_mac, 0,
@@ -67,7 +74,6 @@ enum network_path_status network_path(struct network *network, const struct netw
         out->pseudo_sum = checksum_pseudo_ipv6(flow->local, flow->remote, IP_PROTOCOL_TCP);
     }
     out->ip_version = flow->ip_version;
-    out->mtu = network->mtu;
     return NETWORK_PATH_READY;
 }
 

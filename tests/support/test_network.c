@@ -25,6 +25,13 @@ uint32_t network_offloads(const struct network *network, uint8_t port_index)
     return network->offloads;
 }
 
+uint16_t network_mtu(const struct network *network, uint8_t port_index, uint8_t ip_version)
+{
+    (void)port_index;
+    (void)ip_version;
+    return network->mtu;
+}
+
 bool network_has_room(const struct network *network, uint8_t port_index)
 {
     (void)port_index;
@@ -104,7 +111,6 @@ enum network_path_status network_path(struct network *network, const struct netw
         out->header_bytes = (uint8_t)(out->network_offset + 40);
     }
     out->ip_version = flow->ip_version;
-    out->mtu = network->mtu;
     return network->has_stand_in ? NETWORK_PATH_RESOLVING : NETWORK_PATH_READY;
 }
 

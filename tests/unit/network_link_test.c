@@ -441,7 +441,8 @@ static void the_router_is_the_one_that_advertises(void **state)
     assert_int_not_equal(network_generation(rig.network), generation);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
     assert_memory_equal(header.bytes, router_mac, 6);
-    assert_int_equal(header.mtu, 1400);
+    assert_int_equal(network_mtu(rig.network, 0, 6), 1400);
+    assert_int_equal(network_mtu(rig.network, 0, 4), 1500);
     pass(&rig, 5 * SECOND_NS);
     assert_null(sent_icmp6(&rig, 133, &at)); /* no more questions */
     put_router(&frame, other_router, 255, 600, 0);

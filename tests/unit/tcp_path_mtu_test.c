@@ -166,6 +166,107 @@ static void small_segments_that_are_lost_say_nothing_about_size(void **state)
     peer_stop(&peer);
 }
 
+/* ---- the link's own MTU, as a router advertises it ---- */
+
+static void link_takes(uint16_t mtu)
+{
+    peer.network.mtu = mtu;
+    peer.network.generation++;
+}
+
+/* Everything sent so far; returns the largest payload, and in *bytes all of them. */
+static uint32_t largest_seen(uint32_t *bytes)
+{
+    struct seen_segment seen;
+    uint32_t largest = 0;
+    *bytes = 0;
+    while (peer_sees(&peer, &seen)) {
+        largest = seen.length > largest ? seen.length : largest;
+        *bytes += seen.length;
+    }
+    return largest;
+}
+
+static void a_smaller_link_mtu_reaches_open_connections(void **state)
+{
+    (void)state;
+    uint32_t bytes, sent = 0;
+    for (uint32_t segments = 1; segments <= 3; segments += 2) { /* a lone answer, and several */
+        open_connection(true);
+        link_takes(1300);
+        peer_application_sends(&peer, segments * MSS);
+        for (sent = 0; sent < segments * MSS; sent += bytes) {
+            peer_round(&peer);
+            assert_in_range(largest_seen(&bytes), 1, 1240);
+        }
+        assert_int_equal(sent, segments * MSS);
+        assert_int_equal(tcp_payload_max(peer.connection), 1240);
+        assert_int_equal(peer_counter(&peer, COUNTER_PACKET_ALLOCATION_FAILED), 0);
+        peer_stop(&peer);
+    }
+}
+
+static void what_waits_is_cut_anew_for_a_smaller_link(void **state)
+{
+    (void)state;
+    uint32_t bytes;
+    open_connection(true);
+    peer_application_sends(&peer, 20 * MSS);
+    peer_round(&peer);
+    assert_int_equal(largest_seen(&bytes), MSS);
+    assert_int_equal(bytes, 10 * MSS); /* the initial window */
+    link_takes(1300);
+    for (uint32_t sent = bytes; sent < 20 * MSS; sent += bytes) {
+        peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1 + sent});
+        peer_round(&peer);
+        assert_in_range(largest_seen(&bytes), 1, 1240);
+    }
+    peer_stop(&peer);
+}
+
+static void what_the_smaller_link_swallowed_is_sent_again_in_smaller_ones(void **state)
+{
+    (void)state;
+    open_connection(true);
+    peer_application_sends(&peer, 3 * MSS);
+    peer_round(&peer);
+    peer_discard(&peer);
+    link_takes(1300);
+    assert_in_range(peer_wait(&peer, 1000), 0, 50); /* the probe, and not the timeout */
+    uint32_t arrived = 0;
+    while (arrived < 3 * MSS) { /* in order, as the peer gets it */
+        struct seen_segment seen;
+        if (peer.out_count == 0)
+            assert_in_range(peer_wait(&peer, 1000), 0, 999);
+        while (peer_sees(&peer, &seen)) {
+            assert_in_range(seen.length, 1, 1240);
+            if (seen.seq == 1 + arrived)
+                arrived += seen.length;
+        }
+        peer_send(&peer, (struct peer_segment){.flags = A, .seq = 1, .ack = 1 + arrived});
+    }
+    assert_int_equal(arrived, 3 * MSS);
+    assert_int_equal(peer_counter(&peer, COUNTER_TCP_PATH_BLACK_HOLES), 0);
+    peer_stop(&peer);
+}
+
+/* Its next hop is known, so nothing but the MTU makes it ask. */
+static void a_connection_opened_afterwards_starts_with_the_link_mtu(void **state)
+{
+    (void)state;
+    open_connection(true);
+    link_takes(1300);
+    peer.port++;
+    peer_send(&peer, (struct peer_segment){.flags = TCP_FLAG_SYN});
+    struct seen_segment answer = peer_expect(&peer, TCP_FLAG_SYN | A, 0, 1, 0);
+    assert_int_equal(answer.syn.mss_bytes, 1240);
+    peer_discard(&peer);
+    peer.port++;
+    peer_open(&peer, &with_sack);
+    assert_int_equal(tcp_payload_max(peer.connection), 1240);
+    peer_stop(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +275,10 @@ int main(void)
         cmocka_unit_test(a_path_that_swallows_large_segments_gets_smaller_ones),
         cmocka_unit_test(where_full_segments_came_through_losses_are_no_black_hole),
         cmocka_unit_test(small_segments_that_are_lost_say_nothing_about_size),
+        cmocka_unit_test(a_smaller_link_mtu_reaches_open_connections),
+        cmocka_unit_test(what_waits_is_cut_anew_for_a_smaller_link),
+        cmocka_unit_test(what_the_smaller_link_swallowed_is_sent_again_in_smaller_ones),
+        cmocka_unit_test(a_connection_opened_afterwards_starts_with_the_link_mtu),
     };
     test_eal_start("64");
     return cmocka_run_group_tests(tests, NULL, NULL);
