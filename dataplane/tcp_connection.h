@@ -254,7 +254,7 @@ struct tcp_cold {
 
     /* deadlines beside retransmit_tick */
     uint32_t delayed_ack_tick;
-    uint32_t fin_wait_tick;
+    uint32_t fin_wait_tick; /* until there is a FIN: when a packet for it is asked for again */
     uint32_t keepalive_tick;
 
     uint32_t silent_next, silent_previous; /* of the dying: the next one */

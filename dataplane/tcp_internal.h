@@ -256,6 +256,8 @@ bool tcp_time_wait_input(struct tcp_stack *stack, struct tcp_time_wait *entry,
 /* tcp_timers.c */
 void tcp_retransmit_arm(struct tcp_stack *stack, struct tcp_connection *connection);
 void tcp_keepalive_arm(struct tcp_stack *stack, struct tcp_connection *connection);
+/* No packet for the FIN: output asks again after a while. */
+void tcp_fin_put_off(struct tcp_stack *stack, struct tcp_connection *connection);
 /* RFC 8985 7.2: more was sent, or has arrived. Not beyond the timeout of what left first. */
 void tcp_probe_put_off(struct tcp_stack *stack, struct tcp_connection *connection);
 uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,

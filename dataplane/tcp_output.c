@@ -88,7 +88,7 @@ static void queue_fin(struct tcp_stack *stack, struct tcp_connection *connection
         packet = stack_packet_alloc(stack);
         if (!packet) {
             count(stack->counters, COUNTER_PACKET_ALLOCATION_FAILED);
-            connection_wants_output(stack, connection); /* tries again in the next round */
+            tcp_fin_put_off(stack, connection);
             return;
         }
         memset(&packet->tx, 0, sizeof(packet->tx));

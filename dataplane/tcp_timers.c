@@ -16,6 +16,7 @@
 #define TLP_SLACK_US 2000u
 #define KEEPALIVE_PROBE_MS 75000u
 #define UNRESOLVED_RETRY_MS 20u
+#define FIN_RETRY_MS 20u
 
 uint32_t tcp_rto_ticks(const struct tcp_stack *stack, const struct tcp_connection *connection,
                        const struct tcp_cold *cold)
@@ -280,6 +281,13 @@ static void keepalive_timed_out(struct tcp_stack *stack, struct tcp_connection *
     cold->keepalive_tick = tcp_tick_at(stack->now_tick, interval);
 }
 
+void tcp_fin_put_off(struct tcp_stack *stack, struct tcp_connection *connection)
+{
+    struct tcp_cold *cold = connection_cold(connection);
+    cold->fin_wait_tick = tcp_tick_at(stack->now_tick, tcp_ticks_of_ms(FIN_RETRY_MS));
+    tcp_timer_update(stack, connection, cold->fin_wait_tick);
+}
+
 static void fin_wait_timed_out(struct tcp_stack *stack, struct tcp_connection *connection,
                                struct tcp_cold *cold)
 {
@@ -289,6 +297,8 @@ static void fin_wait_timed_out(struct tcp_stack *stack, struct tcp_connection *c
         cold->fin_wait_tick = tcp_tick_at(stack->now_tick, stack->fin_wait_ticks - idle);
     else if (connection->state == TCP_FIN_WAIT_2 || connection->state == TCP_TIME_WAIT)
         tcp_connection_end(stack, connection);
+    else if (connection->flags & CONNECTION_FIN_WANTED)
+        connection_wants_output(stack, connection);
 }
 
 static uint32_t earlier(uint32_t deadline_tick, uint32_t other_tick)

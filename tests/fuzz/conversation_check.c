@@ -83,6 +83,9 @@ static void check_timers(const struct tcp_connection *connection, const struct t
     if (connection->send_next && connection->snd_nxt == connection->snd_una &&
         connection->state != TCP_SYN_SENT && !(connection->flags & CONNECTION_ON_OUTPUT))
         ASSERT(connection->retransmit_tick != 0); /* the window is shut: it is probed */
+    if ((connection->flags & CONNECTION_FIN_WANTED) && connection->state >= TCP_ESTABLISHED &&
+        !(connection->flags & CONNECTION_ON_OUTPUT))
+        ASSERT(cold->fin_wait_tick != 0); /* it waits for a packet */
     bool has_deadline = connection->retransmit_tick != 0 || connection->application_tick != 0 ||
                         cold->delayed_ack_tick != 0 || cold->fin_wait_tick != 0 ||
                         cold->keepalive_tick != 0;

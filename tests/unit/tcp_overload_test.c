@@ -129,24 +129,36 @@ static void an_unconfirmed_next_hop_does_not_hurry_the_timers(void **state)
     assert_in_range(peer_wait(&peer, 1000), 395, 410);
 }
 
-static void a_fin_without_a_packet_waits_and_hurries_nothing(void **state)
+/* With data on its way, whose timer must not be hurried, and with none, where no timer runs. */
+static void a_fin_without_a_packet_waits_and_asks_now_and_then(void **state)
 {
     (void)state;
     static struct packet *hoard[8192];
-    uint32_t hoarded = 0;
-    peer_open(&peer, &(struct tcp_syn_options){.mss_bytes = 1460});
-    peer_application_sends(&peer, 100);
-    peer_round(&peer);
-    peer_expect(&peer, A, 1, 1, 100);
-    while ((hoard[hoarded] = packet_alloc(peer.pool)) != NULL)
-        hoarded++;
-    tcp_close(peer.stack, peer.connection);
-    assert_int_equal(peer_wait(&peer, 150), 150); /* nothing is sent again before its time */
-    assert_int_equal(tcp_next_timer_ns(peer.stack), peer.now_ns);
-    while (hoarded > 0)
-        packet_free(hoard[--hoarded]);
-    peer_round(&peer);
-    peer_expect(&peer, A | F, 101, 1, 0);
+    for (uint32_t sent = 0; sent <= 100; sent += 100) {
+        uint32_t hoarded = 0;
+        peer.port++;
+        peer_open(&peer, &(struct tcp_syn_options){.mss_bytes = 1460});
+        if (sent > 0) {
+            peer_application_sends(&peer, sent);
+            peer_round(&peer);
+            peer_expect(&peer, A, 1, 1, sent);
+        }
+        while ((hoard[hoarded] = packet_alloc(peer.pool)) != NULL)
+            hoarded++;
+        uint64_t asked = peer_counter(&peer, COUNTER_PACKET_ALLOCATION_FAILED);
+        tcp_close(peer.stack, peer.connection);
+        peer_round(&peer);
+        assert_in_range(tcp_next_timer_ns(peer.stack), peer.now_ns + 18000000,
+                        peer.now_ns + 22000000);      /* until then a worker may sleep */
+        assert_int_equal(peer_wait(&peer, 150), 150); /* nothing is sent again before its time */
+        asked = peer_counter(&peer, COUNTER_PACKET_ALLOCATION_FAILED) - asked;
+        assert_in_range(asked, 7, 9);
+        while (hoarded > 0)
+            packet_free(hoard[--hoarded]);
+        assert_in_range(peer_wait(&peer, 30), 0, 22);
+        peer_expect(&peer, A | F, 1 + sent, 1, 0);
+        peer_discard(&peer);
+    }
 }
 
 /* What /metrics shows: half-open peers, TIME-WAIT, packets held, those of them out of order. */
@@ -401,7 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(open_connections_go_on_while_data_holds_all_it_may),
         TEST(an_unconfirmed_next_hop_does_not_hurry_the_timers),
-        TEST(a_fin_without_a_packet_waits_and_hurries_nothing),
+        TEST(a_fin_without_a_packet_waits_and_asks_now_and_then),
         TEST(every_level_that_rose_falls_again),
         TEST(what_waits_out_of_order_goes_first),
         TEST(what_we_send_too_may_push_it_out),
