@@ -24,6 +24,7 @@ static doctor_check *const checks[] = {
     doctor_ports,
     doctor_port_nodes,
     doctor_links,
+    doctor_addresses,
     doctor_io_uring,
     doctor_clock,
     doctor_open_files,

@@ -2,6 +2,7 @@
 /* Ports: what a start would refuse (preflight), and what would make a card slow. */
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,5 +141,38 @@ void doctor_links(struct doctor *doctor)
                    preflight_exists(&doctor->machine, "/sys/class/net/%s", name)) {
             check_carrier(doctor, check, name);
         }
+    }
+}
+
+/* Second half of the address (RFC 4291, appendix A); false: the link address is not to be seen. */
+static bool formed_half(const struct doctor *doctor, const char *device, char *out, size_t bytes)
+{
+    char name[64], text[32];
+    unsigned mac[6];
+    if (!preflight_vdev_argument(device, "iface", name, sizeof(name)) ||
+        strncmp(device, "net_tap", 7) == 0 ||
+        !doctor_read(doctor, text, sizeof(text), "/sys/class/net/%s/address", name) ||
+        sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+               &mac[5]) != 6)
+        return false;
+    snprintf(out, bytes, "%x:%x:%x:%x", (mac[0] ^ 2) << 8 | mac[1], mac[2] << 8 | 0xff,
+             0xfe00 | mac[3], mac[4] << 8 | mac[5]);
+    return true;
+}
+
+/* Only of ports whose address is in no configuration. */
+void doctor_addresses(struct doctor *doctor)
+{
+    const struct server_config *config = doctor->machine.config;
+    for (uint32_t port = 0; port < config->ports_count; port++) {
+        char check[32], half[40] = "EUI-64 of the link address";
+        if (!config_ipv6_is_formed(&config->ports[port]))
+            continue;
+        snprintf(check, sizeof(check), "port %u IPv6", port);
+        formed_half(doctor, config->ports[port].device, half, sizeof(half));
+        doctor_add(doctor, DOCTOR_OK, check, "", "",
+                   "auto: PREFIX:%s, PREFIX being the /64 that a router advertises; until one does "
+                   "it has its link-local address only; the log, /metrics and gannet top name it",
+                   half);
     }
 }

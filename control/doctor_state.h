@@ -47,7 +47,7 @@ doctor_check doctor_allowed_cores, doctor_shared_cores, doctor_siblings, doctor_
 doctor_check doctor_hugepages, doctor_transparent_pages,
     doctor_numa_balancing; /* doctor_memory.c */
 doctor_check doctor_locked_memory;
-doctor_check doctor_ports, doctor_port_nodes, doctor_links; /* doctor_device.c */
+doctor_check doctor_ports, doctor_port_nodes, doctor_links, doctor_addresses; /* doctor_device.c */
 doctor_check doctor_io_uring, doctor_clock, doctor_open_files, doctor_nmi_watchdog,
     doctor_admin_port;     /* doctor_kernel.c */
 doctor_check doctor_store; /* doctor_disk.c */

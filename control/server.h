@@ -34,7 +34,7 @@ struct limited_clients;
 struct service_notify;
 struct text_buffer;
 
-#define SERVER_METRICS_COUNT 15u
+#define SERVER_METRICS_COUNT 16u
 
 /* As logged: network_formed_address. */
 struct formed_address {

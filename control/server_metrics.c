@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "control/server.h"
@@ -33,6 +34,28 @@ static void write_ports(void *context, struct text_buffer *text, const char *nam
         write_port_counter(text, name, port_is.device, "tx_bytes", port_is.tx_bytes);
         write_port_counter(text, name, port_is.device, "tx_errors", port_is.tx_errors);
         write_port_counter(text, name, port_is.device, "link_downs", server->link_downs[port]);
+    }
+}
+
+static void write_formed_addresses(void *context, struct text_buffer *text, const char *name)
+{
+    const struct server *server = context;
+    for (uint32_t port = 0; port < nic_port_count(server->nic); port++) {
+        struct formed_address formed = {0};
+        char number[12], address[INET6_ADDRSTRLEN] = "";
+        if (!config_ipv6_is_formed(&server->config.ports[port]))
+            continue;
+        formed.is_there = network_formed_address(server->networks[0], (uint8_t)port, formed.ip,
+                                                 &formed.is_deprecated);
+        if (formed.is_there)
+            inet_ntop(AF_INET6, formed.ip, address, sizeof(address));
+        snprintf(number, sizeof(number), "%u", port);
+        const char *state = !formed.is_there       ? "none"
+                            : formed.is_deprecated ? "deprecated"
+                                                   : "in_use";
+        const struct stats_label labels[] = {
+            {"port", number}, {"address", address}, {"state", state}};
+        stats_sample(text, name, labels, ARRAY_COUNT(labels), 1);
     }
 }
 
@@ -215,6 +238,9 @@ static const struct {
     void (*write)(void *context, struct text_buffer *text, const char *name);
 } metrics[] = {
     {"gannet_port_events_total", "what the port counted itself", true, write_ports},
+    {"gannet_ipv6_formed",
+     "always 1; the address that a port whose ipv6 is auto has formed: in_use, deprecated, none",
+     false, write_formed_addresses},
     {"gannet_ring_depth", "operations waiting in rings, summed over workers and task threads",
      false, write_ring_depths},
     {"gannet_connections", "open connections per worker", false, write_connections},

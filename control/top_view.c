@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,6 +176,26 @@ static void show_ports(const struct view *view)
     item_rate(view, "refused", "gannet_port_tx_refused_total", NULL);
 }
 
+/* Of ports whose ipv6 is auto: what is in no configuration. */
+static void show_formed_addresses(const struct view *view)
+{
+    bool is_first = true;
+    for (uint32_t i = 0; i < view->after->sample_count; i++) {
+        const struct metrics_sample *sample = &view->after->samples[i];
+        char port[LABEL_BYTES], address[LABEL_BYTES], state[LABEL_BYTES];
+        if (strcmp(sample->name, "gannet_ipv6_formed") != 0)
+            continue;
+        metrics_label(sample, "port", port, sizeof(port));
+        metrics_label(sample, "address", address, sizeof(address));
+        metrics_label(sample, "state", state, sizeof(state));
+        if (is_first)
+            line(view, "IPv6 formed");
+        is_first = false;
+        text_format(view->text, "  port %s %s%s", port, address[0] ? address : "none yet",
+                    strcmp(state, "deprecated") == 0 ? " (deprecated)" : "");
+    }
+}
+
 static void show_workers(const struct view *view)
 {
     for (uint32_t i = 0; i < view->after->sample_count; i++) {
@@ -233,6 +254,7 @@ void top_show(struct text_buffer *text, const struct metrics_snapshot *before,
     show_tcp(&view);
     show_store(&view);
     show_ports(&view);
+    show_formed_addresses(&view);
     show_workers(&view);
     show_drops(&view);
     text_format(text, "\n");

@@ -53,7 +53,7 @@ def advertise(prefix, valid_s, preferred_s):
         link.send(bytes.fromhex('333300000001') + mac + b'\x86\xdd' + header + message)
 
 
-@system_test('an IPv6 address is formed of a router\'s prefix, logged, and answered, deprecated as well', 20)
+@system_test('an IPv6 address is formed of a router\'s prefix, logged, shown and answered, deprecated as well', 20)
 def formed_address(world):
     server = world.server({'ports': [{
         'device': 'net_af_packet0,iface=gannet0', 'queues': 1, 'ipv4': f'{SERVER_IPV4}/24',
@@ -67,6 +67,9 @@ def formed_address(world):
         got = run('curl', '-6', '-sS', '-m', '5', '-o', '/dev/null', '-w', '%{http_code}',
                   f'http://[{address}]{VALUES}nothing')
         check_equal(got.stdout, b'404', f'IPv6 is served at {address}')
+        state = 'in_use' if lifetimes[1] else 'deprecated'
+        shown = f'gannet_ipv6_formed{{port="0",address="{address}",state="{state}"}} 1'
+        check(shown in server.admin('/metrics')[1].decode().splitlines(), shown)
 
 
 class NarrowRouter:

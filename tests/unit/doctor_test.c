@@ -289,6 +289,24 @@ static void a_container_that_shows_nothing_is_told_so(void **state)
     assert_int_equal(report.change_count, 0); /* there is no file to write */
 }
 
+static void an_address_that_a_router_decides_on_is_told_as_far_as_it_is_known(void **state)
+{
+    (void)state;
+    run();
+    for (uint32_t i = 0; i < report.finding_count; i++)
+        assert_null(strstr(report.findings[i].check, "IPv6")); /* the configuration has it */
+    snprintf(config.ports[0].ipv6, sizeof(config.ports[0].ipv6), "auto");
+    run(); /* a card that is not the kernel's does not say its link address */
+    expect("port 0 IPv6", DOCTOR_OK, "PREFIX:EUI-64 of the link address, ", "");
+    snprintf(config.ports[0].device, sizeof(config.ports[0].device), "net_af_packet0,iface=veth0");
+    tree_put("/sys/class/net/veth0/carrier", "1\n");
+    tree_put("/sys/class/net/veth0/address", "02:11:22:33:44:05\n");
+    run();
+    expect("port 0 IPv6", DOCTOR_OK,
+           "auto: PREFIX:11:22ff:fe33:4405, PREFIX being the /64 that a router advertises", "");
+    expect("port 0 IPv6", DOCTOR_OK, "gannet top", "");
+}
+
 static void the_report_is_text_or_json(void **state)
 {
     (void)state;
@@ -441,6 +459,7 @@ int main(void)
         ON_GOOD(what_the_configuration_demands_is_an_error),
         ON_GOOD(a_disk_is_judged_by_what_it_does),
         ON_EMPTY(a_container_that_shows_nothing_is_told_so),
+        ON_GOOD(an_address_that_a_router_decides_on_is_told_as_far_as_it_is_known),
         ON_GOOD(the_report_is_text_or_json),
         ON_GOOD(what_is_tuned_is_noted_and_goes_back),
         ON_GOOD(a_change_that_fails_leaves_the_record_for_undo),

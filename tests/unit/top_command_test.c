@@ -58,6 +58,11 @@ static const char after_text[] = "gannet_http_requests_total{thread=\"worker0\"}
                                  "gannet_packets{thread=\"worker0\",what=\"total\"} 60\n"
                                  "gannet_tcp_tables{thread=\"worker0\",what=\"half_open\"} 3\n"
                                  "gannet_tcp_tables{thread=\"worker1\",what=\"half_open\"} 4\n"
+                                 "gannet_ipv6_formed{port=\"0\",address=\"2001:db8::1\","
+                                 "state=\"in_use\"} 1\n"
+                                 "gannet_ipv6_formed{port=\"1\",address=\"2001:db8:1::1\","
+                                 "state=\"deprecated\"} 1\n"
+                                 "gannet_ipv6_formed{port=\"2\",address=\"\",state=\"none\"} 1\n"
                                  "gannet_build_info{version=\"9.9\"} 1\n"
                                  "this is no sample\n"
                                  "gannet_broken{ 1\n";
@@ -85,6 +90,7 @@ static void rates_and_levels_are_those_between_two_moments(void **state)
         "worker0      busy 75.0 %  requests 1.00 M/s  connections 1.23 k",
         "worker1      busy 0.0 %  requests 234/s  connections 5",
         "drops        TCP_STRAY 100/s\n",
+        "\nIPv6 formed  port 0 2001:db8::1  port 1 2001:db8:1::1 (deprecated)  port 2 none yet\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
         if (!strstr(text.bytes, wanted[i]))
@@ -104,6 +110,7 @@ static void a_server_that_does_nothing_has_no_quantiles_and_no_drops(void **stat
     assert_non_null(strstr(text.bytes, "p50 -  p99 -\n"));
     assert_non_null(strstr(text.bytes, "hits -"));
     assert_non_null(strstr(text.bytes, "drops        none\n"));
+    assert_null(strstr(text.bytes, "IPv6")); /* no port has ipv6: auto */
     text_buffer_clear(&text);
 }
 
