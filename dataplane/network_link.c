@@ -254,6 +254,10 @@ static bool router_is_gone(const struct network *network, uint8_t port_index)
            (neighbour && neighbour_is_silent(neighbour));
 }
 
+/*
+ * The first worker alone asks, since one answer is enough for all: the worker whose queue it comes
+ * to posts it on the bulletin board (router_input), and all others take it from there.
+ */
 static void look_after_router(struct network *network, uint8_t port_index)
 {
     struct network_port *port = &network->ports[port_index];
