@@ -10,113 +10,16 @@
 #include "dataplane/bulletin.h"
 #include "dataplane/network.h"
 #include "dataplane/network_state.h"
-#include "dataplane/packet.h"
 #include "include/counters.h"
 #include "tests/support/dpdk_environment.h"
-#include "tests/support/fake_nic.h"
-#include "tests/support/frames.h"
-
-#define SECOND_NS UINT64_C(1000000000)
-#define SENT_MAX 64u
+#include "tests/support/link_rig.h"
 
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
-static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-static const uint8_t router_ip[16] = {0xfe, 0x80, [15] = 1};
 static const uint8_t router_mac[6] = {2, 0, 0, 0, 0, 0xfe};
-
-struct rig {
-    struct rte_mempool *pool;
-    struct fake_nic *nic;
-    struct network *network;
-    struct counters *counters;
-    uint64_t now_ns;
-    struct frame_bytes sent[SENT_MAX];
-    uint32_t sent_count;
-};
-
-struct rig_options {
-    bool checks_addresses, learns_router6;
-    struct bulletin_board *board;
-    uint32_t worker;
-};
-
-static struct counters *counters;
-
-static void rig_up(struct rig *rig, struct rig_options options)
-{
-    struct fake_nic_config nic = {.queue_count = 1, .depth = 256, .mtu = 1500};
-    memcpy(nic.mac, frames_our_mac, 6);
-    rig->now_ns = 100 * SECOND_NS;
-    rig->sent_count = 0;
-    rig->pool = dpdk_environment_pool(511);
-    rig->nic = fake_nic_create(&nic);
-    rig->counters = counters;
-    if (options.worker == 0) {
-        memset(counters->drops, 0, sizeof(counters->drops));
-        memset(counters->values, 0, sizeof(counters->values));
-    }
-    struct network_port_config port = {.queue = fake_nic_queue(rig->nic, 0),
-                                       .mtu = 1500,
-                                       .learns_router6 = options.learns_router6,
-                                       .ipv4_prefix_bits = 24,
-                                       .ipv6_prefix_bits = 64};
-    memcpy(port.ipv4, frames_our_ipv4, 4);
-    memcpy(port.ipv6, frames_our_ipv6, 16);
-    rig->network =
-        network_create(&(struct network_config){.ports = &port,
-                                                .port_count = 1,
-                                                .worker_index = options.worker,
-                                                .neighbour_count = 64,
-                                                .icmp_per_s = 10,
-                                                .checks_addresses = options.checks_addresses,
-                                                .pool = rig->pool,
-                                                .counters = rig->counters,
-                                                .board = options.board,
-                                                .key = {1, 2},
-                                                .random_seed = 7});
-    assert_non_null(rig->network);
-}
-
-static void rig_down(struct rig *rig)
-{
-    network_destroy(rig->network);
-    fake_nic_destroy(rig->nic);
-    dpdk_environment_pool_check_and_free(rig->pool);
-}
-
-/* Everything sent since the last call. */
-static void gather(struct rig *rig)
-{
-    struct packet *packet;
-    rig->sent_count = 0;
-    network_flush(rig->network);
-    while (fake_nic_take(rig->nic, 0, &packet, 1) == 1) {
-        struct frame_bytes *frame = &rig->sent[rig->sent_count++];
-        frame->length = packet_first_bytes(packet);
-        memcpy(frame->bytes, packet_data(packet), frame->length);
-        packet_free(packet);
-    }
-}
-
-static void pass(struct rig *rig, uint64_t ns)
-{
-    rig->now_ns += ns;
-    network_timers(rig->network, rig->now_ns);
-    gather(rig);
-}
-
-static void deliver(struct rig *rig, const struct frame_bytes *frame)
-{
-    struct packet *packet = packet_alloc(rig->pool), *segment;
-    assert_non_null(packet);
-    memcpy(packet_append(packet, frame->length), frame->bytes, frame->length);
-    assert_int_equal(network_input(rig->network, 0, &packet, 1, rig->now_ns, &segment), 0);
-    gather(rig);
-}
 
 /* ---- finding what was sent ---- */
 
-static const struct frame_bytes *sent_arp(const struct rig *rig, const uint8_t *sender_ip)
+static const struct frame_bytes *sent_arp(const struct link_rig *rig, const uint8_t *sender_ip)
 {
     for (uint32_t i = 0; i < rig->sent_count; i++)
         if (frame_get16(rig->sent[i].bytes + 12) == 0x0806 &&
@@ -126,7 +29,7 @@ static const struct frame_bytes *sent_arp(const struct rig *rig, const uint8_t *
 }
 
 /* An ICMPv6 message of this type, whose checksum is checked; `at`: where it begins. */
-static const struct frame_bytes *sent_icmp6(const struct rig *rig, uint8_t type, uint32_t *at)
+static const struct frame_bytes *sent_icmp6(const struct link_rig *rig, uint8_t type, uint32_t *at)
 {
     for (uint32_t i = 0; i < rig->sent_count; i++) {
         const struct frame_bytes *frame = &rig->sent[i];
@@ -143,28 +46,16 @@ static const struct frame_bytes *sent_icmp6(const struct rig *rig, uint8_t type,
     return NULL;
 }
 
-static void put_icmp6(struct frame_bytes *frame, const uint8_t *source, const uint8_t *destination,
-                      unsigned hop_limit, struct frame_bytes *message)
-{
-    frame_set16(message, 2, 0);
-    frame_set16(message, 2, slow_icmpv6(source, destination, message->bytes, message->length));
-    frame_ipv6(frame, source, destination, 58, hop_limit, message->bytes, message->length);
-    if (destination[0] == 0xff) {
-        frame->bytes[0] = frame->bytes[1] = 0x33;
-        memcpy(frame->bytes + 2, destination + 12, 4);
-    }
-}
-
 /* ---- addresses ---- */
 
 static void addresses_are_checked_first_and_announced_then(void **state)
 {
     (void)state;
     static const uint8_t nobody4[4], nobody6[16];
-    struct rig rig;
+    struct link_rig rig;
     uint32_t at;
-    rig_up(&rig, (struct rig_options){.checks_addresses = true});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){.checks_addresses = true});
+    link_rig_pass(&rig, 0);
     const struct frame_bytes *probe = sent_arp(&rig, nobody4);
     assert_non_null(probe);
     assert_memory_equal(probe->bytes + 38, frames_our_ipv4, 4);
@@ -175,17 +66,17 @@ static void addresses_are_checked_first_and_announced_then(void **state)
     assert_int_equal(check->length, 78); /* no link address option */
     assert_int_equal(check->bytes[21], 255);
     assert_non_null(sent_icmp6(&rig, 143, &at)); /* the group is joined before the question */
-    pass(&rig, SECOND_NS / 2);
+    link_rig_pass(&rig, SECOND_NS / 2);
     assert_null(sent_arp(&rig, frames_our_ipv4));
-    pass(&rig, SECOND_NS / 2 + 1);
+    link_rig_pass(&rig, SECOND_NS / 2 + 1);
     assert_non_null(sent_arp(&rig, frames_our_ipv4));
     assert_non_null(sent_icmp6(&rig, 136, &at));
-    pass(&rig, 2 * SECOND_NS + 1);
+    link_rig_pass(&rig, 2 * SECOND_NS + 1);
     assert_non_null(sent_arp(&rig, frames_our_ipv4)); /* once more, and no more */
-    pass(&rig, 100 * SECOND_NS);
+    link_rig_pass(&rig, 100 * SECOND_NS);
     assert_null(sent_arp(&rig, frames_our_ipv4));
     assert_int_equal(network_addresses_taken(rig.network), 0);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void put_our_advertisement(struct frame_bytes *frame, const uint8_t *mac)
@@ -196,100 +87,101 @@ static void put_our_advertisement(struct frame_bytes *frame, const uint8_t *mac)
     frame_put(&message, frames_our_ipv6, 16);
     frame_put16(&message, 0x0201);
     frame_put(&message, mac, 6);
-    put_icmp6(frame, router_ip, all_nodes, 255, &message);
+    frame_icmp6(frame, router_ip, all_nodes, 255, &message);
     memcpy(frame->bytes + 6, mac, 6);
 }
 
 static void an_address_that_is_taken_is_not_used(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_header header;
     struct network_flow flow = {.ip_version = 4};
     memcpy(flow.local, frames_our_ipv4, 4);
     memcpy(flow.remote, frames_peer_ipv4, 4);
-    rig_up(&rig, (struct rig_options){.checks_addresses = true});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){.checks_addresses = true});
+    link_rig_pass(&rig, 0);
     put_our_advertisement(&frame, frames_our_mac);
-    deliver(&rig, &frame); /* our own, come back */
+    link_rig_deliver(&rig, &frame); /* our own, come back */
     assert_int_equal(network_addresses_taken(rig.network), 0);
     frame_arp(&frame, frames_our_mac, 2, frames_peer_mac, frames_our_ipv4, frames_our_ipv4);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(network_addresses_taken(rig.network), 1);
     assert_int_equal(network_path(rig.network, &flow, &header), NETWORK_PATH_NONE);
     frame_arp(&frame, broadcast, 1, frames_peer_mac, frames_peer_ipv4, frames_our_ipv4);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(rig.sent_count, 0); /* no answer in its name */
     put_our_advertisement(&frame, frames_peer_mac);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(network_addresses_taken(rig.network), 3);
-    assert_int_equal(counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 2);
-    pass(&rig, 2 * SECOND_NS);
+    assert_int_equal(rig.counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 2);
+    link_rig_pass(&rig, 2 * SECOND_NS);
     assert_int_equal(rig.sent_count, 0); /* nothing to announce */
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void what_is_ours_already_is_defended_now_and_then(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
-    rig_up(&rig, (struct rig_options){.checks_addresses = true});
-    pass(&rig, 0);
-    pass(&rig, 2 * SECOND_NS);
-    pass(&rig, 9 * SECOND_NS);
+    link_rig_up(&rig, (struct link_rig_options){.checks_addresses = true});
+    link_rig_pass(&rig, 0);
+    link_rig_pass(&rig, 2 * SECOND_NS);
+    link_rig_pass(&rig, 9 * SECOND_NS);
     frame_arp(&frame, broadcast, 1, frames_peer_mac, frames_our_ipv4, frames_our_ipv4);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_non_null(sent_arp(&rig, frames_our_ipv4));
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_null(sent_arp(&rig, frames_our_ipv4));
     rig.now_ns += 11 * SECOND_NS;
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_non_null(sent_arp(&rig, frames_our_ipv4));
     assert_int_equal(network_addresses_taken(rig.network), 0);
-    assert_int_equal(counters->drops[DROP_ARP_CONFLICT], 3);
-    rig_down(&rig);
+    assert_int_equal(rig.counters->drops[DROP_ARP_CONFLICT], 3);
+    link_rig_down(&rig);
 }
 
 static void all_workers_give_up_an_address(void **state)
 {
     (void)state;
-    static struct rig speaker, other;
+    static struct link_rig speaker, other;
     struct frame_bytes frame;
     struct bulletin_board *board = bulletin_board_create(2);
-    rig_up(&speaker, (struct rig_options){.checks_addresses = true, .board = board});
-    rig_up(&other, (struct rig_options){.checks_addresses = true, .board = board, .worker = 1});
-    pass(&speaker, 0);
-    pass(&other, 0);
+    link_rig_up(&speaker, (struct link_rig_options){.checks_addresses = true, .board = board});
+    link_rig_up(&other,
+                (struct link_rig_options){.checks_addresses = true, .board = board, .worker = 1});
+    link_rig_pass(&speaker, 0);
+    link_rig_pass(&other, 0);
     assert_int_equal(other.sent_count, 0); /* one of them speaks */
     frame_arp(&frame, frames_our_mac, 2, frames_peer_mac, frames_our_ipv4, frames_our_ipv4);
-    deliver(&other, &frame); /* and another may be the one that hears */
-    pass(&speaker, 1);
+    link_rig_deliver(&other, &frame); /* and another may be the one that hears */
+    link_rig_pass(&speaker, 1);
     assert_int_equal(network_addresses_taken(speaker.network), 1);
-    assert_int_equal(counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 1);
-    rig_down(&speaker);
-    rig_down(&other);
+    assert_int_equal(speaker.counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 1);
+    link_rig_down(&speaker);
+    link_rig_down(&other);
     bulletin_board_destroy(board);
 }
 
 static void a_link_that_comes_up_is_greeted_again(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     uint32_t at;
-    rig_up(&rig, (struct rig_options){0});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){0});
+    link_rig_pass(&rig, 0);
     assert_non_null(sent_arp(&rig, frames_our_ipv4)); /* without a check: at once */
-    pass(&rig, 3 * SECOND_NS);
-    pass(&rig, 3 * SECOND_NS);
+    link_rig_pass(&rig, 3 * SECOND_NS);
+    link_rig_pass(&rig, 3 * SECOND_NS);
     network_link_came_up(rig.network, 0);
-    pass(&rig, SECOND_NS);
+    link_rig_pass(&rig, SECOND_NS);
     assert_non_null(sent_arp(&rig, frames_our_ipv4));
     assert_non_null(sent_icmp6(&rig, 136, &at));
     assert_non_null(sent_icmp6(&rig, 143, &at));
-    assert_int_equal(counters->values[COUNTER_NETWORK_LINK_UPS], 1);
-    rig_down(&rig);
+    assert_int_equal(rig.counters->values[COUNTER_NETWORK_LINK_UPS], 1);
+    link_rig_down(&rig);
 }
 
 /* A new machine may be at an old address: nothing is sent to the one that was there. */
@@ -297,23 +189,23 @@ static void behind_a_link_that_comes_up_are_other_machines(void **state)
 {
     (void)state;
     static const uint8_t new_mac[6] = {2, 0, 0, 0, 0, 0x77};
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_flow flow = {.ip_version = 4};
     uint8_t mac[6];
-    rig_up(&rig, (struct rig_options){0});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){0});
+    link_rig_pass(&rig, 0);
     frame_arp(&frame, broadcast, 1, frames_peer_mac, frames_peer_ipv4, frames_our_ipv4);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     memcpy(flow.remote, frames_peer_ipv4, 4);
     memcpy(flow.peer_mac, new_mac, 6);
     assert_true(network_answer_mac(rig.network, &flow, mac));
     assert_memory_equal(mac, frames_peer_mac, 6);
     network_link_came_up(rig.network, 0);
-    pass(&rig, SECOND_NS);
+    link_rig_pass(&rig, SECOND_NS);
     assert_false(network_answer_mac(rig.network, &flow, mac));
     assert_memory_equal(mac, new_mac, 6); /* where the question came from */
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 /* ---- groups ---- */
@@ -325,10 +217,10 @@ static void the_groups_of_both_addresses_are_reported(void **state)
     static const uint8_t of_link_local[16] = {0xff, 2, [11] = 1, [12] = 0xff, [15] = 0x01};
     static const uint8_t routers[16] = {0xff, 2, [15] = 0x16};
     static const uint8_t alert[8] = {58, 0, 5, 2, 0, 0, 1, 0};
-    struct rig rig;
+    struct link_rig rig;
     uint32_t at;
-    rig_up(&rig, (struct rig_options){0});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){0});
+    link_rig_pass(&rig, 0);
     const struct frame_bytes *report = sent_icmp6(&rig, 143, &at);
     assert_non_null(report);
     assert_int_equal(report->bytes[21], 1); /* hop limit */
@@ -340,7 +232,7 @@ static void the_groups_of_both_addresses_are_reported(void **state)
     assert_memory_equal(report->bytes + at + 12, of_global, 16);
     assert_memory_equal(report->bytes + at + 32, of_link_local, 16);
     assert_int_equal(report->length, at + 48);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void a_query_is_answered_in_its_version_and_time(void **state)
@@ -358,24 +250,24 @@ static void a_query_is_answered_in_its_version_and_time(void **state)
         {"between the versions", 26, 1, 0xfe, 0}, {"too short", 20, 1, 0xfe, 0},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct rig rig;
+        struct link_rig rig;
         struct frame_bytes frame, message = {.length = 0};
         uint8_t source[16];
         uint32_t at;
-        rig_up(&rig, (struct rig_options){0});
+        link_rig_up(&rig, (struct link_rig_options){0});
         for (uint32_t k = 0; k < 4; k++)
-            pass(&rig, 3 * SECOND_NS);
+            link_rig_pass(&rig, 3 * SECOND_NS);
         memcpy(source, router_ip, 16);
         source[0] = cases[i].source_first;
         frame_put32(&message, 130u << 24);
         frame_put16(&message, 1000); /* milliseconds */
         while (message.length < cases[i].bytes)
             frame_put8(&message, 0);
-        put_icmp6(&frame, source, all_nodes, cases[i].hop_limit, &message);
-        deliver(&rig, &frame);
+        frame_icmp6(&frame, source, all_nodes, cases[i].hop_limit, &message);
+        link_rig_deliver(&rig, &frame);
         uint32_t answers = 0;
         for (uint32_t k = 0; k < 30; k++) {
-            pass(&rig, SECOND_NS / 20);
+            link_rig_pass(&rig, SECOND_NS / 20);
             if (cases[i].answer && sent_icmp6(&rig, cases[i].answer, &at))
                 answers += k < 22 ? 1 : 100; /* in time */
             else if (rig.sent_count > 0)
@@ -383,7 +275,7 @@ static void a_query_is_answered_in_its_version_and_time(void **state)
         }
         if (answers != (cases[i].answer != 0))
             fail_msg("case '%s': %u", cases[i].what, answers);
-        rig_down(&rig);
+        link_rig_down(&rig);
     }
 }
 
@@ -402,10 +294,10 @@ static void put_router(struct frame_bytes *frame, const uint8_t *source, unsigne
     frame_put(&message, router_mac, 6);
     frame_put32(&message, 0x05010000);
     frame_put32(&message, mtu);
-    put_icmp6(frame, source, all_nodes, hop_limit, &message);
+    frame_icmp6(frame, source, all_nodes, hop_limit, &message);
 }
 
-static enum network_path_status path_out(struct rig *rig, struct network_header *header)
+static enum network_path_status path_out(struct link_rig *rig, struct network_header *header)
 {
     struct network_flow flow = {.ip_version = 6};
     memcpy(flow.local, frames_our_ipv6, 16);
@@ -418,66 +310,66 @@ static void the_router_is_the_one_that_advertises(void **state)
 {
     (void)state;
     static const uint8_t other_router[16] = {0xfe, 0x80, [15] = 2};
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_header header;
     uint32_t at;
-    rig_up(&rig, (struct rig_options){.learns_router6 = true});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){.learns_router6 = true});
+    link_rig_pass(&rig, 0);
     const struct frame_bytes *question = sent_icmp6(&rig, 133, &at);
     assert_non_null(question);
     assert_int_equal(question->bytes[21], 255);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
     put_router(&frame, router_ip, 64, 600, 1400); /* from afar */
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     put_router(&frame, frames_peer_ipv6, 255, 600, 1400); /* not link-local */
-    deliver(&rig, &frame);
-    assert_int_equal(counters->drops[DROP_ICMP_MALFORMED], 2);
+    link_rig_deliver(&rig, &frame);
+    assert_int_equal(rig.counters->drops[DROP_ICMP_MALFORMED], 2);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
 
     uint32_t generation = network_generation(rig.network);
     put_router(&frame, router_ip, 255, 600, 1400);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_not_equal(network_generation(rig.network), generation);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
     assert_memory_equal(header.bytes, router_mac, 6);
     assert_int_equal(network_mtu(rig.network, 0, 6), 1400);
     assert_int_equal(network_mtu(rig.network, 0, 4), 1500);
-    pass(&rig, 5 * SECOND_NS);
+    link_rig_pass(&rig, 5 * SECOND_NS);
     assert_null(sent_icmp6(&rig, 133, &at)); /* no more questions */
     put_router(&frame, other_router, 255, 600, 0);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     put_router(&frame, other_router, 255, 0, 0); /* says goodbye: not the one we use */
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
     put_router(&frame, router_ip, 255, 0, 0);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void a_router_that_falls_silent_is_forgotten_and_asked_for(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_header header;
     uint32_t at, questions = 0;
-    rig_up(&rig, (struct rig_options){.learns_router6 = true});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){.learns_router6 = true});
+    link_rig_pass(&rig, 0);
     put_router(&frame, router_ip, 255, 30, 0);
-    deliver(&rig, &frame);
-    pass(&rig, 29 * SECOND_NS);
+    link_rig_deliver(&rig, &frame);
+    link_rig_pass(&rig, 29 * SECOND_NS);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
-    pass(&rig, 2 * SECOND_NS);
+    link_rig_pass(&rig, 2 * SECOND_NS);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
     questions += sent_icmp6(&rig, 133, &at) != NULL;
     for (uint32_t i = 0; i < 60; i++) {
-        pass(&rig, SECOND_NS);
+        link_rig_pass(&rig, SECOND_NS);
         questions += sent_icmp6(&rig, 133, &at) != NULL;
     }
     assert_int_equal(questions, 3);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 /* Its advertisement is good for a long time, but it is not there any more (RFC 4861 6.3.6). */
@@ -485,42 +377,42 @@ static void a_router_that_does_not_answer_gives_way_to_another(void **state)
 {
     (void)state;
     static const uint8_t other_router[16] = {0xfe, 0x80, [15] = 2};
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_header header;
     uint32_t at, questions = 0;
-    rig_up(&rig, (struct rig_options){.learns_router6 = true});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){.learns_router6 = true});
+    link_rig_pass(&rig, 0);
     put_router(&frame, router_ip, 255, 1800, 0);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     for (uint32_t i = 0; i < 60; i++)
-        pass(&rig, SECOND_NS);
+        link_rig_pass(&rig, SECOND_NS);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
     for (uint32_t i = 0; i < 20; i++) { /* three questions to it, three to all */
-        pass(&rig, SECOND_NS);
+        link_rig_pass(&rig, SECOND_NS);
         questions += sent_icmp6(&rig, 133, &at) != NULL;
     }
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
     assert_in_range(questions, 1, 3);
     put_router(&frame, other_router, 255, 1800, 0);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_READY);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void advertisements_are_ignored_unless_asked_for(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     struct network_header header;
-    rig_up(&rig, (struct rig_options){0});
-    pass(&rig, 0);
+    link_rig_up(&rig, (struct link_rig_options){0});
+    link_rig_pass(&rig, 0);
     put_router(&frame, router_ip, 255, 600, 1400);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(path_out(&rig, &header), NETWORK_PATH_NONE);
-    assert_int_equal(counters->drops[DROP_ICMP_UNUSED], 1);
-    rig_down(&rig);
+    assert_int_equal(rig.counters->drops[DROP_ICMP_UNUSED], 1);
+    link_rig_down(&rig);
 }
 
 /* ---- errors ---- */
@@ -549,16 +441,16 @@ static void what_nobody_serves_is_refused_politely(void **state)
         {"hop-by-hop in the wrong place", 6, 60, {0, 0, 1, 4, 0, 0, 0, 0, 59, 0, 1, 4}, 4, 1, 40},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct rig rig;
+        struct link_rig rig;
         struct frame_bytes frame;
-        rig_up(&rig, (struct rig_options){0});
+        link_rig_up(&rig, (struct link_rig_options){0});
         if (cases[i].ip_version == 4)
             frame_ipv4(&frame, frames_peer_ipv4, frames_our_ipv4, cases[i].protocol,
                        cases[i].payload, 16);
         else
             frame_ipv6(&frame, frames_peer_ipv6, frames_our_ipv6, cases[i].protocol, 64,
                        cases[i].payload, 16);
-        deliver(&rig, &frame);
+        link_rig_deliver(&rig, &frame);
         if (rig.sent_count != (cases[i].type != 0))
             fail_msg("case '%s': %u sent", cases[i].what, rig.sent_count);
         uint32_t at = cases[i].ip_version == 4 ? 34 : 54;
@@ -577,21 +469,21 @@ static void what_nobody_serves_is_refused_politely(void **state)
                                 : slow_icmpv6(frames_our_ipv6, frames_peer_ipv6, error, length);
             assert_int_equal(rest, 0);
         }
-        rig_down(&rig);
+        link_rig_down(&rig);
     }
 }
 
 static void errors_are_rate_limited_short_and_never_about_groups(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     static uint8_t payload[1400];
     uint32_t errors = 0;
-    rig_up(&rig, (struct rig_options){0});
+    link_rig_up(&rig, (struct link_rig_options){0});
     frame_ipv6(&frame, frames_peer_ipv6, frames_our_ipv6, 17, 64, payload, sizeof(payload));
     for (uint32_t i = 0; i < 100; i++) {
-        deliver(&rig, &frame);
+        link_rig_deliver(&rig, &frame);
         errors += rig.sent_count;
         for (uint32_t k = 0; k < rig.sent_count; k++)
             assert_int_equal(rig.sent[k].length, 14 + 1280);
@@ -601,17 +493,16 @@ static void errors_are_rate_limited_short_and_never_about_groups(void **state)
     frame.bytes[0] = 0x33;
     frame.bytes[1] = 0x33;
     memcpy(frame.bytes + 38, all_nodes, 16);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     assert_int_equal(rig.sent_count, 0);
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static int start(void **state)
 {
     (void)state;
     dpdk_environment_start();
-    counters = counters_register("test");
-    return counters ? 0 : -1;
+    return 0;
 }
 
 int main(void)

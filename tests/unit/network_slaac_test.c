@@ -9,112 +9,24 @@
 
 #include "dataplane/bulletin.h"
 #include "dataplane/network.h"
-#include "dataplane/packet.h"
 #include "include/counters.h"
 #include "tests/support/dpdk_environment.h"
-#include "tests/support/fake_nic.h"
-#include "tests/support/frames.h"
+#include "tests/support/link_rig.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define SENT_MAX 64u
 #define MESSAGE_AT 54u /* of ICMPv6 behind Ethernet and IPv6 */
 
-static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-static const uint8_t router_ip[16] = {0xfe, 0x80, [15] = 1};
 static const uint8_t nobody[16];
 
-struct rig {
-    struct rte_mempool *pool;
-    struct fake_nic *nic;
-    struct network *network;
-    uint64_t now_ns;
-    struct frame_bytes sent[SENT_MAX];
-    uint32_t sent_count;
-};
-
-static struct counters *counters;
-
-static void rig_up(struct rig *rig, struct bulletin_board *board, uint32_t worker)
+static void rig_up(struct link_rig *rig, struct bulletin_board *board, uint32_t worker)
 {
-    struct fake_nic_config nic = {.queue_count = 1, .depth = 256, .mtu = 1500};
-    memcpy(nic.mac, frames_our_mac, 6);
-    rig->now_ns = 100 * SECOND_NS;
-    rig->sent_count = 0;
-    rig->pool = dpdk_environment_pool(511);
-    rig->nic = fake_nic_create(&nic);
-    if (worker == 0) {
-        memset(counters->drops, 0, sizeof(counters->drops));
-        memset(counters->values, 0, sizeof(counters->values));
-    }
-    struct network_port_config port = {.queue = fake_nic_queue(rig->nic, 0),
-                                       .mtu = 1500,
-                                       .learns_router6 = true,
-                                       .forms_address6 = true,
-                                       .ipv6_prefix_bits = 128};
-    rig->network = network_create(&(struct network_config){.ports = &port,
-                                                           .port_count = 1,
-                                                           .worker_index = worker,
-                                                           .neighbour_count = 64,
-                                                           .icmp_per_s = 10,
-                                                           .checks_addresses = true,
-                                                           .pool = rig->pool,
-                                                           .counters = counters,
-                                                           .board = board,
-                                                           .key = {1, 2},
-                                                           .random_seed = 7});
-    assert_non_null(rig->network);
-}
-
-static void rig_down(struct rig *rig)
-{
-    network_destroy(rig->network);
-    fake_nic_destroy(rig->nic);
-    dpdk_environment_pool_check_and_free(rig->pool);
-}
-
-static void gather(struct rig *rig)
-{
-    struct packet *packet;
-    rig->sent_count = 0;
-    network_flush(rig->network);
-    while (fake_nic_take(rig->nic, 0, &packet, 1) == 1) {
-        struct frame_bytes *frame = &rig->sent[rig->sent_count++];
-        frame->length = packet_first_bytes(packet);
-        memcpy(frame->bytes, packet_data(packet), frame->length);
-        packet_free(packet);
-    }
-}
-
-static void pass(struct rig *rig, uint64_t ns)
-{
-    rig->now_ns += ns;
-    network_timers(rig->network, rig->now_ns);
-    network_timers(rig->network, rig->now_ns + 1); /* what the news of the first call led to */
-    gather(rig);
-}
-
-static void deliver(struct rig *rig, const struct frame_bytes *frame)
-{
-    struct packet *packet = packet_alloc(rig->pool), *segment;
-    assert_non_null(packet);
-    memcpy(packet_append(packet, frame->length), frame->bytes, frame->length);
-    assert_int_equal(network_input(rig->network, 0, &packet, 1, rig->now_ns, &segment), 0);
-    gather(rig);
+    link_rig_up(rig, (struct link_rig_options){.checks_addresses = true,
+                                               .learns_router6 = true,
+                                               .forms_address6 = true,
+                                               .board = board,
+                                               .worker = worker});
 }
 
 /* ---- frames ---- */
-
-static void put_icmp6(struct frame_bytes *frame, const uint8_t *source, const uint8_t *destination,
-                      struct frame_bytes *message)
-{
-    frame_set16(message, 2, 0);
-    frame_set16(message, 2, slow_icmpv6(source, destination, message->bytes, message->length));
-    frame_ipv6(frame, source, destination, 58, 255, message->bytes, message->length);
-    if (destination[0] == 0xff) {
-        frame->bytes[0] = frame->bytes[1] = 0x33;
-        memcpy(frame->bytes + 2, destination + 12, 4);
-    }
-}
 
 /* `network` is the prefix's eighth byte; `flags` 0xc0: on the link, and addresses are formed. */
 static void put_prefix(struct frame_bytes *frame, uint8_t network, uint8_t flags, uint32_t valid_s,
@@ -132,7 +44,7 @@ static void put_prefix(struct frame_bytes *frame, uint8_t network, uint8_t flags
     frame_put32(&message, preferred_s);
     frame_put32(&message, 0);
     frame_put(&message, prefix, 16);
-    put_icmp6(frame, router_ip, all_nodes, &message);
+    frame_icmp6(frame, router_ip, all_nodes, 255, &message);
 }
 
 /* The address of that prefix and frames_our_mac. */
@@ -158,11 +70,12 @@ static void put_nd(struct frame_bytes *frame, uint8_t type, const uint8_t *targe
     frame_put32(&message, (uint32_t)type << 24);
     frame_put32(&message, 0);
     frame_put(&message, target, 16);
-    put_icmp6(frame, source, type == 136 ? all_nodes : group, &message);
+    frame_icmp6(frame, source, type == 136 ? all_nodes : group, 255, &message);
 }
 
 /* A neighbour message of this type about this address among what was sent. */
-static const struct frame_bytes *sent_nd(const struct rig *rig, uint8_t type, const uint8_t *target)
+static const struct frame_bytes *sent_nd(const struct link_rig *rig, uint8_t type,
+                                         const uint8_t *target)
 {
     for (uint32_t i = 0; i < rig->sent_count; i++)
         if (frame_get16(rig->sent[i].bytes + 12) == 0x86dd &&
@@ -172,15 +85,15 @@ static const struct frame_bytes *sent_nd(const struct rig *rig, uint8_t type, co
     return NULL;
 }
 
-static bool answers(struct rig *rig, const uint8_t *address)
+static bool answers(struct link_rig *rig, const uint8_t *address)
 {
     struct frame_bytes frame;
     put_nd(&frame, 135, address, router_ip);
-    deliver(rig, &frame);
+    link_rig_deliver(rig, &frame);
     return sent_nd(rig, 136, address) != NULL;
 }
 
-static bool has_formed(const struct rig *rig, uint8_t network, bool is_deprecated)
+static bool has_formed(const struct link_rig *rig, uint8_t network, bool is_deprecated)
 {
     uint8_t expected[16], formed[16];
     bool deprecated;
@@ -194,32 +107,32 @@ static bool has_formed(const struct rig *rig, uint8_t network, bool is_deprecate
 static void an_address_is_checked_announced_and_answered(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     uint8_t ours[16], ignored[16];
     bool is_deprecated;
     formed_of(1, ours);
     rig_up(&rig, NULL, 0);
-    pass(&rig, 0);
+    link_rig_pass(&rig, 0);
     assert_false(network_formed_address(rig.network, 0, ignored, &is_deprecated));
     put_prefix(&frame, 1, 0xc0, 600, 300);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     const struct frame_bytes *check = sent_nd(&rig, 135, ours);
     assert_non_null(check);
     assert_memory_equal(check->bytes + 22, nobody, 16);
-    pass(&rig, SECOND_NS / 2);
+    link_rig_pass(&rig, SECOND_NS / 2);
     assert_false(answers(&rig, ours)); /* nobody is told before the check has ended */
-    pass(&rig, SECOND_NS / 2);
+    link_rig_pass(&rig, SECOND_NS / 2);
     assert_non_null(sent_nd(&rig, 136, ours));
     assert_true(has_formed(&rig, 1, false));
     assert_true(answers(&rig, ours));
-    pass(&rig, 300 * SECOND_NS);
+    link_rig_pass(&rig, 300 * SECOND_NS);
     assert_true(has_formed(&rig, 1, true));
     assert_true(answers(&rig, ours)); /* deprecated is not gone */
-    pass(&rig, 300 * SECOND_NS);
+    link_rig_pass(&rig, 300 * SECOND_NS);
     assert_false(answers(&rig, ours));
     assert_false(network_formed_address(rig.network, 0, ignored, &is_deprecated));
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static void what_is_on_the_link_is_what_the_prefix_says(void **state)
@@ -230,7 +143,7 @@ static void what_is_on_the_link_is_what_the_prefix_says(void **state)
         bool is_formed, is_on_link;
     } cases[] = {{0xc0, true, true}, {0x40, true, false}, {0x80, false, false}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct rig rig;
+        struct link_rig rig;
         struct frame_bytes frame;
         struct network_header header;
         struct network_flow flow = {.ip_version = 6, .remote = {0x20, 1, [7] = 1, [15] = 9}};
@@ -238,18 +151,18 @@ static void what_is_on_the_link_is_what_the_prefix_says(void **state)
         formed_of(1, ours);
         memcpy(flow.local, ours, 16);
         rig_up(&rig, NULL, 0);
-        pass(&rig, 0);
+        link_rig_pass(&rig, 0);
         put_prefix(&frame, 1, cases[i].flags, 600, 300);
-        deliver(&rig, &frame);
-        pass(&rig, SECOND_NS);
-        pass(&rig, SECOND_NS);
+        link_rig_deliver(&rig, &frame);
+        link_rig_pass(&rig, SECOND_NS);
+        link_rig_pass(&rig, SECOND_NS);
         assert_int_equal(answers(&rig, ours), cases[i].is_formed);
         if (cases[i].is_formed) {
             network_path(rig.network, &flow, &header);
-            gather(&rig);
+            link_rig_gather(&rig);
             assert_int_equal(sent_nd(&rig, 135, flow.remote) != NULL, cases[i].is_on_link);
         }
-        rig_down(&rig);
+        link_rig_down(&rig);
     }
 }
 
@@ -257,35 +170,35 @@ static void an_address_that_is_taken_or_being_checked_elsewhere_is_not_used(void
 {
     (void)state;
     for (uint32_t is_check = 0; is_check < 2; is_check++) {
-        struct rig rig;
+        struct link_rig rig;
         struct frame_bytes frame;
         uint8_t ours[16];
         formed_of(1, ours);
         rig_up(&rig, NULL, 0);
-        pass(&rig, 0);
+        link_rig_pass(&rig, 0);
         put_prefix(&frame, 1, 0xc0, 600, 300);
-        deliver(&rig, &frame);
+        link_rig_deliver(&rig, &frame);
         put_nd(&frame, is_check ? 135 : 136, ours, is_check ? nobody : ours);
         memcpy(frame.bytes + 6, frames_our_mac, 6);
-        deliver(&rig, &frame); /* our own, come back */
+        link_rig_deliver(&rig, &frame); /* our own, come back */
         assert_int_equal(network_addresses_taken(rig.network), 0);
         memcpy(frame.bytes + 6, frames_peer_mac, 6);
-        deliver(&rig, &frame);
+        link_rig_deliver(&rig, &frame);
         assert_int_equal(network_addresses_taken(rig.network), 2);
-        assert_int_equal(counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 1);
-        pass(&rig, 2 * SECOND_NS);
+        assert_int_equal(rig.counters->values[COUNTER_NETWORK_ADDRESSES_TAKEN], 1);
+        link_rig_pass(&rig, 2 * SECOND_NS);
         assert_false(answers(&rig, ours));
         put_prefix(&frame, 1, 0xc0, 600, 300);
-        deliver(&rig, &frame);
+        link_rig_deliver(&rig, &frame);
         assert_null(sent_nd(&rig, 135, ours));
-        rig_down(&rig);
+        link_rig_down(&rig);
     }
 }
 
 static void every_worker_has_the_address_that_one_heard_of(void **state)
 {
     (void)state;
-    static struct rig speaker, other;
+    static struct link_rig speaker, other;
     struct frame_bytes frame;
     uint8_t ours[16], second[16];
     struct bulletin_board *board = bulletin_board_create(2);
@@ -293,68 +206,67 @@ static void every_worker_has_the_address_that_one_heard_of(void **state)
     formed_of(2, second);
     rig_up(&speaker, board, 0);
     rig_up(&other, board, 1);
-    pass(&speaker, 0);
-    pass(&other, 0);
+    link_rig_pass(&speaker, 0);
+    link_rig_pass(&other, 0);
     put_prefix(&frame, 1, 0xc0, 600, 300);
-    deliver(&other, &frame);
+    link_rig_deliver(&other, &frame);
     assert_null(sent_nd(&other, 135, ours)); /* one of them speaks */
-    pass(&speaker, 1);
+    link_rig_pass(&speaker, 1);
     assert_non_null(sent_nd(&speaker, 135, ours));
-    pass(&speaker, SECOND_NS);
-    pass(&other, SECOND_NS);
+    link_rig_pass(&speaker, SECOND_NS);
+    link_rig_pass(&other, SECOND_NS);
     assert_true(answers(&speaker, ours));
     assert_true(answers(&other, ours));
     put_prefix(&frame, 1, 0xc0, 600, 0);
-    deliver(&other, &frame);
+    link_rig_deliver(&other, &frame);
     put_prefix(&frame, 2, 0xc0, 600, 300); /* renumbering */
-    deliver(&other, &frame);
-    pass(&speaker, 1);
+    link_rig_deliver(&other, &frame);
+    link_rig_pass(&speaker, 1);
     put_nd(&frame, 136, second, second);
-    deliver(&other, &frame); /* the objection is heard by another than the one who asked */
-    pass(&speaker, 2 * SECOND_NS);
-    pass(&other, 2 * SECOND_NS);
+    link_rig_deliver(&other, &frame); /* the objection is heard by another than the one who asked */
+    link_rig_pass(&speaker, 2 * SECOND_NS);
+    link_rig_pass(&other, 2 * SECOND_NS);
     assert_false(answers(&speaker, second));
     assert_false(answers(&other, second));
     assert_true(answers(&speaker, ours));
     assert_int_equal(network_addresses_taken(speaker.network), 2);
-    rig_down(&speaker);
-    rig_down(&other);
+    link_rig_down(&speaker);
+    link_rig_down(&other);
     bulletin_board_destroy(board);
 }
 
 static void both_addresses_are_answered_while_a_network_is_renumbered(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct link_rig rig;
     struct frame_bytes frame;
     uint8_t before[16], after[16];
     formed_of(1, before);
     formed_of(2, after);
     rig_up(&rig, NULL, 0);
-    pass(&rig, 0);
+    link_rig_pass(&rig, 0);
     put_prefix(&frame, 1, 0xc0, 60, 60);
-    deliver(&rig, &frame);
-    pass(&rig, SECOND_NS);
+    link_rig_deliver(&rig, &frame);
+    link_rig_pass(&rig, SECOND_NS);
     put_prefix(&frame, 1, 0xc0, 60, 0);
-    deliver(&rig, &frame);
+    link_rig_deliver(&rig, &frame);
     put_prefix(&frame, 2, 0xc0, 600, 600);
-    deliver(&rig, &frame);
-    pass(&rig, SECOND_NS);
+    link_rig_deliver(&rig, &frame);
+    link_rig_pass(&rig, SECOND_NS);
     assert_true(has_formed(&rig, 2, false));
     assert_true(answers(&rig, before));
     assert_true(answers(&rig, after));
-    pass(&rig, 60 * SECOND_NS);
+    link_rig_pass(&rig, 60 * SECOND_NS);
     assert_false(answers(&rig, before));
     assert_true(answers(&rig, after));
-    rig_down(&rig);
+    link_rig_down(&rig);
 }
 
 static int start(void **state)
 {
     (void)state;
     dpdk_environment_start();
-    counters = counters_register("test");
-    return counters ? 0 : -1;
+    return 0;
 }
 
 int main(void)
