@@ -521,6 +521,8 @@ void answer_namespace(struct api_handler *handler, struct tcp_connection *tcp,
                            request->namespace_index + 1u);
 }
 
+static_assert(OPENAPI_DOCUMENT_BYTES_MAX + 8192u <= API_OUTPUT_BYTES, "with its head");
+
 void answer_openapi(struct api_handler *handler, struct tcp_connection *tcp,
                     const struct api_request *request)
 {

@@ -12,7 +12,9 @@ def main():
     Path(sys.argv[2]).write_text(
         '#include "dataplane/openapi_document.h"\n\n'
         'const uint8_t openapi_document[] = {\n    ' + ',\n    '.join(rows) + ',\n};\n'
-        f'const uint32_t openapi_document_bytes = {len(document)};\n')
+        f'const uint32_t openapi_document_bytes = {len(document)};\n'
+        '_Static_assert(sizeof(openapi_document) <= OPENAPI_DOCUMENT_BYTES_MAX,\n'
+        '               "dataplane/openapi.json is larger than an answer has room for");\n')
 
 
 if __name__ == '__main__':

@@ -6,13 +6,15 @@
  * Ownership: constant.
  * Threading: any.
  * Units:     bytes.
- * Errors:    none; the build fails when the file is not JSON.
+ * Errors:    none; the build fails when the file is not JSON, or larger than an answer takes.
  * Source:    OpenAPI 3.1; tests/system/test_contract.py holds it against the server.
  */
 #ifndef GANNET_OPENAPI_DOCUMENT_H
 #define GANNET_OPENAPI_DOCUMENT_H
 
 #include <stdint.h>
+
+#define OPENAPI_DOCUMENT_BYTES_MAX 98304u /* checked when it is made (embed.py) */
 
 extern const uint8_t openapi_document[];
 extern const uint32_t openapi_document_bytes;
